@@ -9,9 +9,11 @@
 //! | [`socket`] | a client on `/ws/dashboard/` |
 //! | [`rest`] | `/data/…` and `/accounts/api/…` |
 //! | [`presence`] | the names of logged-in users, and their clicks |
+//! | `cluster` | the same of users at other servers |
 //! | [`renderings`] | positions and changes as legacy clients receive them |
 //! | [`import`](fn@import) | reads the backend's `data.json` |
 
+mod cluster;
 mod date_format;
 pub mod frames;
 mod import;
@@ -33,7 +35,7 @@ pub use import::{ImportError, ImportReport, ImportedRow, ImportedRows, InvalidRo
 use plan::{Position, Renderings};
 use presence::PresenceBoard;
 use repo_protocol::presence as repo_presence;
-use runtime::hub::{RenderPresence, RenderRows, Text, Unavailable};
+use runtime::hub::{Hub, RenderPresence, RenderRows, Text, Unavailable};
 use socket::LegacySocket;
 use sync_engine::Surface;
 use tokio_tungstenite::tungstenite::Message;
@@ -111,6 +113,10 @@ impl AdditionalSurface for Legacy {
             }
         }
         .boxed()
+    }
+
+    fn follow_others(self: Arc<Self>, hub: Hub) -> BoxFuture<'static, ()> {
+        cluster::follow(Arc::clone(&self.board), hub).boxed()
     }
 
     fn render_position(&self) -> fn(&Position, &mut Vec<u8>) {

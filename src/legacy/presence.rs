@@ -3,10 +3,11 @@
 //!
 //! A socket whose outbox is full gets the latest names and the latest mark once it has room again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runtime::hub::{ConnectionKey, DrainListener, Outbox, Outgoing, Text};
+use tokio::sync::mpsc;
 
 /// Renders names as a frame.
 pub type RenderPresence = fn(&[&str]) -> Text;
@@ -14,10 +15,25 @@ pub type RenderPresence = fn(&[&str]) -> Text;
 /// Maximum number of names that are listed. The number of the others is appended.
 const MAX_NAMES: usize = 100;
 
+/// Something that the boards of other servers have to show, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announcement {
+    /// The names at this server have changed.
+    Names,
+    /// A mark.
+    Mark(Text),
+}
+
+/// Announcements that wait to be sent.
+const MAX_ANNOUNCEMENTS: usize = 64;
+
 /// The presence of all legacy sockets.
 pub struct PresenceBoard {
     render: RenderPresence,
     state: Mutex<State>,
+    announcements: mpsc::Sender<Announcement>,
+    /// Taken by the task that sends them. Without one they are dropped.
+    announced: Mutex<Option<mpsc::Receiver<Announcement>>>,
 }
 
 #[derive(Default)]
@@ -25,6 +41,8 @@ struct State {
     members: HashMap<ConnectionKey, Member>,
     /// The number of sockets by name. A user with two tabs is listed until both are closed.
     names: BTreeMap<String, usize>,
+    /// The names at other servers, by server.
+    elsewhere: HashMap<String, BTreeSet<String>>,
 }
 
 struct Member {
@@ -44,7 +62,33 @@ impl PresenceBoard {
     /// A board without sockets.
     #[must_use]
     pub fn new(render: RenderPresence) -> Self {
-        Self { render, state: Mutex::default() }
+        let (announcements, announced) = mpsc::channel(MAX_ANNOUNCEMENTS);
+        Self { render, state: Mutex::default(), announcements, announced: Mutex::new(Some(announced)) }
+    }
+
+    /// What other servers have to hear, from the first call on. Empty from the second call on.
+    pub fn announcements(&self) -> Option<mpsc::Receiver<Announcement>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Sets the names at another server. Returns whether they have changed.
+    pub fn set_names_elsewhere(&self, server: &str, names: BTreeSet<String>) -> bool {
+        let mut state = self.lock();
+        let changed = state.elsewhere.get(server).map_or(!names.is_empty(), |before| *before != names);
+        if names.is_empty() {
+            state.elsewhere.remove(server);
+        } else {
+            state.elsewhere.insert(server.to_owned(), names);
+        }
+        if changed {
+            self.broadcast(&mut state);
+        }
+        changed
+    }
+
+    /// The names at this server.
+    pub fn own_names(&self) -> Vec<String> {
+        self.lock().names.keys().cloned().collect()
     }
 
     /// Adds a socket without a name, and sends it the current names.
@@ -62,6 +106,7 @@ impl PresenceBoard {
         let Some(member) = state.members.remove(&key) else { return false };
         let changed = state.release(member.name);
         if changed {
+            self.announce(Announcement::Names);
             self.broadcast(&mut state);
         }
         changed
@@ -82,6 +127,9 @@ impl PresenceBoard {
             }
             changed |= state.release(before);
         }
+        if changed {
+            self.announce(Announcement::Names);
+        }
         if changed || always {
             self.broadcast(&mut state);
         }
@@ -91,7 +139,7 @@ impl PresenceBoard {
     /// The first 100 non-empty names in alphabetical order, for automerge-repo peers.
     pub fn names(&self) -> Vec<String> {
         let state = self.lock();
-        state.names.keys().filter(|name| !name.is_empty()).take(MAX_NAMES).cloned().collect()
+        state.all_names().into_iter().filter(|name| !name.is_empty()).take(MAX_NAMES).map(str::to_owned).collect()
     }
 
     /// The name of a socket.
@@ -100,8 +148,14 @@ impl PresenceBoard {
         self.lock().members.get(&key)?.name.clone()
     }
 
-    /// Sends a mark to all sockets, including the sender.
+    /// Sends a mark to all sockets, including the sender, and to those of other servers.
     pub fn mark(&self, text: &Text) {
+        self.announce(Announcement::Mark(text.clone()));
+        self.show_mark(text);
+    }
+
+    /// Sends a mark to all sockets of this server.
+    pub fn show_mark(&self, text: &Text) {
         for member in self.lock().members.values_mut() {
             member.send_mark(text);
         }
@@ -129,11 +183,17 @@ impl PresenceBoard {
     }
 
     fn presence(&self, state: &State) -> Text {
-        let mut names: Vec<&str> = state.names.keys().map(String::as_str).take(MAX_NAMES).collect();
-        let more = state.names.len() - names.len();
+        let all = state.all_names();
+        let mut names: Vec<&str> = all.iter().copied().take(MAX_NAMES).collect();
+        let more = all.len() - names.len();
         let more = (more > 0).then(|| format!("and {more} more"));
         names.extend(more.as_deref());
         (self.render)(&names)
+    }
+
+    fn announce(&self, announcement: Announcement) {
+        // Without room it is lost. Names are repeated.
+        let _ = self.announcements.try_send(announcement);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -142,6 +202,11 @@ impl PresenceBoard {
 }
 
 impl State {
+    /// The names at all servers.
+    fn all_names(&self) -> BTreeSet<&str> {
+        self.names.keys().chain(self.elsewhere.values().flatten()).map(String::as_str).collect()
+    }
+
     /// Removes one socket from a name. Returns whether the name is no longer used.
     fn release(&mut self, name: Option<String>) -> bool {
         let Some(name) = name else { return false };
@@ -214,6 +279,24 @@ mod tests {
         assert_eq!(received(&mut observer), ["\"jane\""]);
         board.leave(ConnectionKey(3));
         assert_eq!(received(&mut observer), ["\"\""]);
+    }
+
+    #[test]
+    fn names_of_other_servers_are_listed_too() {
+        let board = board();
+        let mut announced = board.announcements().expect("the first call");
+        let mut observer = join(&board, 1);
+        board.rename(ConnectionKey(1), Some("jane".to_owned()), false);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert!(board.set_names_elsewhere("b", names(&["jane", "amit"])));
+        assert!(!board.set_names_elsewhere("b", names(&["jane", "amit"])), "a repetition");
+        assert!(board.set_names_elsewhere("b", names(&[])));
+        assert_eq!(board.own_names(), ["jane"]);
+        board.mark(&Text::from("click".to_owned()));
+        board.show_mark(&Text::from("click elsewhere".to_owned()));
+        assert_eq!(received(&mut observer), ["\"jane\"", "\"click\"", "\"click elsewhere\""]);
+        let said: Vec<Announcement> = std::iter::from_fn(|| announced.try_recv().ok()).collect();
+        assert_eq!(said, [Announcement::Names, Announcement::Mark(Text::from("click".to_owned()))]);
     }
 
     #[test]

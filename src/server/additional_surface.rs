@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use futures_util::future::BoxFuture;
 use plan::Position;
-use runtime::hub::{RenderPresence, RenderRows, Text};
+use runtime::hub::{Hub, RenderPresence, RenderRows, Text};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::App;
@@ -36,6 +36,9 @@ pub trait AdditionalSurface: Send + Sync {
         first: Option<Message>,
         client: Arc<ClientInfo>,
     ) -> BoxFuture<'static, ()>;
+
+    /// Exchanges what is not stored with this protocol at other servers, until the server stops.
+    fn follow_others(self: Arc<Self>, hub: Hub) -> BoxFuture<'static, ()>;
 
     /// Renders a position as [`Form::Additional`](plan::Form::Additional). Writes nothing for a position that this protocol
     /// does not show.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 mod healing;
+mod presence;
 mod rights;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@
 //! The hub knows no wire protocol: connections translate between their protocol and the hub's messages.
 
 mod access;
+mod cluster_messages;
 mod command;
 mod creation_rate_limit;
 mod fair_permits;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use access::Access;
 pub use access::{AccessError, AccessRecord, Deletion, Denied, Right};
 use auth::Role;
+use cluster_messages::SurfaceMessages;
 use command::Command;
 pub use command::{Attributed, EditFailure, ReadFailure, SyncPeer, Unavailable};
 use creation_rate_limit::CreationRateLimit;
@@ -146,6 +148,7 @@ struct Inner {
     history_readers: HistoryReaders,
     /// The latest control revision whose changes were taken over from the store.
     control_revision: AsyncMutex<u64>,
+    surface_messages: SurfaceMessages,
     readiness: Readiness,
     /// Cancelled at the start of a shutdown. Documents then no longer wait for permission to be created.
     draining: CancellationToken,
@@ -183,6 +186,7 @@ impl Hub {
             document_permits: Arc::new(Semaphore::new(parallelism())),
             history_readers: HistoryReaders::new(parallelism()),
             control_revision: AsyncMutex::new(0),
+            surface_messages: SurfaceMessages::default(),
             readiness: Readiness::default(),
             draining: CancellationToken::new(),
             stopping: AtomicBool::new(false),

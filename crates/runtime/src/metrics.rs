@@ -116,6 +116,8 @@ pub struct Metrics {
     pub appends_behind: Counter,
     /// Published changes that were stored again because a failover of the database had lost them.
     pub healed_changes: Counter,
+    /// Messages to other servers that were too large to send.
+    pub cluster_messages_dropped: Counter,
     /// Changes processed for histories: once each, however often the history is read.
     pub history_changes: Counter,
     /// Compressed portions of large HTTP answers, of up to 64 KiB each.
@@ -205,6 +207,10 @@ impl Metrics {
             "happierwork_healed_changes_total",
             "Changes stored again because the database had lost them in a failover"
         );
+        describe_counter!(
+            "happierwork_cluster_messages_dropped_total",
+            "Ephemeral messages that were too large to reach the clients of other servers"
+        );
         describe_counter!("happierwork_reloads_total", "Documents reloaded from disk after a failure");
         describe_counter!("happierwork_reloads_put_off_total", "Reloads delayed after repeated failures");
         describe_counter!("happierwork_history_changes_total", "Changes processed for histories of documents");
@@ -234,6 +240,7 @@ impl Metrics {
             reloads: counter!("happierwork_reloads_total"),
             appends_behind: counter!("happierwork_appends_behind_total"),
             healed_changes: counter!("happierwork_healed_changes_total"),
+            cluster_messages_dropped: counter!("happierwork_cluster_messages_dropped_total"),
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
             history_changes: counter!("happierwork_history_changes_total"),
             compressed_portions: counter!("happierwork_compressed_portions_total"),

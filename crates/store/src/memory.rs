@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use futures_util::future::{BoxFuture, ready};
 use futures_util::stream::{self, BoxStream};
@@ -25,7 +25,10 @@ const NEWS_CAPACITY: usize = 1_024;
 /// Keeps documents in memory. Fulfils every guarantee of a [`Store`], except that they are lost when the process ends.
 pub struct MemoryStore {
     database: Arc<Mutex<Database>>,
-    news: broadcast::Sender<News>,
+    /// The news of all processes, each with the process that tells it.
+    news: broadcast::Sender<(u64, News)>,
+    process: u64,
+    processes: Arc<AtomicU64>,
     peers: Mutex<HashMap<DocumentId, Vec<PeerRecord>>>,
     failing_appends: AtomicUsize,
 }
@@ -82,6 +85,8 @@ impl Default for MemoryStore {
         Self {
             database: Arc::default(),
             news: broadcast::Sender::new(NEWS_CAPACITY),
+            process: 0,
+            processes: Arc::default(),
             peers: Mutex::default(),
             failing_appends: AtomicUsize::new(0),
         }
@@ -98,7 +103,18 @@ impl MemoryStore {
     /// The store of another process on the same memory.
     #[must_use]
     pub fn share(&self) -> Self {
-        Self { database: Arc::clone(&self.database), news: self.news.clone(), ..Self::default() }
+        Self {
+            database: Arc::clone(&self.database),
+            news: self.news.clone(),
+            process: self.processes.fetch_add(1, Ordering::Relaxed) + 1,
+            processes: Arc::clone(&self.processes),
+            ..Self::default()
+        }
+    }
+
+    fn tell_all(&self, news: News) {
+        // Fails if no process follows the news.
+        let _ = self.news.send((self.process, news));
     }
 
     /// The store that a new process would find after a crash: all documents, but no remembered peers.
@@ -152,7 +168,7 @@ impl MemoryStore {
         let lengths = lengths(&document.content);
         drop(database);
         // Fails only if no process listens.
-        let _ = self.news.send(News::Moved { id: id.clone(), at, batch: Some(batch) });
+        self.tell_all(News::Moved { id: id.clone(), at, batch: Some(batch) });
         Ok(Appended::Stored { at, lengths })
     }
 
@@ -167,8 +183,8 @@ impl MemoryStore {
         database.control.push(Control { kind: ControlKind::Access, key: id.to_string() });
         let revision = database.control.len() as u64;
         drop(database);
-        let _ = self.news.send(News::Moved { id: id.clone(), at, batch: Some(batch) });
-        let _ = self.news.send(News::Control(revision));
+        self.tell_all(News::Moved { id: id.clone(), at, batch: Some(batch) });
+        self.tell_all(News::Control(revision));
         AccessChanged::Stored(at.seq)
     }
 
@@ -320,18 +336,22 @@ impl Store for MemoryStore {
     }
 
     fn news(&self) -> Option<BoxStream<'static, News>> {
-        let next = |mut receiver: broadcast::Receiver<News>| async move {
-            match receiver.recv().await {
-                Ok(news) => Some((news, receiver)),
-                Err(RecvError::Lagged(_)) => Some((News::LookAtAll, receiver)),
-                Err(RecvError::Closed) => None,
+        let own = self.process;
+        let next = move |mut receiver: broadcast::Receiver<(u64, News)>| async move {
+            loop {
+                match receiver.recv().await {
+                    Ok((process, _)) if process == own => {}
+                    Ok((_, news)) => return Some((news, receiver)),
+                    Err(RecvError::Lagged(_)) => return Some((News::LookAtAll, receiver)),
+                    Err(RecvError::Closed) => return None,
+                }
             }
         };
         Some(stream::unfold(self.news.subscribe(), next).boxed())
     }
 
     fn tell(&self, message: Vec<u8>) {
-        let _ = self.news.send(News::Ephemeral(message));
+        self.tell_all(News::Ephemeral(message));
     }
 
     fn remove(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), StoreError>> {

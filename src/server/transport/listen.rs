@@ -139,13 +139,19 @@ async fn remove_deleted_documents(hub: Hub, keep: Duration) {
     }
 }
 
-/// Starts the tasks that watch keys, accounts and sessions, and that remove deleted documents. Dropping the set stops them.
+/// Starts the tasks that watch keys, accounts, sessions and other servers, and that remove deleted documents. Dropping the set stops
+/// them.
 fn spawn_background_tasks(app: &App) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(remove_deleted_documents(app.hub.clone(), app.keep_deleted));
     if let (Some(authority), Some(sessions)) = (&app.authority, &app.session_monitor) {
         tasks.spawn(authority.clone().watch(now));
         tasks.spawn(sessions.clone().run(app.hub.clone()));
+    }
+    if let Some(surface) = &app.additional
+        && app.hub.is_shared()
+    {
+        tasks.spawn(Arc::clone(surface).follow_others(app.hub.clone()));
     }
     tasks
 }

@@ -5,7 +5,7 @@ use automerge::ChangeHash;
 use happierwork::legacy::RENDERINGS;
 use plan::{View, read_view};
 use runtime::hub::Requester;
-use sync_engine::Authors;
+use sync_engine::{Authors, Provenance};
 
 use super::{Cluster, USERS, Violation};
 use crate::host::Host;
@@ -17,6 +17,9 @@ const PATIENCE: u64 = 60_000;
 const HEARD: u64 = 11_000;
 /// Between looks.
 const LOOK: u64 = 100;
+
+/// The known contributors of changes, or why the node does not tell.
+type Attribution = Result<Vec<(ChangeHash, Provenance)>, String>;
 
 impl Cluster {
     /// Stops all faults. Everybody has to converge within [`PATIENCE`].
@@ -87,8 +90,19 @@ impl Cluster {
             if theirs.as_ref() != Some(&heads) {
                 return Ok(Some(format!("node {node} has {theirs:?}, the database {heads:?}")));
             }
+            // Until it has read the log again after a failure, a node shows what it published, and nothing else.
+            if let Err(error) = self.attribution_at(node, Vec::new())? {
+                return Ok(Some(format!("node {node}: {error}")));
+            }
         }
         Ok(None)
+    }
+
+    /// The known contributors of changes at a node.
+    fn attribution_at(&mut self, node: usize, changes: Vec<ChangeHash>) -> Result<Attribution, Violation> {
+        let (hub, id) = (self.nodes[node].hub().clone(), self.id.clone());
+        let known = self.wait(node, async move { hub.attribution(&Requester::server(), &id, changes).await })?;
+        Ok(known.map(Option::unwrap_or_default).map_err(|error| error.to_string()))
     }
 
     /// The heads that a node shows. `None` if it cannot.
@@ -146,9 +160,7 @@ impl Cluster {
         let changes: Vec<ChangeHash> = document.get_changes_meta(&[]).iter().map(|change| change.hash).collect();
         let stored: Vec<_> = changes.iter().filter_map(|hash| Some((*hash, authors.of(hash)?))).collect();
         for node in 0..self.nodes.len() {
-            let (hub, id, changes) = (self.nodes[node].hub().clone(), self.id.clone(), changes.clone());
-            let known = self.wait(node, async move { hub.attribution(&Requester::server(), &id, changes).await })?;
-            let known = known.map_err(|error| error.to_string())?.unwrap_or_default();
+            let known = self.attribution_at(node, changes.clone())??;
             if known != stored {
                 let differs = |(one, other): &(_, _)| one != other;
                 let first = known.iter().zip(&stored).find(differs);

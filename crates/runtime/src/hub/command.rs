@@ -73,6 +73,8 @@ pub(super) enum Command {
     },
     /// An ephemeral message of a peer.
     Ephemeral { from: ConnectionKey, message: Arc<Ephemeral> },
+    /// An ephemeral message of a client of another process.
+    RemoteEphemeral { user: Option<Arc<str>>, message: Arc<Ephemeral> },
     /// What a peer knows of the heads of another storage.
     RemoteHeads { from: ConnectionKey, heads: Arc<RemoteHeads> },
     /// A peer subscribes to the heads of these storages.

@@ -45,8 +45,7 @@ impl Hub {
                 }
             }
             News::Control(_) => self.take_control().await,
-            // Servers of this version send none.
-            News::Ephemeral(_) => {}
+            News::Ephemeral(message) => self.take_message(message),
             News::LookAtAll => self.compare_positions().await,
         }
     }

@@ -81,6 +81,7 @@ impl DocumentTask {
                 self.record_ephemeral_reader(from);
                 self.relay_ephemeral(from, &message);
             }
+            Command::RemoteEphemeral { user, message } => self.forward_remote_ephemeral(user.as_ref(), &message),
             Command::LegacyPresenceChanged => self.update_presence(),
             Command::RemoteHeads { from, heads } => self.forward_remote_heads(from, heads),
             Command::WatchStorages { peer, storages } => self.send_known_heads(document, peer, &storages),

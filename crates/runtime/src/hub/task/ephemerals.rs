@@ -14,6 +14,8 @@ use crate::hub::outbox::{ConnectionKey, Ephemeral, Outgoing};
 
 /// Maximum number of sessions that a document remembers. After an eviction, a message may be forwarded twice.
 const MAX_SESSIONS: usize = 4_096;
+/// Stands for the connections of other processes. Connections of this one are numbered from 1.
+const ELSEWHERE: ConnectionKey = ConnectionKey(0);
 /// Characters of a claimed sender name that are kept in its replacement.
 const MAX_CLAIMED_CHARS: usize = 100;
 
@@ -95,18 +97,30 @@ impl EphemeralSources {
 }
 
 impl DocumentTask {
-    /// Forwards an ephemeral message to the document's other peers, once.
+    /// Forwards an ephemeral message to the document's other peers, once, and to those of other processes.
     pub(super) fn relay_ephemeral(&mut self, from: ConnectionKey, message: &Arc<Ephemeral>) {
         let Some(subscription) = self.subscribers.peers.get(&from) else { return };
         let user = subscription.peer.requester.user();
         let Some(message) = self.presence.sources.accept(user.as_ref(), from, message) else { return };
+        self.deliver_ephemeral(&message, Some(from));
+        self.hub.tell_ephemeral(&message, user);
+    }
+
+    /// Forwards an ephemeral message of a client of another process to all peers, once.
+    pub(super) fn forward_remote_ephemeral(&mut self, user: Option<&Arc<str>>, message: &Arc<Ephemeral>) {
+        if let Some(message) = self.presence.sources.accept(user, ELSEWHERE, message) {
+            self.deliver_ephemeral(&message, None);
+        }
+    }
+
+    fn deliver_ephemeral(&self, message: &Arc<Ephemeral>, except: Option<ConnectionKey>) {
         for (key, subscription) in &self.subscribers.peers {
-            if *key == from {
+            if Some(*key) == except {
                 continue;
             }
             // Ephemeral messages may be lost: a peer that is behind does not get them.
             if let Some(permit) = subscription.peer.outbox.try_reserve_for_ephemeral(message.data.len()) {
-                permit.send(Outgoing::Ephemeral(Arc::clone(&message)));
+                permit.send(Outgoing::Ephemeral(Arc::clone(message)));
             }
         }
     }

@@ -111,6 +111,10 @@ impl Exchange {
     }
 
     pub(super) fn tell(&self, news: News) {
+        // What may be lost does not displace hints of changes.
+        if matches!(news, News::Ephemeral(_)) && self.shared.sender.capacity() < OUTGOING / 2 {
+            return;
+        }
         self.shared.queue(Message::News(news));
     }
 
