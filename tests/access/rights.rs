@@ -221,7 +221,7 @@ async fn peer_id_of_another_user_is_rejected() {
     let users = Users::new();
     let server = users.server().await;
     let (ceo, intern) = (users.token("ceo", "editor", "*"), users.token("intern", "viewer", "*"));
-    // Whoever comes first, both are served.
+    // Both are served, in either order.
     let mut squatter = joined(&server, &intern, "ceo's laptop").await;
     let mut ceo_peer = joined(&server, &ceo, "ceo's laptop").await;
     let (mut theirs, mut replica) = (PeerDocument::empty(&server.document), PeerDocument::empty(&server.document));
@@ -307,7 +307,7 @@ async fn token_is_accepted_only_in_documented_places() {
         (format!("{list}?token={token}"), vec![], 200),
         (list.to_owned(), vec![("cookie", &*cookie)], 200),
         (list.to_owned(), vec![("cookie", &*cookie), ("origin", &*own)], 200),
-        // Another server on this machine, whose pages may ask, but not as whoever is logged in here.
+        // Another server on this machine, whose pages may ask, but not as the user who is logged in here.
         (list.to_owned(), vec![("cookie", &*cookie), ("origin", "http://localhost:3000")], 401),
         (list.to_owned(), vec![], 401),
         (list.to_owned(), vec![("authorization", token.as_str())], 401),
@@ -466,7 +466,7 @@ async fn unreadable_document_looks_missing_without_access() {
     }
     assert_eq!(answers[0], answers[1]);
     assert!(answers[0].iter().any(|said| said.starts_with("4403 there is no document")), "{answers:?}");
-    // Nobody has tried to open it: of whoever may read it the first hears why that fails.
+    // Nobody has tried to open it: the first user who may read it hears why that fails.
     let (status, body) =
         call(&server, &users.token("ceo", "viewer", "*"), "GET", &format!("/api/documents/{broken}"), "").await;
     assert_eq!(status, 503, "{body}");

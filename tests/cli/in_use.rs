@@ -1,4 +1,4 @@
-//! A file has one process that writes to it. Whoever comes second is told who has it, and changes nothing.
+//! A file has one process that writes to it. The second one is told which process has it, and changes nothing.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -193,7 +193,7 @@ fn unwritable_file_or_folder_prevents_startup() {
     let state = imported(folder.path());
     let _ = fs::remove_file(folder.path().join("state.automerge.lock"));
     let user = somebody_else();
-    // Whoever is not root may not be able to reach this program where it was built.
+    // A user other than root may not be able to reach this program where it was built.
     let copied = folder.path().join("happierwork");
     fs::copy(env!("CARGO_BIN_EXE_happierwork"), &copied).unwrap();
     let server = || {

@@ -39,7 +39,7 @@ fn number(name: &str, default: u32) -> u32 {
 enum Death {
     /// `kill -9`.
     Killed,
-    /// Stopped in the middle of whatever it does, and killed a moment later.
+    /// Stopped in the middle of its work, and killed a moment later.
     Frozen,
     /// Killed while it shuts down.
     WhileStopping,

@@ -84,7 +84,7 @@ impl Writers {
     }
 }
 
-/// A WebSocket that reads what the server said to the very end, whatever happens to what is sent.
+/// A WebSocket that reads what the server said to the very end, also after a failed send.
 struct Line {
     sink: Sending,
     stream: Receiving,

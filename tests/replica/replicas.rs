@@ -1,4 +1,4 @@
-//! Replicas against a server in the same process: nothing is lost, whoever goes away and whenever.
+//! Replicas against a server in the same process: nothing is lost when either goes away at any time.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,9 +19,9 @@ use super::database::{Answer, Request};
 pub enum Broken {
     /// Nothing.
     Nothing,
-    /// An append inserts its row whatever is in the log before it.
+    /// An append inserts its row after any log.
     NoGuard,
-    /// An append goes to the end of the log, whatever its caller has read.
+    /// An append goes to the end of the log, even if its caller has not read it.
     ServerChoosesNumber,
     /// A batch is shown before it is stored.
     PublishBeforeAppend,

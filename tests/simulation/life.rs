@@ -91,7 +91,7 @@ impl Life {
         self.pass(LATENCY);
     }
 
-    /// Lets time pass, and then whatever else that has set going come to an end.
+    /// Lets time pass, and then all that this has started come to an end.
     pub fn pass(&self, time: Duration) {
         self.runtime.block_on(async {
             sleep(time).await;
@@ -104,7 +104,7 @@ impl Life {
         });
     }
 
-    /// Runs something to its end, which must not depend on the world; and then whatever else can run. (How much of that
+    /// Runs something to its end, which must not depend on the world; and then all else that can run. (How much of that
     /// happens while `work` waits for a thread would be another time's from run to run.)
     pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
         let result = self.runtime.block_on(work);

@@ -24,7 +24,7 @@ pub struct LogRecord {
 }
 
 impl LogRecord {
-    /// The users whose tokens let them write, whatever the access record says.
+    /// The users whose tokens let them write without the access record.
     pub fn trust(&mut self, users: impl IntoIterator<Item = String>) {
         self.trusted.extend(users);
     }

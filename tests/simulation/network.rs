@@ -269,7 +269,7 @@ impl Inner {
         self.events.keys().next().map(|(time, _)| *time)
     }
 
-    /// The clock reads `now`: whatever is due by then arrives.
+    /// The clock reads `now`: what is due by then arrives.
     pub fn advance(&mut self, now: u64) {
         self.now = now;
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {

@@ -186,8 +186,8 @@ impl Session {
         assert!(is_known, "{}: {message}", self.case);
     }
 
-    /// A row of the default document was stored, and is shown to everybody; or refused, and then to nobody. Whatever was
-    /// shown so far is durable.
+    /// A row of the default document was stored, and is shown to everybody; or refused, and then to nobody. All that
+    /// was shown so far is durable.
     async fn note(&mut self, stored: bool, designation: String) {
         if stored {
             while !self.promises.shown.contains(&designation) {

@@ -121,7 +121,7 @@ async fn request_is_answered_when_the_changes_are_rejected() {
     is_unavailable(&mut reader, &id).await;
 }
 
-/// Whatever can bring a document, without sockets: tokio's time is paused, and passes when nothing else happens.
+/// All ways to bring a document, without sockets: tokio's time is paused, and passes when nothing else happens.
 fn hub() -> Hub {
     let settings = HubSettings {
         renderings: RENDERINGS,

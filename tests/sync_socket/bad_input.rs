@@ -127,7 +127,7 @@ async fn bad_message_closes_only_its_connection() {
     other.doc.put(ROOT, "name", "ours").unwrap();
     other.until_acknowledged().await;
     while witness.doc.get_heads() == heads {
-        assert!(witness.turn().await, "whoever was there is still connected");
+        assert!(witness.turn().await, "an earlier client is still connected");
     }
 }
 

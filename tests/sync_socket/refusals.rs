@@ -58,7 +58,7 @@ async fn refused_document_does_not_affect_others() {
     assert!(matches!(&gone, Some(Message::DocUnavailable { document, .. }) if *document == forked.id), "{gone:?}");
 
     for edit in 0..5 {
-        // Whatever it says of the refused document is dropped, and the other one goes on.
+        // What it says of the refused document is dropped, and the other one goes on.
         peer.send(&message).await;
         good.doc.put(ROOT, "edit", edit).unwrap();
         peer.until_agreed(&mut good).await;

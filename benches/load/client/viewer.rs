@@ -30,7 +30,7 @@ pub enum Language {
 /// The document that a viewer claims to have.
 #[derive(Clone)]
 pub enum Hello {
-    /// None: it requests the document.
+    /// `None`: it requests the document.
     Nothing,
     /// A document with these heads, in this sync message: it reconnects.
     Has { heads: Vec<ChangeHash>, message: Vec<u8> },

@@ -55,7 +55,7 @@ pub enum StoreError {
     },
     /// A call on the database failed.
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Database(DatabaseError),
     /// A read failed.
     #[error("document {id} could not be read: {source}")]
     Read {
@@ -83,6 +83,15 @@ pub enum StoreError {
         /// Error of the disk.
         source: io::Error,
     },
+}
+
+impl From<DatabaseError> for StoreError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Snapshot { id, why } => Self::InvalidSnapshot { id, reason: why },
+            error => Self::Database(error),
+        }
+    }
 }
 
 impl StoreError {

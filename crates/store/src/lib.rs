@@ -126,7 +126,7 @@ pub trait Store: Send + Sync + 'static {
     /// part of it is durable.
     fn close(&self, id: &DocumentId) -> BoxFuture<'_, ()>;
 
-    /// Durably and atomically replaces the document by `full_copy`, and accepts writes again.
+    /// Durably and atomically makes the stored document that of `full_copy`, and accepts writes again.
     ///
     /// The copy must hold all acknowledged changes, and may hold more.
     ///

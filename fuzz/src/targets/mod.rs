@@ -1,4 +1,4 @@
-//! One function per kind of bytes that come from elsewhere. It must neither panic nor hang, whatever the bytes; what it
+//! One function per kind of bytes that come from elsewhere. It must neither panic nor hang on any bytes; what it
 //! accepts must be sound.
 //!
 //! Where random bytes get nowhere, as their checksum is wrong, the bytes are taken for a list of changes to something

@@ -51,7 +51,7 @@ pub fn receive_all(messages: &[impl AsRef<[u8]>]) {
         }
         assert!(
             matches!(applied.outcomes.last(), Some(Outcome::Synced)),
-            "an honest peer is taken, whatever another sends"
+            "an honest peer is accepted after any bytes of another"
         );
         assert_causal(&log, &applied.chunks);
         log.extend_from_slice(&applied.chunks);

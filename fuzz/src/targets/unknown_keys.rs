@@ -61,7 +61,7 @@ enum Value<'a> {
     Parts(u8),
 }
 
-/// Whatever stands between the keys of a frame, it says the same; or it is refused.
+/// With anything between its keys, a frame says the same; or it is refused.
 pub fn unknown_keys(bytes: &[u8]) {
     let Some(frame) = structured::<Frame<'_>>(bytes) else { return };
     let (Ok(plain), Ok(padded)) = (frame.encode(&[]), frame.encode(&frame.unknown)) else { return };

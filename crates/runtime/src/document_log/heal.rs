@@ -2,7 +2,7 @@
 //!
 //! A failover of a database to a replica that lags loses its last transactions, although servers have acknowledged them. A server
 //! that finds its position missing in the log still has the changes in memory. It appends those that the log lacks, before
-//! it reloads the document from the log. Several servers may do so at the same time: whoever comes second finds the changes in
+//! it reloads the document from the log. Several servers may do so at the same time: the second one finds the changes in
 //! the log.
 
 use offload::run_cpu_bound;

@@ -4,6 +4,7 @@
 
 mod beside;
 mod concurrency;
+mod conformance;
 mod damage;
 mod documents;
 mod hints;
@@ -11,7 +12,6 @@ mod lost_answers;
 mod opening;
 mod place;
 mod proxy;
-mod rate;
 mod servers;
 
 /// Runs cases on an engine.
@@ -39,6 +39,7 @@ macro_rules! all_cases {
                 closed_document_opens_again, peers_are_remembered, access_records_have_versions,
                 log_of_access_records_is_an_empty_document, access_change_makes_appends_behind, removed_document_stays_removed, working_store_is_healthy,
             },
+            conformance::{guarantees_of_a_store_hold},
             concurrency::{
                 writer_that_has_not_read_is_behind, writers_on_one_document_lose_nothing,
                 compaction_runs_beside_appends, access_changes_and_appends_run_beside_each_other,

@@ -1,13 +1,27 @@
-//! How fast the databases append. Not a test: `cargo test --release -p store --test sql rate -- --ignored --nocapture`.
+//! How fast the SQL store appends on PostgreSQL and MariaDB servers that this starts, and on SQLite.
 
 #![allow(clippy::print_stdout, reason = "a measurement")]
+#![allow(async_fn_in_trait, reason = "helpers of the tests")]
+
+#[allow(dead_code, reason = "the tests need the rest of it")]
+#[path = "../../tests/sql/concurrency.rs"]
+mod concurrency;
+#[allow(dead_code, reason = "the tests need the rest of it")]
+#[path = "../../tests/sql/documents.rs"]
+mod documents;
+#[allow(dead_code, reason = "the tests need the rest of it")]
+#[path = "../../tests/sql/place.rs"]
+mod place;
+#[allow(dead_code, reason = "the tests need the rest of it")]
+#[path = "../../tests/sql/servers.rs"]
+mod servers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use store::conformance::{TestEditor, id};
-use store::sql::{Engine, SqlStore};
+use store::sql::{Engine, NewsMode, SqlStore};
 use store::{News, Position};
 
 use crate::concurrency::Replica;
@@ -17,10 +31,10 @@ use crate::place::{MySqlPlace, Place, PostgresPlace, SqlitePlace};
 const TIME: Duration = Duration::from_secs(5);
 
 /// Appends to as many documents at once for some seconds.
-async fn documents<E: Engine>(store: &Arc<SqlStore<E>>, documents: u8) -> String {
+async fn append_to<E: Engine>(store: &Arc<SqlStore<E>>, count: u8) -> String {
     let started = Instant::now();
     let mut tasks = Vec::new();
-    for document in 0..documents {
+    for document in 0..count {
         let store = Arc::clone(store);
         tasks.push(tokio::spawn(async move {
             let (mut author, mut at, mut times) = (TestEditor::new(), Position::START, Vec::new());
@@ -46,7 +60,7 @@ async fn rates<P: Place>(name: &str) {
     for count in [1, 8, 32] {
         let place = P::new().await;
         let store = Arc::new(place.open().await);
-        println!("{name}: {count} documents at once: {}", documents(&store, count).await);
+        println!("{name}: {count} documents at once: {}", append_to(&store, count).await);
     }
     let place = P::new().await;
     let mut tasks = Vec::new();
@@ -72,14 +86,14 @@ async fn rates<P: Place>(name: &str) {
     println!("{name}: 4 nodes on one document: {rate:.0}/s, {tries:.2} tries for each");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn rate_of_postgres() {
-    rates::<PostgresPlace>("PostgreSQL").await;
+/// Time from the answer to an append until another node has heard of it.
+async fn hints() {
     let place = PostgresPlace::new().await;
     let (store, other) = (place.open().await, place.open().await);
-    tokio::time::sleep(Duration::from_millis(500)).await;
     let (mut news, mut author, mut at) = (other.news(), TestEditor::new(), Position::START);
+    while other.news_mode() != NewsMode::Notified {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let (mut appends, mut hints) = (Vec::new(), Vec::new());
     for _ in 0..500 {
         let (chunk, before) = (author.edit(), Instant::now());
@@ -100,14 +114,10 @@ async fn rate_of_postgres() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn rate_of_mariadb() {
+#[tokio::main]
+async fn main() {
+    rates::<PostgresPlace>("PostgreSQL").await;
+    hints().await;
     rates::<MySqlPlace>("MariaDB").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn rate_of_sqlite() {
     rates::<SqlitePlace>("SQLite").await;
 }
