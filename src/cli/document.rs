@@ -1,23 +1,20 @@
-//! `document`: lists, deletes and restores documents while no server runs.
+//! `document`: lists, deletes and restores documents: in files while no server runs, in a database at any time.
 
 use std::collections::HashMap;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use primitives::{DocumentId, iso_ms, strict_json};
+use primitives::DocumentId;
 use runtime::clock::now_ms;
-use runtime::document::Document;
 use runtime::hub::{AccessRecord, Deletion};
-use store::disk::RealDisk;
-use store::{FileStore, StateFile, Store, StoredAccess};
 
+use super::access::{change_access, deleted, load_access, read_record};
 use super::fail;
 use super::output::{OutputError, print};
-use crate::cli::config::{DocumentArgs, DocumentCommand, DocumentFiles};
+use super::storage::{OpenedStore, StoreKind, runtime};
+use crate::cli::config::{DocumentArgs, DocumentCommand, StorageArgs};
 
-/// Takes the locks of a server, so it fails while one is running.
 pub(super) fn run(args: &DocumentArgs) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(error),
     };
@@ -28,23 +25,26 @@ pub(super) fn run(args: &DocumentArgs) -> ExitCode {
 }
 
 async fn try_run(args: &DocumentArgs) -> Result<(), String> {
-    match &args.command {
-        DocumentCommand::List(files) => Documents::open(files).await?.list().await,
-        DocumentCommand::Delete { id, now, files } => {
-            let documents = Documents::open(files).await?;
-            documents.delete(id, *now).await?;
+    let (DocumentCommand::List(storage)
+    | DocumentCommand::Delete { storage, .. }
+    | DocumentCommand::Restore { storage, .. }) = &args.command;
+    let documents = Documents::open(storage).await?;
+    let result = match &args.command {
+        DocumentCommand::List(_) => documents.list().await,
+        DocumentCommand::Delete { id, now, .. } => documents.delete(id, *now).await.and_then(|()| {
             let rest = if *now {
                 "its content is removed"
             } else {
                 "`document restore` can bring it back until --keep-deleted"
             };
             print(format_args!("{id} deleted; {rest}")).map_err(done)
+        }),
+        DocumentCommand::Restore { id, .. } => {
+            documents.restore(id).await.and_then(|()| print(format_args!("{id} restored")).map_err(done))
         }
-        DocumentCommand::Restore { id, files } => {
-            Documents::open(files).await?.restore(id).await?;
-            print(format_args!("{id} restored")).map_err(done)
-        }
-    }
+    };
+    documents.opened.close().await;
+    result
 }
 
 /// Reports a failed print after a successful change, so that the user does not repeat the change.
@@ -53,44 +53,36 @@ fn done(error: OutputError) -> String {
 }
 
 struct Documents {
-    store: FileStore,
-    default: Option<DocumentId>,
-    records: HashMap<DocumentId, AccessRecord>,
+    opened: OpenedStore,
 }
 
 impl Documents {
-    async fn open(files: &DocumentFiles) -> Result<Self, String> {
-        let state = StateFile::open_with_embedded_id(Arc::new(RealDisk::default()), &files.state)
-            .map_err(|error| error.to_string())?;
-        let default = state.document().and_then(Document::carried_id);
-        // The store requires a default document. Without one, a random id stands in and is never stored.
-        let id = default.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
-        let store = FileStore::open(state, id, &files.documents).map_err(|error| error.to_string())?;
-        let mut records = HashMap::new();
-        for StoredAccess { document: id, record, .. } in store.load_access().await.map_err(|error| error.to_string())? {
-            let record = strict_json::from_slice(&record).map_err(|error| format!("{id}.access.json: {error}"))?;
-            records.insert(id, record);
-        }
-        Ok(Self { store, default, records })
+    async fn open(storage: &StorageArgs) -> Result<Self, String> {
+        Ok(Self { opened: OpenedStore::open(storage).await.map_err(|error| error.to_string())? })
     }
 
     async fn stored(&self) -> Result<Vec<DocumentId>, String> {
-        let mut ids = self.store.list().await.map_err(|error| error.to_string())?;
-        ids.sort_by_key(|id| (self.default.as_ref() != Some(id), id.clone()));
+        let mut ids = self.opened.store.list().await.map_err(|error| error.to_string())?;
+        ids.sort_by_key(|id| (self.opened.default.as_ref() != Some(id), id.clone()));
         Ok(ids)
     }
 
     async fn list(&self) -> Result<(), String> {
+        let mut records: HashMap<DocumentId, AccessRecord> = HashMap::new();
+        for stored in self.opened.store.load_access().await.map_err(|error| error.to_string())? {
+            let record = read_record(&stored)?;
+            records.insert(stored.document, record);
+        }
         let none = AccessRecord::default();
         let stored = self.stored().await?;
-        let mut gone: Vec<&DocumentId> = self.records.keys().filter(|id| !stored.contains(id)).collect();
+        let mut gone: Vec<&DocumentId> = records.keys().filter(|id| !stored.contains(id)).collect();
         gone.sort();
         for id in stored.iter().chain(gone) {
-            let record = self.records.get(id).unwrap_or(&none);
+            let record = records.get(id).unwrap_or(&none);
             let owner = record.owner.as_deref().unwrap_or("-");
-            let state = match &record.deleted {
-                Some(deletion) => describe(deletion),
-                None if self.default.as_ref() == Some(id) => "default".to_owned(),
+            let state = match deleted(record) {
+                Some(deleted) => deleted,
+                None if self.opened.default.as_ref() == Some(id) => "default".to_owned(),
                 None => String::new(),
             };
             print(format!("{id}  {owner:<20}  {state}").trim_end()).map_err(|error| error.to_string())?;
@@ -99,46 +91,47 @@ impl Documents {
     }
 
     async fn delete(&self, id: &DocumentId, now: bool) -> Result<(), String> {
-        if self.default.as_ref() == Some(id) {
-            return Err("the default document cannot be deleted; to start over, move its file away".to_owned());
+        let store = &*self.opened.store;
+        if self.opened.default.as_ref() == Some(id) {
+            let rest = match self.opened.kind {
+                StoreKind::Files { .. } => "; to start over, move its file away",
+                StoreKind::Database(_) => "; to start over, use an empty database",
+            };
+            return Err(format!("the default document cannot be deleted{rest}"));
         }
-        let mut record = self.records.get(id).cloned().unwrap_or_default();
+        let (_, record) = load_access(store, id).await?;
         if record.deleted.is_none() && !self.stored().await?.contains(id) {
             return Err(format!("there is no document {id}; list the documents with `happierwork document list`"));
         }
-        let deletion = record.deleted.get_or_insert(Deletion { by: None, at: now_ms(), removed: false }).clone();
         // Recorded first: even if the removal fails, clients cannot bring the document back.
-        self.save(id, &record).await?;
-        if now && !deletion.removed {
-            self.store.remove(id).await.map_err(|error| error.to_string())?;
-            record.deleted = Some(Deletion { removed: true, ..deletion });
-            self.save(id, &record).await?;
+        change_access(store, id, |record| {
+            record.deleted.get_or_insert(Deletion { by: None, at: now_ms(), removed: false });
+            Ok(())
+        })
+        .await?;
+        if now && !record.deleted.is_some_and(|deletion| deletion.removed) {
+            store.remove(id).await.map_err(|error| error.to_string())?;
+            change_access(store, id, |record| {
+                // Restored meanwhile by somebody else, with nothing left to restore.
+                let deletion = record.deleted.get_or_insert(Deletion { by: None, at: now_ms(), removed: false });
+                deletion.removed = true;
+                Ok(())
+            })
+            .await?;
         }
         Ok(())
     }
 
     async fn restore(&self, id: &DocumentId) -> Result<(), String> {
-        let mut record = self.records.get(id).cloned().unwrap_or_default();
-        match record.deleted.take() {
+        let gone = match self.opened.kind {
+            StoreKind::Files { .. } => "is gone from the disk; restore its file from a backup under another id",
+            StoreKind::Database(_) => "is gone from the database; import a backup of it into another document",
+        };
+        change_access(&*self.opened.store, id, |record| match record.deleted.take() {
             None => Err(format!("{id} is not deleted")),
-            Some(Deletion { removed: true, .. }) => Err(format!(
-                "the content of {id} is gone from the disk; restore its file from a backup under another id"
-            )),
-            Some(_) => self.save(id, &record).await,
-        }
+            Some(Deletion { removed: true, .. }) => Err(format!("the content of {id} {gone}")),
+            Some(_) => Ok(()),
+        })
+        .await
     }
-
-    async fn save(&self, id: &DocumentId, record: &AccessRecord) -> Result<(), String> {
-        let bytes = serde_json::to_vec_pretty(record).map_err(|error| error.to_string())?;
-        // The files are locked, so the record is the one that was read.
-        self.store.change_access(id, 0, bytes).await.map_err(|error| error.to_string())?;
-        Ok(())
-    }
-}
-
-fn describe(Deletion { by, at, removed }: &Deletion) -> String {
-    let when = iso_ms(*at).unwrap_or_default();
-    let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    let rest = if *removed { ", its content is gone" } else { "" };
-    format!("deleted {when}{by}{rest}")
 }

@@ -1,4 +1,4 @@
-//! `export`: writes the positions of a document file as JSON or CSV, also while a server has the file open.
+//! `export`: writes the positions of a document as JSON or CSV, also while servers use it.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,51 +13,87 @@ use runtime::document::Document;
 use store::FileMode;
 use store::check::check_content;
 use store::disk::create_new_file;
+use store::sql::DatabaseOptions;
 use sync_engine::MessageLimits;
 
 use super::fail;
 use super::output::{note, print_bytes};
+use super::storage::{OpenedStore, runtime};
 use crate::cli::config::{ExportArgs, ExportFormat};
 use crate::server::csv_table::{CsvTable, omitted_in_json};
 use crate::server::renderings::JSON_AND_CSV;
 
-/// Reads without locks and repairs nothing. An incomplete chunk at the end (a torn write, or an append in progress) is
-/// ignored.
 pub(super) fn run(args: &ExportArgs) -> ExitCode {
-    let name = args.state.display();
-    let bytes = match fs::read(&args.state) {
-        Ok(bytes) => bytes,
-        Err(error) => return fail(format!("{name}: {error}; choose another document with --state")),
-    };
-    if let Err(damage) = check_content(&args.state, &bytes) {
-        return fail(format!("{name} cannot be exported: {damage}; see `happierwork check {name}`"));
+    match try_export(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error),
     }
-    let limits = MessageLimits::default();
-    // The file is trusted. A limit could make a valid chunk look torn.
-    let scan = chunk::scan(&bytes, u64::MAX);
-    if scan.whole_len() < bytes.len() {
-        let rest = bytes.len() - scan.whole_len();
-        note(format_args!("happierwork: ignored {rest} bytes of an incomplete write at the end of {name}"));
-    }
-    let id = DocumentId::from_random([0; 16]);
-    let actor = ActorId::from([0u8; 16]);
-    let mut document = match Document::load(id, &bytes[..scan.whole_len()], actor, JSON_AND_CSV, limits) {
-        Ok(document) => document,
-        Err(error) => return fail(format!("{name}: {error}")),
+}
+
+fn try_export(args: &ExportArgs) -> Result<(), String> {
+    let Content { name, bytes } = match args.document.storage.database.options() {
+        Some(options) => {
+            let runtime = runtime().map_err(|error| error.to_string())?;
+            runtime.block_on(read_database(&options, args.document.document.as_ref()))?
+        }
+        None => read_file(&args.document.file())?,
     };
-    let view = document.view();
+    let (id, actor) = (DocumentId::from_random([0; 16]), ActorId::from([0u8; 16]));
+    let document = Document::load(id, &bytes, actor, JSON_AND_CSV, MessageLimits::default());
+    let view = document.map_err(|error| format!("{name}: {error}"))?.view();
     let (out, omitted) = render(&read_view(&view), args.format);
     if omitted > 0 {
         note(format_args!("happierwork: values that the export does not hold: {omitted}; they are still in {name}"));
     }
-    let written = match &args.output {
+    match &args.output {
         Some(path) => write(path, &out, args.file_mode).map_err(|error| format!("{}: {error}", path.display())),
         None => print_bytes(&out).map_err(|error| error.to_string()),
-    };
-    match written {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error),
     }
+}
+
+/// The stored content of a document: whole chunks.
+struct Content {
+    /// Where it is stored.
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// Reads a file without locks and repairs nothing. An incomplete chunk at the end (a torn write, or an append in progress) is
+/// ignored.
+fn read_file(path: &Path) -> Result<Content, String> {
+    let name = path.display().to_string();
+    let mut bytes = fs::read(path).map_err(|error| {
+        format!("{name}: {error}; choose another document with --state, or one of a database with --database")
+    })?;
+    if let Err(damage) = check_content(path, &bytes) {
+        return Err(format!("{name} cannot be exported: {damage}; see `happierwork check {name}`"));
+    }
+    // The file is trusted. A limit could make a valid chunk look torn.
+    let whole = chunk::scan(&bytes, u64::MAX).whole_len();
+    if whole < bytes.len() {
+        let rest = bytes.len() - whole;
+        note(format_args!("happierwork: ignored {rest} bytes of an incomplete write at the end of {name}"));
+        bytes.truncate(whole);
+    }
+    Ok(Content { name, bytes })
+}
+
+/// Reads a document, or the default document, from a database.
+async fn read_database(options: &DatabaseOptions, document: Option<&DocumentId>) -> Result<Content, String> {
+    let opened = OpenedStore::open_existing_database(options).await.map_err(|error| error.to_string())?;
+    let name = opened.location.clone();
+    let content = match document.or(opened.default.as_ref()) {
+        Some(id) => match opened.store.load(id).await {
+            Ok(Some(loaded)) if !loaded.bytes.is_empty() => Ok(Content { name, bytes: loaded.bytes }),
+            Ok(_) => {
+                Err(format!("there is no document {id} in {name}; list the documents with `happierwork document list`"))
+            }
+            Err(error) => Err(format!("{error}; see `happierwork check` with the same --database")),
+        },
+        None => Err(format!("{name} has no default document; choose one with --document")),
+    };
+    opened.close().await;
+    content
 }
 
 /// Writes a file. An existing file keeps its permissions.

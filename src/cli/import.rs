@@ -4,23 +4,25 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
+use automerge::Automerge;
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::position::DEFAULT_UNIT;
 use plan::{Author, Budget, Edit, NewPosition, Plan, PlanPatch, parse_amount, read_view};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
-use runtime::document::{AuthoredEdit, Document, Item, Outcome};
+use runtime::document::{Applied, AuthoredEdit, Document, Item, Outcome};
 use runtime::document_log::ActorSource;
 use store::disk::{RealDisk, create_new_file};
-use store::{Appended, Batch, FileMode, FileStore, Position, StateFile, Store};
+use store::{Appended, Batch, FileMode, Loaded, Position, StateFile};
 use sync_engine::MessageLimits;
 
+use super::access::{deleted, load_access};
 use super::fail;
 use super::output::{OutputError, print};
+use super::storage::{MAX_ATTEMPTS, OpenedStore, StorageError, StoreKind, runtime};
 use crate::cli::config::ImportArgs;
-use crate::legacy::{ImportedRow, ImportedRows, read_rows};
+use crate::legacy::{ImportReport, ImportedRow, ImportedRows, read_rows};
 use crate::server::new_position_id;
 use crate::server::renderings::JSON_AND_CSV;
 
@@ -30,85 +32,180 @@ const MAX_NAMES: usize = 1_000;
 /// Reads the whole file before it writes anything. Reports invalid rows with their lines, and imports nothing if there are
 /// any, unless `--skip-odd` is given.
 pub(super) fn run(args: &ImportArgs) -> ExitCode {
-    match try_import(args) {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(error),
+    };
+    match runtime.block_on(try_import(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error),
     }
 }
 
-fn try_import(args: &ImportArgs) -> Result<(), String> {
+async fn try_import(args: &ImportArgs) -> Result<(), String> {
     let source = args.file.display();
     let json = fs::read(&args.file).map_err(|error| format!("{source}: {error}"))?;
-    let now = now_ms();
     let total_budget = args.total_budget.as_deref().map(|total| parse_amount(total, &new_plan().scale())).transpose();
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
+    let import = Import { args, json, now: now_ms(), total_budget };
+    let target = import.open_target().await?;
+    let result = import.run(&target).await;
+    target.close().await;
+    result
+}
 
-    let read = |plan: &Plan| read_valid(&json, args, plan, now).map_err(|error| format!("{source}: {error}"));
-    // Checked before the state file is created, so that a rejected import leaves no trace.
-    let rows_of_new_plan = if args.state.exists() { None } else { Some(read(&new_plan())?) };
+/// What is imported.
+struct Import<'a> {
+    args: &'a ImportArgs,
+    json: Vec<u8>,
+    now: i64,
+    /// Total budget of a new document.
+    total_budget: Option<Budget>,
+}
 
-    let disk = RealDisk::with_mode(args.file_mode);
-    StateFile::create_folder(&disk, &args.state).map_err(|error| error.to_string())?;
-    let state = StateFile::open_with_embedded_id(Arc::new(disk), &args.state);
-    let mut state = state.map_err(|error| error.to_string())?;
-    let content = state.take_document();
-    let empty = content.is_none();
-    let content = content.unwrap_or_default();
-    let id = Document::carried_id(&content).unwrap_or_else(|| DocumentId::from_random(rand::random()));
-    let mut document = Document::from_automerge(
-        id.clone(),
-        content,
-        ActorSource::default().fresh(),
-        JSON_AND_CSV,
-        MessageLimits::default(),
-    );
-    let plan = if empty { new_plan() } else { read_view(&document.view()).plan().clone() };
-    let ImportedRows { valid, invalid, report } = match rows_of_new_plan {
-        Some(rows) if empty => rows,
-        _ => read(&plan)?,
-    };
-    let count = valid.len();
-    let unknown = valid.iter().filter(|row| row.budget.is_none()).count();
-    let positions = valid.into_iter().map(new_position).collect();
-    let edit = if empty {
-        let plan = PlanPatch {
-            name: Some(args.name.clone()),
-            currency: plan.currency,
-            unit: Budget::new_f64(plan.unit).ok(),
-            total_budget,
+/// A document with the imported rows, which are not stored yet.
+struct Prepared<'a> {
+    document: Document,
+    applied: Applied,
+    rows: ImportedCounts<'a>,
+    is_new: bool,
+}
+
+/// The rows apart from the valid ones, which are in the document.
+struct ImportedCounts<'a> {
+    valid: usize,
+    without_budget: usize,
+    invalid: Vec<&'a str>,
+    report: Option<ImportReport>,
+}
+
+impl Import<'_> {
+    /// Opens the file of the document alone, or the database.
+    async fn open_target(&self) -> Result<OpenedStore, String> {
+        let choice = &self.args.document;
+        if let Some(options) = choice.storage.database.options() {
+            return OpenedStore::create_database(&options).await.map_err(|error| error.to_string());
+        }
+        let path = choice.file();
+        if !path.exists() {
+            // Checked before the file is created, so that a rejected import leaves no trace.
+            self.read_rows(&new_plan())?;
+        }
+        let open = || {
+            StateFile::create_folder(&RealDisk::with_mode(self.args.file_mode), &path)?;
+            // The import touches no other document, so the store gets a folder that does not exist.
+            let nowhere = path.with_extension("import-needs-no-documents");
+            OpenedStore::open_files(&path, &nowhere, self.args.file_mode, choice.document.clone())
         };
-        Edit::Create { id: id.clone(), plan, positions }
-    } else {
-        Edit::AddAll(positions)
-    };
-    let author = Author { name: "import".to_owned(), now };
-    let mut applied = document.engine.apply(vec![Item::Edit { edit: AuthoredEdit { edit, author }, by: None }]);
-    if let Some(Outcome::Edited(Err(error))) = applied.outcomes.first() {
-        return Err(format!("{}: {error}\nNothing was imported.", args.state.display()));
+        open().map_err(|error: StorageError| error.to_string())
     }
-    // Written before the import. If the import fails, the extra file is harmless; a row in neither file would be lost.
-    let skipped = if invalid.is_empty() { None } else { Some(write_skipped(&args.file, &invalid, args.file_mode)?) };
-    if !applied.chunks.is_empty() {
-        store(state, &id, std::mem::take(&mut applied.chunks), empty.then(|| document.engine.save()))?;
+
+    /// Appends the rows after what is stored. Starts again if another process appends meanwhile.
+    async fn run(&self, target: &OpenedStore) -> Result<(), String> {
+        let id = self.choose_document(target).await?;
+        let mut skipped = None;
+        for _ in 0..MAX_ATTEMPTS {
+            if let Some(deletion) = deleted(&load_access(&*target.store, &id).await?.1) {
+                return Err(format!(
+                    "document {id} was {deletion}. Nothing was imported. Restore it, or import into another"
+                ));
+            }
+            let loaded = target.store.load(&id).await.map_err(|error| error.to_string())?;
+            let at = loaded.as_ref().map_or(Position::START, |loaded| loaded.position);
+            let Prepared { mut document, mut applied, rows, is_new } = self.prepare(&id, loaded, &target.location)?;
+            // Written before the import. If the import fails, the extra file is harmless; a row in neither file would be lost.
+            if skipped.is_none() && !rows.invalid.is_empty() {
+                skipped = Some(write_skipped(&self.args.file, &rows.invalid, self.args.file_mode)?);
+            }
+            let added = std::mem::take(&mut applied.chunks);
+            let chunks = if is_new { document.engine.save() } else { added };
+            let appended = target.store.append(&id, at, Batch::changes(chunks, Vec::new())).await;
+            if appended.map_err(|error| error.to_string())? == Appended::Behind {
+                continue;
+            }
+            document.publish(&mut applied, |_| false);
+            let held = read_view(&document.view()).len();
+            // The positions are stored: without this the user would import them again.
+            return print_summary(&rows, &target.location, held, skipped.as_deref(), &id)
+                .map_err(|error| format!("{} positions are imported, but {error}", rows.valid));
+        }
+        Err(format!("document {id} is changed all the time. Nothing was imported; try again"))
     }
-    document.publish(&mut applied, |_| false);
-    let view = document.view();
-    let print_summary = || {
-        print(format_args!(
-            "{count} positions imported; {} now holds {}",
-            args.state.display(),
-            read_view(&view).len()
-        ))?;
-        if unknown > 0 {
-            print(format_args!("{unknown} of them without a budget"))?;
+
+    /// The document that was asked for, or the default document. Chooses one in a new database.
+    async fn choose_document(&self, target: &OpenedStore) -> Result<DocumentId, String> {
+        let fresh = || DocumentId::from_random(rand::random());
+        match &target.kind {
+            StoreKind::Files { state_id } => Ok(state_id.clone()),
+            StoreKind::Database(database) => match (&self.args.document.document, &target.default) {
+                (Some(id), _) | (None, Some(id)) => Ok(id.clone()),
+                (None, None) => {
+                    self.read_rows(&new_plan())?;
+                    database.choose_default_document(&fresh()).await.map_err(|error| error.to_string())
+                }
+            },
         }
-        if let (Some(path), Some(report)) = (skipped, report) {
-            print(format_args!("{report}\nThese rows were skipped. They are in {}", path.display()))?;
+    }
+
+    /// Adds the rows to the stored document, in memory.
+    fn prepare(&self, id: &DocumentId, loaded: Option<Loaded>, location: &str) -> Result<Prepared<'_>, String> {
+        let loaded = loaded.filter(|loaded| !loaded.bytes.is_empty());
+        let is_new = loaded.is_none();
+        let content = match loaded {
+            None => Automerge::new(),
+            Some(Loaded { document: Some(document), .. }) => document,
+            Some(loaded) => {
+                automerge_chunks::load::load(&loaded.bytes).map_err(|error| format!("{location}: {error}"))?
+            }
+        };
+        let (actor, limits) = (ActorSource::default().fresh(), MessageLimits::default());
+        let mut document = Document::from_automerge(id.clone(), content, actor, JSON_AND_CSV, limits);
+        let plan = if is_new { new_plan() } else { read_view(&document.view()).plan().clone() };
+        let ImportedRows { valid, invalid, report } = self.read_rows(&plan)?;
+        let without_budget = valid.iter().filter(|row| row.budget.is_none()).count();
+        let rows = ImportedCounts { valid: valid.len(), without_budget, invalid, report };
+        let positions = valid.into_iter().map(new_position).collect();
+        let edit = if is_new {
+            let plan = PlanPatch {
+                name: Some(self.args.name.clone()),
+                currency: plan.currency,
+                unit: Budget::new_f64(plan.unit).ok(),
+                total_budget: self.total_budget.clone(),
+            };
+            Edit::Create { id: id.clone(), plan, positions }
+        } else {
+            Edit::AddAll(positions)
+        };
+        let author = Author { name: "import".to_owned(), now: self.now };
+        let applied = document.engine.apply(vec![Item::Edit { edit: AuthoredEdit { edit, author }, by: None }]);
+        if let Some(Outcome::Edited(Err(error))) = applied.outcomes.first() {
+            return Err(format!("{location}: {error}\nNothing was imported."));
         }
-        print(id.url())
-    };
-    // The positions are stored: without this the user would import them again.
-    print_summary().map_err(|error: OutputError| format!("{count} positions are imported, but {error}"))
+        Ok(Prepared { document, applied, rows, is_new })
+    }
+
+    /// Reads the rows, with budgets in the unit of `plan`.
+    fn read_rows(&self, plan: &Plan) -> Result<ImportedRows<'_>, String> {
+        read_valid(&self.json, self.args, plan, self.now)
+            .map_err(|error| format!("{}: {error}", self.args.file.display()))
+    }
+}
+
+fn print_summary(
+    rows: &ImportedCounts<'_>,
+    location: &str,
+    held: usize,
+    skipped: Option<&Path>,
+    id: &DocumentId,
+) -> Result<(), OutputError> {
+    print(format_args!("{} positions imported; {location} now holds {held}", rows.valid))?;
+    if rows.without_budget > 0 {
+        print(format_args!("{} of them without a budget", rows.without_budget))?;
+    }
+    if let (Some(path), Some(report)) = (skipped, &rows.report) {
+        print(format_args!("{report}\nThese rows were skipped. They are in {}", path.display()))?;
+    }
+    print(id.url())
 }
 
 /// Reads the rows, with budgets in the unit of `plan`.
@@ -151,21 +248,6 @@ fn write_skipped(source: &Path, rows: &[&str], mode: FileMode) -> Result<PathBuf
         }
     }
     Err(failed(source, io::ErrorKind::AlreadyExists.into()))
-}
-
-/// Stores `snapshot` for a new document, or appends `added` to an existing one.
-fn store(state: StateFile, id: &DocumentId, added: Vec<u8>, snapshot: Option<Vec<u8>>) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
-    // The import touches no other document, so the store gets a folder that does not exist.
-    let nowhere = state.path().with_extension("import-needs-no-documents");
-    let store: Arc<dyn Store> =
-        Arc::new(FileStore::open(state, id.clone(), nowhere).map_err(|error| error.to_string())?);
-    let batch = Batch::changes(snapshot.unwrap_or(added), Vec::new());
-    match runtime.block_on(store.append(id, Position::START, batch)).map_err(|error| error.to_string())? {
-        Appended::Stored { .. } => Ok(()),
-        // The file is locked, so nothing else appends to it.
-        Appended::Behind => Err("the document was changed during the import; nothing was imported".to_owned()),
-    }
 }
 
 fn new_position(row: ImportedRow) -> NewPosition {

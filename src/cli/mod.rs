@@ -1,9 +1,11 @@
 //! The command line: [`config`] parses flags and environment, and one module per subcommand runs it.
 //!
-//! `serve` runs the server. The other commands work on files: they take the server's locks, or only read.
+//! `serve` runs the server. The other commands work on files, whose locks they take unless they only read, or on a database,
+//! also while servers use it.
 
 pub mod config;
 
+mod access;
 mod check;
 mod database;
 mod document;
@@ -14,6 +16,7 @@ mod key;
 mod logging;
 mod output;
 mod serve;
+mod storage;
 mod token;
 mod user;
 

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod commands;
+mod databases;
 mod displaced;
 mod documents;
 mod flags;

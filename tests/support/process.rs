@@ -24,7 +24,7 @@ pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_happierwork"));
     command.args(arguments).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
-        if name == "PORT" || name.to_string_lossy().starts_with("HAPPIERWORK_") {
+        if name == "PORT" || name == "DATABASE_URL" || name.to_string_lossy().starts_with("HAPPIERWORK_") {
             command.env_remove(name);
         }
     }

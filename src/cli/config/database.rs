@@ -53,17 +53,22 @@ impl DatabaseArgs {
                 Err(format!("--database and --{flag} cannot be used together: all documents are kept in one place"))
             }
             (Some(_), None) | (None, Some(_)) => Ok(()),
-            (None, None) => self.read_platform_variable(),
+            (None, None) => {
+                self.database = platform_database()?;
+                Ok(())
+            }
         }
     }
+}
 
-    fn read_platform_variable(&mut self) -> Result<(), String> {
-        if let Some(url) = std::env::var(PLATFORM_VARIABLE).ok().filter(|url| !url.is_empty()) {
-            let url = DatabaseUrl::from_str(&url).map_err(|error| format!("{PLATFORM_VARIABLE}: {error}"))?;
-            self.database = Some(url);
-        }
-        Ok(())
-    }
+/// The database in the variable of hosting platforms.
+///
+/// # Errors
+/// If the variable holds no URL of a database.
+pub(super) fn platform_database() -> Result<Option<DatabaseUrl>, String> {
+    let url = std::env::var(PLATFORM_VARIABLE).ok().filter(|url| !url.is_empty());
+    let parse = |url: String| DatabaseUrl::from_str(&url).map_err(|error| format!("{PLATFORM_VARIABLE}: {error}"));
+    url.map(parse).transpose()
 }
 
 fn listen_url(text: &str) -> Result<ServerUrl, String> {

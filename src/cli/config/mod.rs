@@ -5,7 +5,9 @@
 
 mod auth;
 mod database;
+mod document;
 mod limits;
+mod storage;
 mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,9 +21,10 @@ pub use auth::{
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub use database::DatabaseArgs;
+pub use document::{DocumentArgs, DocumentCommand};
 pub use limits::LimitArgs;
-use primitives::DocumentId;
 use runtime::hub::APPLY_BUDGET;
+pub use storage::{DatabaseChoice, DocumentChoice, StorageArgs};
 use store::FileMode;
 pub use tls::TlsArgs;
 
@@ -50,19 +53,20 @@ impl Cli {
     pub fn read() -> Self {
         let matches: ArgMatches = without_empty_variables(Self::command()).get_matches();
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        let serve_matches = matches.subcommand_matches("serve").unwrap_or(&matches);
-        let serve = match &mut cli.command {
-            Some(Command::Serve(serve)) => Some(&mut **serve),
-            None => Some(&mut cli.serve),
-            Some(_) => None,
+        let resolved = match &mut cli.command {
+            Some(command) => command.resolve_database(last_subcommand(&matches)),
+            None => cli.serve.database.resolve(&matches),
         };
-        if let Some(serve) = serve
-            && let Err(error) = serve.database.resolve(serve_matches)
-        {
+        if let Err(error) = resolved {
             Self::command().error(ErrorKind::ArgumentConflict, error).exit();
         }
         cli
     }
+}
+
+/// The matches of the innermost subcommand.
+fn last_subcommand(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, inner)| last_subcommand(inner))
 }
 
 /// Treats an empty environment variable as unset. Many hosting platforms cannot unset one.
@@ -85,11 +89,11 @@ pub enum Command {
     /// Import the legacy backend's data.json into a new or existing document
     #[cfg(feature = "legacy")]
     Import(ImportArgs),
-    /// Check whether a document file is intact; changes nothing
+    /// Check whether a document file, or every document of a database, is intact; changes nothing
     ///
-    /// Reports what the server would truncate. Exit codes: 0 intact, 3 not intact, 1 the file cannot be read.
+    /// Reports what the server would truncate. Exit codes: 0 intact, 3 not intact, 1 the file or the database cannot be read.
     Check(CheckArgs),
-    /// List, delete and restore documents; the server must not be running
+    /// List, delete and restore documents; with files, the server must not be running
     Document(DocumentArgs),
     /// Create, list, retire and export the keys that sign tokens
     Key(KeyArgs),
@@ -97,6 +101,21 @@ pub enum Command {
     Token(TokenArgs),
     /// Add, change, disable and list user accounts
     User(UserArgs),
+}
+
+impl Command {
+    /// Decides between database and files.
+    fn resolve_database(&mut self, matches: &ArgMatches) -> Result<(), String> {
+        match self {
+            Self::Serve(args) => args.database.resolve(matches),
+            Self::Export(args) => args.document.storage.resolve(matches),
+            #[cfg(feature = "legacy")]
+            Self::Import(args) => args.document.storage.resolve(matches),
+            Self::Check(args) => args.database.resolve(matches, &["file"]),
+            Self::Document(args) => args.command.storage_mut().resolve(matches),
+            Self::Key(_) | Self::Token(_) | Self::User(_) => Ok(()),
+        }
+    }
 }
 
 /// The format of log lines.
@@ -186,9 +205,9 @@ pub struct ExportArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = ExportFormat::Json)]
     pub format: ExportFormat,
-    /// File of the document
-    #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
-    pub state: PathBuf,
+    /// The document.
+    #[command(flatten)]
+    pub document: DocumentChoice,
     /// Output file [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -213,9 +232,9 @@ pub struct ImportArgs {
     /// The legacy backend's data.json: a JSON array of positions
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// File of the document; created if missing
-    #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
-    pub state: PathBuf,
+    /// The document; created if missing.
+    #[command(flatten)]
+    pub document: DocumentChoice,
     /// Name of a new document
     #[arg(long, value_name = "NAME", default_value = "Imported plan")]
     pub name: String,
@@ -233,56 +252,12 @@ pub struct ImportArgs {
 /// Flags of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// File of the document
+    /// File of one document
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-}
-
-/// Flags of `document`.
-#[derive(Debug, Args)]
-pub struct DocumentArgs {
-    /// The subcommand
-    #[command(subcommand)]
-    pub command: DocumentCommand,
-}
-
-/// The subcommands of `document`.
-#[derive(Debug, Subcommand)]
-pub enum DocumentCommand {
-    /// List documents with id, owner and state
-    List(DocumentFiles),
-    /// Delete a document; clients cannot bring it back
-    Delete {
-        /// Document id
-        #[arg(value_name = "ID")]
-        id: DocumentId,
-        /// Remove the content immediately, instead of after --keep-deleted
-        #[arg(long)]
-        now: bool,
-        /// The files of the documents
-        #[command(flatten)]
-        files: DocumentFiles,
-    },
-    /// Restore a deleted document whose content is still on disk
-    Restore {
-        /// Document id
-        #[arg(value_name = "ID")]
-        id: DocumentId,
-        /// The files of the documents
-        #[command(flatten)]
-        files: DocumentFiles,
-    },
-}
-
-/// Flags that locate the documents.
-#[derive(Debug, Args)]
-pub struct DocumentFiles {
-    /// File of the default document
-    #[arg(long, value_name = "FILE", env = "HAPPIERWORK_STATE", default_value = "state.automerge")]
-    pub state: PathBuf,
-    /// Folder of all other documents
-    #[arg(long, value_name = "DIR", env = "HAPPIERWORK_DOCUMENTS", default_value = "documents")]
-    pub documents: PathBuf,
+    pub file: Option<PathBuf>,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseChoice,
 }
 
 /// Flags that are valid one by one, but not together.

@@ -11,9 +11,11 @@ use tokio::time::Instant;
 
 use super::accounts::{Account, AttemptOutcome, Bucket, Changed, Revocation};
 use super::backoff::{Backoff, Jitter};
+use super::check::{DocumentDamage, DocumentSummary};
+use super::document::StoredDocument;
 use super::engine::{Engine, NewsMode};
 use super::url::{DatabaseUrl, ServerUrl};
-use super::{DatabaseError, DatabaseOpenError, SqlOptions, SqlStore};
+use super::{DatabaseError, DatabaseOpenError, SqlOptions, SqlStore, schema};
 use crate::Store;
 
 /// Connections for statements that one process opens at most.
@@ -22,6 +24,9 @@ const CONNECTIONS: usize = 16;
 /// How long a call tries to get through. A client that writes while the database is away waits for two calls: the append, and the
 /// reload after it.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Result of [`Database::check`].
+pub type Checked = Result<DocumentSummary, DocumentDamage>;
 
 /// A [`SqlStore`] on any database.
 pub trait Database: Store {
@@ -88,6 +93,18 @@ pub trait Database: Store {
     /// If the database is not available.
     fn forget_expired(&self, now: i64) -> BoxFuture<'_, Result<(), DatabaseError>>;
 
+    /// A document with its author lines, read by one statement. `None` if nothing of it is stored, or it was removed.
+    ///
+    /// # Errors
+    /// As of [`Store::load`].
+    fn stored(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<StoredDocument>, DatabaseError>>;
+
+    /// Verifies all that is stored of a document. `None` if nothing is stored. Takes no document out of service.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn check(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Checked>, DatabaseError>>;
+
     /// How this node hears of the changes of others at the moment.
     fn news_mode(&self) -> NewsMode;
 
@@ -146,6 +163,16 @@ impl<E: Engine> Database for SqlStore<E> {
         SqlStore::forget_expired(self, now).boxed()
     }
 
+    fn stored(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<StoredDocument>, DatabaseError>> {
+        let id = id.clone();
+        async move { SqlStore::load(self, &id).await }.boxed()
+    }
+
+    fn check(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Checked>, DatabaseError>> {
+        let id = id.clone();
+        async move { SqlStore::check(self, &id).await }.boxed()
+    }
+
     fn news_mode(&self) -> NewsMode {
         SqlStore::news_mode(self)
     }
@@ -171,18 +198,43 @@ pub struct DatabaseOptions {
 /// # Errors
 /// If it cannot be used, or not be reached for [`DatabaseOptions::wait`].
 pub async fn open(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
+    let missing = || DatabaseOpenError::Other {
+        location: options.url.location(),
+        detail: "its tables were dropped while it was opened".to_owned(),
+    };
+    open_with(options, Tables::Create).await?.ok_or_else(missing)
+}
+
+/// Opens a database that has the tables of documents. `None` if it does not: then nothing is created.
+///
+/// # Errors
+/// As for [`open`].
+pub async fn open_existing(options: &DatabaseOptions) -> Result<Option<Arc<dyn Database>>, DatabaseOpenError> {
+    open_with(options, Tables::Require).await
+}
+
+/// What to do with a database that has no tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    Create,
+    Require,
+}
+
+type Opened = Result<Option<Arc<dyn Database>>, DatabaseOpenError>;
+
+async fn open_with(options: &DatabaseOptions, tables: Tables) -> Opened {
     let (options, runtime) = (options.clone(), tokio::runtime::Handle::current());
     // On a thread of its own: the compiler cannot show that the drivers' futures are `Send` where callers need it
     // (rust-lang/rust#64552).
-    run_blocking(move || runtime.block_on(try_until_deadline(&options))).await
+    run_blocking(move || runtime.block_on(try_until_deadline(&options, tables))).await
 }
 
-async fn try_until_deadline(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
+async fn try_until_deadline(options: &DatabaseOptions, tables: Tables) -> Opened {
     let deadline = Instant::now() + options.wait;
     let mut backoff = Backoff::new(options.wait, Jitter::default());
     let mut said = false;
     loop {
-        let error = match open_once(options).await {
+        let error = match open_once(options, tables).await {
             Ok(database) => return Ok(database),
             Err(error) if error.is_temporary() && Instant::now() < deadline => error,
             Err(error) => return Err(error),
@@ -199,7 +251,7 @@ fn settings() -> SqlOptions {
     SqlOptions { patience: PATIENCE, ..SqlOptions::default() }
 }
 
-async fn open_once(options: &DatabaseOptions) -> Result<Arc<dyn Database>, DatabaseOpenError> {
+async fn open_once(options: &DatabaseOptions, tables: Tables) -> Opened {
     match &options.url {
         #[cfg(feature = "postgres")]
         DatabaseUrl::Postgres(url) => {
@@ -208,23 +260,26 @@ async fn open_once(options: &DatabaseOptions) -> Result<Arc<dyn Database>, Datab
                 listen: options.listen.clone(),
                 ..super::PostgresOptions::default()
             };
-            let engine = super::Postgres::open(url, postgres).await?;
-            Ok(Arc::new(SqlStore::open(engine, settings()).await?))
+            open_store(super::Postgres::open(url, postgres).await?, tables).await
         }
         #[cfg(feature = "mysql")]
-        DatabaseUrl::MySql(url) => {
-            let engine = super::MySql::open(url, CONNECTIONS).await?;
-            Ok(Arc::new(SqlStore::open(engine, settings()).await?))
-        }
+        DatabaseUrl::MySql(url) => open_store(super::MySql::open(url, CONNECTIONS).await?, tables).await,
         #[cfg(feature = "sqlite")]
-        DatabaseUrl::Sqlite(path) => {
-            let engine = super::Sqlite::open(path).await?;
-            Ok(Arc::new(SqlStore::open(engine, settings()).await?))
-        }
+        DatabaseUrl::Sqlite(path) if tables == Tables::Require && !path.exists() => Ok(None),
+        #[cfg(feature = "sqlite")]
+        DatabaseUrl::Sqlite(path) => open_store(super::Sqlite::open(path).await?, tables).await,
         #[cfg(not(all(feature = "postgres", feature = "mysql", feature = "sqlite")))]
         url => Err(DatabaseOpenError::Other {
             location: url.location(),
             detail: "this program was built without support for it".to_owned(),
         }),
     }
+}
+
+async fn open_store<E: Engine>(engine: E, tables: Tables) -> Opened {
+    if tables == Tables::Require && !schema::exists(&engine).await? {
+        engine.shut_down().await;
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(SqlStore::open(engine, settings()).await?)))
 }

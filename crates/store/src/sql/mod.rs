@@ -34,7 +34,7 @@
 //! | `append` | appends, and what happened to one whose answer was lost |
 //! | `compact` | snapshots in place of rows, recovery from a full copy, removal |
 //! | `access`, `accounts`, `peers` | what is kept beside documents |
-//! | `chain` | verification of rows |
+//! | `chain`, `check` | verification of rows |
 //! | `store` | [`SqlStore`] as a [`Store`](crate::Store) |
 //! | `schema`, `statements`, `dialect` | tables, statements, differences between databases |
 //! | `engine` | what a database must offer |
@@ -54,6 +54,7 @@ mod accounts;
 mod append;
 mod backoff;
 mod chain;
+mod check;
 mod compact;
 mod database;
 mod dialect;
@@ -89,7 +90,8 @@ use primitives::DocumentId;
 pub use accounts::{Account, AttemptOutcome, Bucket, Changed, Revocation};
 pub use backoff::Jitter;
 pub use chain::ChainDamage;
-pub use database::{Database, DatabaseOptions, open};
+pub use check::{DocumentDamage, DocumentSummary};
+pub use database::{Database, DatabaseOptions, open, open_existing};
 pub use dialect::Dialect;
 pub use document::StoredDocument;
 pub use engine::{

@@ -78,6 +78,14 @@ pub(super) async fn migrate<E: Engine>(engine: &E) -> Result<(), DatabaseOpenErr
     }
 }
 
+/// Whether the database has our tables.
+///
+/// # Errors
+/// If this program cannot use them, or a statement fails.
+pub(super) async fn exists<E: Engine>(engine: &E) -> Result<bool, DatabaseOpenError> {
+    Ok(current(engine).await?.is_some())
+}
+
 /// The version of a database that this program can use. `None` if there is none yet.
 async fn current<E: Engine>(engine: &E) -> Result<Option<u64>, DatabaseOpenError> {
     let mut values = [None, None];

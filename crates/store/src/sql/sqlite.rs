@@ -345,7 +345,8 @@ impl Engine for Sqlite {
                 let Some(writer) = writer.upgrade() else { return };
                 match ask(&writer, Request::DataVersion).await {
                     Ok(version) => {
-                        if last.replace(version).is_some_and(|last| last != version) {
+                        // The first look counts as a change: one may have been made since this process read the file.
+                        if last.replace(version) != Some(version) {
                             let _ = news.send(News::LookAtAll);
                         }
                     }

@@ -1,0 +1,57 @@
+//! Access records in the hands of a command: read, changed and written with compare-and-set.
+
+use primitives::{DocumentId, iso_ms, strict_json};
+use runtime::hub::{AccessRecord, Deletion};
+use store::{AccessChanged, Store, StoredAccess};
+
+use super::storage::MAX_ATTEMPTS;
+
+/// The version and the access record of a document; 0 and an empty record if it has none.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) async fn load_access(store: &dyn Store, id: &DocumentId) -> Result<(u64, AccessRecord), String> {
+    match store.load_access_of(id).await.map_err(|error| error.to_string())? {
+        Some(stored) => Ok((stored.version, read_record(&stored)?)),
+        None => Ok((0, AccessRecord::default())),
+    }
+}
+
+/// Reads a stored record.
+///
+/// # Errors
+/// When it is not valid.
+pub(super) fn read_record(stored: &StoredAccess) -> Result<AccessRecord, String> {
+    strict_json::from_slice(&stored.record)
+        .map_err(|error| format!("the access record of document {} is not valid: {error}", stored.document))
+}
+
+/// Changes the access record of a document. Starts again if another process changes it meanwhile.
+///
+/// # Errors
+/// That of `change`, or when the record cannot be read or written.
+pub(super) async fn change_access(
+    store: &dyn Store,
+    id: &DocumentId,
+    change: impl Fn(&mut AccessRecord) -> Result<(), String>,
+) -> Result<(), String> {
+    for _ in 0..MAX_ATTEMPTS {
+        let (version, mut record) = load_access(store, id).await?;
+        change(&mut record)?;
+        let bytes = serde_json::to_vec_pretty(&record).map_err(|error| error.to_string())?;
+        match store.change_access(id, version, bytes).await.map_err(|error| error.to_string())? {
+            AccessChanged::Stored(_) => return Ok(()),
+            AccessChanged::Behind => {}
+        }
+    }
+    Err(format!("the access record of document {id} is changed all the time; try again"))
+}
+
+/// Says when and by whom a document was deleted; `None` if it was not.
+pub(super) fn deleted(record: &AccessRecord) -> Option<String> {
+    let Deletion { by, at, removed } = record.deleted.as_ref()?;
+    let when = iso_ms(*at).unwrap_or_default();
+    let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let rest = if *removed { ", its content is gone" } else { "" };
+    Some(format!("deleted {when}{by}{rest}"))
+}

@@ -1,0 +1,51 @@
+//! Flags of `document`.
+
+use clap::{Args, Subcommand};
+use primitives::DocumentId;
+
+use super::StorageArgs;
+
+/// Flags of `document`.
+#[derive(Debug, Args)]
+pub struct DocumentArgs {
+    /// The subcommand
+    #[command(subcommand)]
+    pub command: DocumentCommand,
+}
+
+/// The subcommands of `document`.
+#[derive(Debug, Subcommand)]
+pub enum DocumentCommand {
+    /// List documents with id, owner and state
+    List(StorageArgs),
+    /// Delete a document; clients cannot bring it back
+    Delete {
+        /// Document id
+        #[arg(value_name = "ID")]
+        id: DocumentId,
+        /// Remove the content immediately, instead of after --keep-deleted
+        #[arg(long)]
+        now: bool,
+        /// Where documents are kept
+        #[command(flatten)]
+        storage: StorageArgs,
+    },
+    /// Restore a deleted document whose content is still stored
+    Restore {
+        /// Document id
+        #[arg(value_name = "ID")]
+        id: DocumentId,
+        /// Where documents are kept
+        #[command(flatten)]
+        storage: StorageArgs,
+    },
+}
+
+impl DocumentCommand {
+    /// Where documents are kept.
+    pub(super) fn storage_mut(&mut self) -> &mut StorageArgs {
+        match self {
+            Self::List(storage) | Self::Delete { storage, .. } | Self::Restore { storage, .. } => storage,
+        }
+    }
+}
