@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot run fails; what it found is told")]
 
+mod cluster;
 mod stopped;
 #[path = "../support/mod.rs"]
 mod support;

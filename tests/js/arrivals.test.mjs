@@ -1,7 +1,6 @@
 // New documents of stock clients: found by others while they arrive, and stored however many there are.
 
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
 import { test } from "node:test";
 
 import { generateAutomergeUrl } from "@automerge/automerge-repo";
@@ -12,11 +11,6 @@ import { within } from "./support/until.mjs";
 
 const TRIES = 60;
 const LONGEST = 100;
-
-/** The documents in the server's folder. */
-function stored(server) {
-  return readdirSync(server.documents).filter((name) => name.endsWith(".automerge")).length;
-}
 
 test(`create, then find elsewhere 0 to ${LONGEST} ms later: ${TRIES} of ${TRIES} are found`, async (t) => {
   const server = await Server.start(t);
@@ -65,5 +59,5 @@ test(`a first upload of ${MANY} documents is stored over one connection`, async 
   await within(all, () => `${MANY} documents to be stored: ${saved.size} are`, 120_000);
   t.diagnostic(`${MANY} documents: ${((performance.now() - started) / 1_000).toFixed(1)} s`);
   assert.equal(client.servers.length, 2, "connections: before, and for all documents");
-  assert.equal(stored(server), MANY);
+  assert.equal(server.stored(), MANY);
 });

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, watch } from "node:fs";
-import { test } from "node:test";
 
 import * as Automerge from "@automerge/automerge";
 
 import { legacyClient, plainClient, repoClient, rest } from "./support/clients.mjs";
+import { testOfFiles as test } from "./support/needs.mjs";
 import { add, assertSame, designations, open } from "./support/positions.mjs";
 import { SEED, random } from "./support/random.mjs";
 import { Server } from "./support/server.mjs";

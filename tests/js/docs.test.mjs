@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
-import { test } from "node:test";
 
+import { testOfFiles as test } from "./support/needs.mjs";
 import { blocksOf, follow, ROOT } from "./support/pages.mjs";
 
 /** What is not run, and why: page, beginning of the line (of a program: of its first line), reason. */

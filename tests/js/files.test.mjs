@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { test } from "node:test";
 
 import * as Automerge from "@automerge/automerge";
 
 import { legacyClient, plainClient, repoClient, untilDocument } from "./support/clients.mjs";
+import { testOfFiles as test } from "./support/needs.mjs";
 import { add, open, plainList, plainRows, position } from "./support/positions.mjs";
 import { RECORDED, Server } from "./support/server.mjs";
 

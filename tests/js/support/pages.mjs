@@ -5,11 +5,11 @@ import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rm
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 
-import { BINARY } from "./server.mjs";
+import { BINARY, ROOT } from "./program.mjs";
 
-export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
+export { ROOT };
+
 const PACKAGES = path.join(ROOT, "tests/js/node_modules");
 /** How the output of one block is told from that of the next. */
 const MARK = "@@ block ";

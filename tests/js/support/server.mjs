@@ -1,72 +1,22 @@
-// The real server, as a process of its own in a folder of its own.
+// The real server with a storage of its own: one process with files, or several with one database.
 
-import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-
+import { Database } from "./database.mjs";
+import { Files } from "./files.mjs";
+import { Program, newFolder, removeFolder } from "./program.mjs";
 import { within } from "./until.mjs";
 
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
-export const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/debug/happierwork");
+export { BINARY, run } from "./program.mjs";
+export { RECORDED } from "./recorded.mjs";
 
-/** Where all that servers log is kept, to be searched for secrets. */
-const LOGS = process.env.HAPPIERWORK_TEST_LOGS;
-
-/** The 60 recorded positions, as the old backend kept them. */
-export const RECORDED = path.join(ROOT, "tests/fixtures/legacy/positions.json");
-
-if (!existsSync(BINARY)) {
-  throw new Error(`there is no server at ${BINARY}: run \`cargo build\`, or set HAPPIERWORK_BIN to the program`);
-}
-
-// Whatever happens to a test, nothing is left behind.
-const children = new Set();
-const folders = new Set();
-process.on("exit", () => {
-  for (const child of children) child.kill("SIGKILL");
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
-
-function newFolder() {
-  const folder = mkdtempSync(path.join(tmpdir(), "happierwork-js-"));
-  folders.add(folder);
-  return folder;
-}
-
-/** Runs a command of the program to its end. */
-export async function run(...args) {
-  try {
-    return { code: 0, ...(await promisify(execFile)(BINARY, args, { maxBuffer: 64 << 20 })) };
-  } catch (error) {
-    if (typeof error.code !== "number") throw error;
-    return { code: error.code, stdout: error.stdout, stderr: error.stderr };
-  }
-}
-
-async function must(...args) {
-  const done = await run(...args);
-  if (done.code !== 0) throw new Error(`happierwork ${args.join(" ")}: exit ${done.code}: ${done.stderr}`);
-  return done.stdout;
-}
-
-let demo;
-/** The demo document: imported once, copied for each server. */
-async function demoDocument() {
-  demo ??= (async () => {
-    const file = path.join(newFolder(), "state.automerge");
-    await must("import", RECORDED, "--state", file, "--name", "Growth 2027", "--total-budget", "2000");
-    return file;
-  })();
-  return demo;
+/** How many processes make up the server of a test. More than one share a database. */
+export const SERVERS = Number(process.env.HAPPIERWORK_TEST_SERVERS ?? 1);
+const DATABASE = process.env.HAPPIERWORK_TEST_DATABASE;
+if (SERVERS > 1 !== (DATABASE === "postgres") || !(SERVERS >= 1)) {
+  throw new Error("several servers need a database: HAPPIERWORK_TEST_SERVERS=3 HAPPIERWORK_TEST_DATABASE=postgres");
 }
 
 // Each server has a loopback address of its own, where the system has them: so a server that is started again finds its
-// port free, whatever other tests open meanwhile.
+// ports free, whatever other tests open meanwhile.
 let hosts = 0;
 function ownHost() {
   if (process.platform !== "linux") return "127.0.0.1";
@@ -84,106 +34,136 @@ export class Server {
 
   /** The same, not started yet. */
   static async prepare(t, { state, flags = [] } = {}) {
-    const server = new Server(newFolder(), flags);
+    const folder = newFolder();
+    const storage = await (SERVERS > 1 ? Database : Files).make(folder, state);
+    const server = new Server(folder, storage, flags);
     t.after(() => server.dispose());
-    const source = state === undefined ? await demoDocument() : state;
-    if (source) copyFileSync(source, server.state);
     return server;
   }
 
-  constructor(folder, flags) {
+  constructor(folder, storage, flags) {
     this.folder = folder;
+    this.storage = storage;
     this.flags = flags;
     this.host = ownHost();
-    this.port = 0;
+    this.programs = Array.from({ length: SERVERS }, () => new Program(this.host, storage.environment));
     this.clients = [];
-    this.state = path.join(folder, "state.automerge");
-    this.documents = path.join(folder, "documents");
-    mkdirSync(this.documents);
+    this.turn = 0;
   }
 
-  /** Starts the process, on the port that it had before if it had one, and waits until it listens. */
+  /** Starts all processes, on the ports that they had before if they had some, and waits until they listen. */
   async start() {
     await this.spawn();
     await within(this.listening, `the server in ${this.folder} to listen`);
   }
 
-  /** Starts the process and does not wait. `listening` and `exited` tell. */
+  /** Starts all processes and does not wait. `listening` and `exited` tell. */
   async spawn() {
-    const args = ["--listen", `${this.host}:${this.port}`, "--state", this.state, "--documents", this.documents];
-    const child = spawn(BINARY, [...args, ...this.flags], { stdio: ["ignore", "pipe", "pipe"] });
-    children.add(child);
-    this.child = child;
-    this.log = "";
-    this.url = undefined;
-    this.listening = undefined;
-    child.stderr.setEncoding("utf8").on("data", (text) => {
-      this.log += text;
-      if (LOGS) appendFileSync(path.join(LOGS, `js-${process.pid}.log`), text);
+    for (const program of this.programs) program.spawn([...this.storage.flags, ...this.flags]);
+  }
+
+  get listening() {
+    const listening = Promise.all(this.programs.map((program) => program.listening));
+    listening.catch(() => {});
+    return listening;
+  }
+
+  /** How the processes exited: all in the same way. */
+  get exited() {
+    return Promise.all(this.programs.map((program) => program.exited)).then(([first, ...others]) => {
+      const odd = others.find(({ code, signal }) => code !== first.code || signal !== first.signal);
+      return odd ?? first;
     });
-    this.exited = once(child, "exit").then(([code, signal]) => {
-      children.delete(child);
-      return { code, signal };
-    });
-    this.listening = new Promise((resolve, reject) => {
-      createInterface(child.stdout).on("line", (line) => {
-        const [, word, rest] = /^(\S+)\s+(.*)$/.exec(line) ?? [];
-        if (word === "url") this.url = rest;
-        if (word === "document") this.announced = rest;
-        if (word === "listening") {
-          this.port = Number(new URL(rest.split(" ")[0]).port);
-          resolve();
-        }
-      });
-      this.exited.then((end) => reject(new Error(`the server ended (${JSON.stringify(end)}): ${this.log}`)));
-    });
-    this.listening.catch(() => {});
+  }
+
+  get isRunning() {
+    return this.programs.every((program) => program.isRunning && program.child.exitCode === null);
+  }
+
+  get url() {
+    return this.programs[0].url;
+  }
+
+  get announced() {
+    return this.programs[0].announced;
   }
 
   get documentId() {
     return this.url.slice("automerge:".length);
   }
 
-  ws(where = "/sync") {
-    return `ws://${this.host}:${this.port}${where}`;
+  get state() {
+    return this.storage.state;
+  }
+
+  get documents() {
+    return this.storage.documents;
+  }
+
+  /** The next process in turn: what a load balancer does. */
+  next() {
+    const program = this.programs[this.turn % this.programs.length];
+    this.turn += 1;
+    return program;
+  }
+
+  get port() {
+    return this.next().port;
+  }
+
+  ws(where) {
+    return this.next().ws(where);
   }
 
   http(where) {
-    return `http://${this.host}:${this.port}${where}`;
+    return this.next().http(where);
   }
 
-  /** The end that an operator brings about. Returns how it exited. */
+  /** One process, for a page: its requests go to its own origin. */
+  one() {
+    const program = this.next();
+    return { ws: (where) => program.ws(where), http: (where) => program.http(where), clients: this.clients };
+  }
+
+  /** Ends all processes as an operator does. Returns how they exited. */
   async stop() {
-    this.child.kill("SIGTERM");
+    for (const { child } of this.programs) child.kill("SIGTERM");
     return within(this.exited, "the server to stop");
   }
 
-  /** kill -9. */
+  /** kill -9, of all processes. */
   async kill() {
-    this.child.kill("SIGKILL");
+    for (const { child } of this.programs) child.kill("SIGKILL");
     return within(this.exited, "the server to be dead");
   }
 
   /** The end of a test: clients leave first, as a stock client throws when its server is killed while it connects. */
   async dispose() {
     for (const client of this.clients.splice(0)) client.close();
-    if (this.child && children.has(this.child)) await this.kill();
-    rmSync(this.folder, { recursive: true, force: true });
-    folders.delete(this.folder);
+    const running = this.programs.filter((program) => program.isRunning);
+    for (const { child } of running) child.kill("SIGKILL");
+    await within(Promise.all(running.map((program) => program.exited)), "the server to be dead");
+    this.storage.dispose();
+    removeFolder(this.folder);
   }
 
-  /** The bytes of the default document's file, as they are. */
+  /** The stored bytes of the default document. */
   bytes() {
-    return new Uint8Array(readFileSync(this.state));
+    return this.storage.bytes();
   }
 
-  /** The JSON view of the default document's file. */
-  async exported() {
-    return JSON.parse(await must("export", "--state", this.state));
+  /** How many documents are stored besides the default document. */
+  stored() {
+    return this.storage.count();
   }
 
-  /** What `check` says about the default document's file. */
-  async checked() {
-    return run("check", this.state);
+  /** The JSON view of what is stored of the default document. */
+  exported() {
+    return this.storage.exported();
+  }
+
+  /** Result of the command `check` on what is stored of the default document. */
+  checked() {
+    return this.storage.checked();
   }
 }

@@ -37,6 +37,17 @@ export function until(condition, what, ...sources) {
   return within(met, what).finally(() => stop());
 }
 
+/** Asks again and again, and resolves with the first truthy answer: for what no event tells. */
+export async function eventually(ask, what) {
+  const deadline = Date.now() + PATIENCE;
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer;
+    if (Date.now() > deadline) throw new Error(`${describe(what)}: not within ${PATIENCE} ms`);
+    await pause(20);
+  }
+}
+
 /** A pause between two writes of somebody who is not waiting for anything. */
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

@@ -151,7 +151,10 @@ impl DocumentTask {
         }
         if !document.engine.exists() {
             let now = Instant::now();
-            requesting_peers.into_iter().for_each(|key| self.creation.pending_requests.add_request(key, now));
+            let is_shared = self.hub.inner.store.is_shared();
+            for key in requesting_peers {
+                self.creation.pending_requests.add_request(key, now, is_shared);
+            }
         }
         for key in drained.into_iter().filter(|_| may_send) {
             self.handle_drained(document, key);

@@ -5,6 +5,9 @@
 //! arrives in between is answered once the changes are stored or rejected, the announcing peers have left, or
 //! [`ARRIVAL_TIMEOUT`] has passed. The delay matters, since automerge-repo takes `doc-unavailable` as final: a `find`
 //! fails at once.
+//!
+//! Announcements do not reach other servers. With a shared store, another server may be storing the document at this
+//! moment, so a request is not answered before [`OTHER_SERVERS_DELAY`].
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -27,13 +30,26 @@ use crate::metrics::RefusalReason;
 /// Time that a request waits for announced changes, and that an announcement counts without them.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Time that a request waits for the news that another server has stored the document. Servers that are not notified ask
+/// the database every 250 ms.
+const OTHER_SERVERS_DELAY: Duration = Duration::from_millis(500);
+
+/// When to answer a request.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    /// Not before this time, also if nobody has announced the document.
+    earliest: Instant,
+    /// At this time, also if the announced document has not arrived.
+    latest: Instant,
+}
+
 /// The announcements of a document that does not exist yet, and the unanswered requests for it.
 #[derive(Debug, Default)]
 pub(super) struct PendingRequests {
     /// Peers that have announced changes, with the time until which the announcement counts.
     announcements: HashMap<ConnectionKey, Instant>,
-    /// Peers with an unanswered request, with the deadline of the answer.
-    requests: HashMap<ConnectionKey, Instant>,
+    /// Peers with an unanswered request.
+    requests: HashMap<ConnectionKey, Due>,
     /// Not later than the first of all deadlines.
     next_deadline: Option<Instant>,
 }
@@ -50,10 +66,13 @@ impl PendingRequests {
         self.announcements.remove(&peer);
     }
 
-    /// Adds a peer's request. A repeated request keeps its deadline.
-    pub(super) fn add_request(&mut self, peer: ConnectionKey, now: Instant) {
-        let due = *self.requests.entry(peer).or_insert(now + ARRIVAL_TIMEOUT);
-        self.wake_by(due);
+    /// Adds a peer's request. A repeated request keeps its deadline. `is_shared` tells whether other servers may be
+    /// storing the document.
+    pub(super) fn add_request(&mut self, peer: ConnectionKey, now: Instant, is_shared: bool) {
+        let delay = if is_shared { OTHER_SERVERS_DELAY } else { Duration::ZERO };
+        let due = Due { earliest: now + delay, latest: now + ARRIVAL_TIMEOUT };
+        let due = *self.requests.entry(peer).or_insert(due);
+        self.wake_by(due.earliest);
     }
 
     /// Removes a peer that has left or was answered.
@@ -76,13 +95,21 @@ impl PendingRequests {
         self.announcements.extract_if(|_, until| *until <= now).map(|(peer, _)| peer).collect()
     }
 
-    /// Removes and returns the requests to answer now: all, if no announcement counts; otherwise those past their
-    /// deadline.
+    /// The time at which to answer a request, if nothing happens before.
+    fn deadline(&self, due: &Due) -> Instant {
+        if self.announcements.is_empty() { due.earliest } else { due.latest }
+    }
+
+    /// Removes and returns the requests to answer now: those past their deadline, which is an earlier one if no
+    /// announcement counts.
     fn take_due_requests(&mut self, now: Instant) -> Vec<ConnectionKey> {
-        let all = self.announcements.is_empty();
+        let is_due = |due: &Due| self.deadline(due) <= now;
         let mut due: Vec<ConnectionKey> =
-            self.requests.extract_if(|_, due| all || *due <= now).map(|(peer, _)| peer).collect();
-        self.next_deadline = self.announcements.values().chain(self.requests.values()).min().copied();
+            self.requests.iter().filter(|(_, due)| is_due(due)).map(|(peer, _)| *peer).collect();
+        for peer in &due {
+            self.requests.remove(peer);
+        }
+        self.next_deadline = self.announcements.values().copied().chain(self.first_deadline()).min();
         // The order must not depend on the hash map.
         due.sort_unstable();
         due
@@ -90,7 +117,7 @@ impl PendingRequests {
 
     /// The first deadline of a request.
     fn first_deadline(&self) -> Option<Instant> {
-        self.requests.values().min().copied()
+        self.requests.values().map(|due| self.deadline(due)).min()
     }
 
     fn is_idle(&self) -> bool {
@@ -266,7 +293,7 @@ mod tests {
     #[test]
     fn request_without_announcement_is_answered_at_once() {
         let (mut arrivals, now) = (PendingRequests::default(), Instant::now());
-        arrivals.add_request(READERS[0], now);
+        arrivals.add_request(READERS[0], now, false);
         assert_eq!(arrivals.take_due_requests(now), [READERS[0]]);
         assert_eq!(arrivals.next_deadline(), None);
     }
@@ -275,7 +302,7 @@ mod tests {
     fn requests_wait_until_the_announcement_is_withdrawn() {
         let (mut arrivals, now) = (PendingRequests::default(), Instant::now());
         for key in READERS {
-            arrivals.add_request(key, now);
+            arrivals.add_request(key, now, false);
         }
         arrivals.record_announcement(ANNOUNCER, now);
         assert_eq!(arrivals.take_due_requests(now), []);
@@ -284,14 +311,25 @@ mod tests {
     }
 
     #[test]
+    fn request_waits_for_news_of_other_servers() {
+        let (mut arrivals, start) = (PendingRequests::default(), Instant::now());
+        arrivals.add_request(READERS[0], start, true);
+        assert_eq!(arrivals.take_due_requests(start), []);
+        let end = start + OTHER_SERVERS_DELAY;
+        assert_eq!(arrivals.next_deadline(), Some(end));
+        assert_eq!(arrivals.take_due_requests(end), [READERS[0]]);
+        assert_eq!(arrivals.next_deadline(), None);
+    }
+
+    #[test]
     fn repeated_announcements_do_not_extend_a_request() {
         let (mut arrivals, start) = (PendingRequests::default(), Instant::now());
         arrivals.record_announcement(ANNOUNCER, start);
-        arrivals.add_request(READERS[0], start);
+        arrivals.add_request(READERS[0], start, false);
         let later = start + ARRIVAL_TIMEOUT - Duration::from_secs(1);
         arrivals.record_announcement(ANNOUNCER, later);
-        arrivals.add_request(READERS[0], later);
-        arrivals.add_request(READERS[1], later);
+        arrivals.add_request(READERS[0], later, false);
+        arrivals.add_request(READERS[1], later, false);
         assert_eq!(arrivals.take_due_requests(later), []);
         assert_eq!(arrivals.next_deadline(), Some(start + ARRIVAL_TIMEOUT));
         assert_eq!(arrivals.take_due_requests(start + ARRIVAL_TIMEOUT), [READERS[0]]);

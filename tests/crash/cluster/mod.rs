@@ -1,0 +1,142 @@
+//! Three servers on one PostgreSQL database with a synchronous standby. Servers, databases and networks fail under load, and
+//! nothing that was acknowledged or shown is lost.
+//!
+//! `ROUNDS=200 cargo test --test crash cluster` runs as many rounds; without `ROUNDS`, each fault happens once.
+
+mod clients;
+mod faults;
+mod postgres;
+mod proxy;
+mod rights;
+mod servers;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use automerge::{Automerge, ChangeHash};
+use clients::{Clients, Mode, request};
+use primitives::DocumentId;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use servers::{Cluster, Databases, start};
+use tokio::time::{Instant, sleep};
+
+use super::number;
+use super::support::PATIENCE;
+use super::support::process::Running;
+
+/// Rounds on one database, so that its document grows, and is compacted.
+const ROUNDS_PER_DATABASE: u32 = 12;
+/// Pause between two looks at something that takes a while.
+const LOOK: Duration = Duration::from_millis(50);
+/// A longer time until all agree is told.
+const SLOW: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cluster_loses_nothing_acknowledged_or_shown() {
+    let rounds = number("ROUNDS", u32::try_from(faults::ALL.len()).unwrap());
+    let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
+    let mut databases = Databases::start();
+    let mut happened = BTreeMap::new();
+    let (mut kept, mut round) = (0, 0);
+    while round < rounds {
+        let database = format!("plan_{round}");
+        let mut cluster = Cluster::start(&databases, &database, &[]).await;
+        let document = document(cluster.nodes[0].running.as_ref().unwrap());
+        let clients = Clients::start(&cluster.addresses, &document);
+        let mut promises = 0;
+        for round in round..rounds.min(round + ROUNDS_PER_DATABASE) {
+            // Each once, and then as chance has it.
+            let fault = faults::ALL.get(round as usize).copied();
+            let fault = fault.unwrap_or_else(|| faults::ALL[rng.random_range(0..faults::ALL.len())]);
+            let when = format!("round {round}, {fault:?}");
+            clients.set(Mode::Write);
+            sleep(Duration::from_millis(rng.random_range(200..900))).await;
+            fault.happen(&mut cluster, &mut databases, &mut rng).await;
+            sleep(Duration::from_millis(rng.random_range(100..500))).await;
+            clients.set(Mode::Read);
+            let newcomer = postgres::url(&databases.ports(), &database);
+            let agreed = agreed(&cluster, &clients, &newcomer, &when).await;
+            promises = clients.promises_are_kept_in(&agreed, &when);
+            println!("{when}: {promises} promises kept");
+            *happened.entry(fault).or_insert(0) += 1;
+        }
+        round += ROUNDS_PER_DATABASE;
+        kept += promises;
+        clients.stop().await;
+        cluster.stop().iter().for_each(|log| is_sound(log));
+    }
+    assert!(kept > rounds as usize, "the clients have hardly written: {kept}");
+    println!("{rounds} rounds: {kept} promises kept; {happened:?}");
+}
+
+/// The id of the default document.
+fn document(server: &Running) -> DocumentId {
+    let url = server.printed.iter().find_map(|line| line.strip_prefix("url       automerge:"));
+    url.expect("printed at the start").parse().unwrap()
+}
+
+/// The default document of a server. `None` if it has none to give.
+async fn exported(address: SocketAddr) -> Option<Automerge> {
+    let (status, bytes) = request(address, "GET", "/api/documents/default/export.automerge", String::new()).await?;
+    (status == 200).then(|| Automerge::load(&bytes).unwrap())
+}
+
+fn heads(doc: &Automerge) -> Vec<ChangeHash> {
+    doc.get_heads()
+}
+
+/// Waits until all servers are ready, and all servers and clients hold the same document. Among the servers is a new one, which
+/// reads and verifies the whole log. Returns the document.
+async fn agreed(cluster: &Cluster, clients: &Clients, newcomer: &str, when: &str) -> Automerge {
+    let (server, address) = start(newcomer, &[]);
+    let mut addresses = cluster.addresses.lock().clone();
+    addresses.push(address);
+    let begun = Instant::now();
+    let mut differed = Vec::new();
+    let agreed = loop {
+        let difference = match disagreement(&addresses, clients).await {
+            Ok(agreed) => break agreed,
+            Err(difference) => difference,
+        };
+        assert!(begun.elapsed() < PATIENCE, "{when}: {difference}; before: {differed:?}");
+        if differed.last().is_none_or(|(_, last)| *last != difference) {
+            differed.push((begun.elapsed(), difference));
+        }
+        sleep(LOOK).await;
+    };
+    if begun.elapsed() > SLOW {
+        println!("{when}: agreed after {:?}; before: {differed:?}", begun.elapsed());
+    }
+    is_sound(&server.stop().err);
+    agreed
+}
+
+/// The document that all hold, or what differs.
+async fn disagreement(addresses: &[SocketAddr], clients: &Clients) -> Result<Automerge, String> {
+    let mut agreed: Option<Automerge> = None;
+    for (node, address) in addresses.iter().enumerate() {
+        if !request(*address, "GET", "/readyz", String::new()).await.is_some_and(|(status, _)| status == 200) {
+            return Err(format!("server {node} is not ready"));
+        }
+        let Some(doc) = exported(*address).await else { return Err(format!("server {node} has no document")) };
+        if agreed.as_ref().is_some_and(|agreed| heads(agreed) != heads(&doc)) {
+            return Err(format!("server {node} has other heads than the servers before it"));
+        }
+        agreed = Some(doc);
+    }
+    let agreed = agreed.expect("there are servers");
+    match clients.differing(&heads(&agreed)) {
+        Some(client) => Err(format!("client {client} has other heads than the servers")),
+        None => Ok(agreed),
+    }
+}
+
+/// Fails if a server has logged that something is damaged.
+fn is_sound(log: &str) {
+    let is_bad =
+        |line: &&str| ["panicked", "quarantine", "damaged", "out of service"].iter().any(|word| line.contains(word));
+    let bad: Vec<&str> = log.lines().filter(is_bad).collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}

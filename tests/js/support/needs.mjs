@@ -1,0 +1,15 @@
+// Tests that need something that not every mode has. Other modes report them as skipped, with the reason.
+
+import { test } from "node:test";
+
+import { SERVERS } from "./server.mjs";
+
+/** A test that needs one server with files of its own. */
+export const testOfFiles = SERVERS > 1 ? skipped("about the files of one server") : test;
+
+/** A test in which messages that are not stored go from client to client. */
+export const testOfMessages = SERVERS > 1 ? skipped("messages that are not stored do not reach other servers yet") : test;
+
+function skipped(reason) {
+  return (name, run) => test(name, { skip: reason }, run);
+}
