@@ -6,6 +6,7 @@
 mod auth;
 mod database;
 mod limits;
+mod peers;
 mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,6 +21,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub use database::DatabaseArgs;
 pub use limits::LimitArgs;
+pub use peers::PeerArgs;
 use primitives::DocumentId;
 use runtime::hub::APPLY_BUDGET;
 use store::FileMode;
@@ -175,6 +177,9 @@ pub struct ServeArgs {
     /// TLS certificate and key.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Servers to dial.
+    #[command(flatten)]
+    pub peers: PeerArgs,
     /// Resource limits.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -302,6 +307,16 @@ pub enum ConfigError {
     /// The named flag has no effect without `--jwks`.
     #[error("{0} applies to the tokens of an identity provider: also give --jwks FILE with the provider's keys")]
     NeedsJwks(&'static str),
+    /// Some peers would get no token, or the token of another.
+    #[error(
+        "--peer names {peers} servers, and --peer-token-file {files} files: give one file for each peer, or - for none"
+    )]
+    PeerTokenFiles {
+        /// Number of peers.
+        peers: usize,
+        /// Number of files.
+        files: usize,
+    },
 }
 
 impl ServeArgs {
@@ -339,6 +354,7 @@ impl ServeArgs {
             listen,
             tls: self.tls.files(),
             database: self.database.options(),
+            peers: self.peers.options()?,
             state: self.state.clone(),
             documents: self.documents.clone(),
             allowed_origins: self.allow_origin.clone(),

@@ -104,6 +104,7 @@ impl DocumentTask {
     /// Runs one batch: the next portion of a large message, if it is due, `first`, and the queued commands.
     pub(super) async fn batch(&mut self, document: &mut Document, first: Option<Command>) -> ControlFlow<()> {
         let mut batch = Batch::default();
+        self.admit_peerings(document, &mut batch);
         if self.pipeline.portions.is_due(first.is_some()) {
             self.add_portion(document, &mut batch);
         }
@@ -151,7 +152,10 @@ impl DocumentTask {
         }
         if !document.engine.exists() {
             let now = Instant::now();
-            requesting_peers.into_iter().for_each(|key| self.creation.pending_requests.add_request(key, now));
+            for key in requesting_peers {
+                let relays = self.subscribers.peers.get(&key).is_some_and(|subscription| subscription.peer.relays);
+                self.creation.pending_requests.add_request(key, relays, now);
+            }
         }
         for key in drained.into_iter().filter(|_| may_send) {
             self.handle_drained(document, key);

@@ -5,6 +5,9 @@
 //! arrives in between is answered once the changes are stored or rejected, the announcing peers have left, or
 //! [`ARRIVAL_TIMEOUT`] has passed. The delay matters, since automerge-repo takes `doc-unavailable` as final: a `find`
 //! fails at once.
+//!
+//! Peerings are asked for a document that does not exist here. Requests of clients wait for their answers in the same way. Requests
+//! of servers do not: two servers that ask each other would both wait.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -30,18 +33,43 @@ const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The announcements of a document that does not exist yet, and the unanswered requests for it.
 #[derive(Debug, Default)]
 pub(super) struct PendingRequests {
-    /// Peers that have announced changes, with the time until which the announcement counts.
-    announcements: HashMap<ConnectionKey, Instant>,
-    /// Peers with an unanswered request, with the deadline of the answer.
-    requests: HashMap<ConnectionKey, Instant>,
+    /// Peers that have announced changes, or were asked for the document.
+    announcements: HashMap<ConnectionKey, Announcement>,
+    /// Peers with an unanswered request.
+    requests: HashMap<ConnectionKey, Request>,
     /// Not later than the first of all deadlines.
     next_deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Announcement {
+    /// The time until which it counts.
+    until: Instant,
+    /// The peer was asked, and has not answered yet.
+    is_question: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    /// The deadline of the answer.
+    due: Instant,
+    /// The request comes from a server.
+    relayed: bool,
 }
 
 impl PendingRequests {
     /// Records that a peer has announced changes.
     pub(super) fn record_announcement(&mut self, peer: ConnectionKey, now: Instant) {
-        self.announcements.insert(peer, now + ARRIVAL_TIMEOUT);
+        self.record(peer, false, now);
+    }
+
+    /// Records that a peer was asked for the document.
+    pub(super) fn record_question(&mut self, peer: ConnectionKey, now: Instant) {
+        self.record(peer, true, now);
+    }
+
+    fn record(&mut self, peer: ConnectionKey, is_question: bool, now: Instant) {
+        self.announcements.insert(peer, Announcement { until: now + ARRIVAL_TIMEOUT, is_question });
         self.wake_by(now + ARRIVAL_TIMEOUT);
     }
 
@@ -50,9 +78,9 @@ impl PendingRequests {
         self.announcements.remove(&peer);
     }
 
-    /// Adds a peer's request. A repeated request keeps its deadline.
-    pub(super) fn add_request(&mut self, peer: ConnectionKey, now: Instant) {
-        let due = *self.requests.entry(peer).or_insert(now + ARRIVAL_TIMEOUT);
+    /// Adds a peer's request. A repeated request keeps its deadline. `relayed`: the peer is a server.
+    pub(super) fn add_request(&mut self, peer: ConnectionKey, relayed: bool, now: Instant) {
+        let due = self.requests.entry(peer).or_insert(Request { due: now + ARRIVAL_TIMEOUT, relayed }).due;
         self.wake_by(due);
     }
 
@@ -73,16 +101,18 @@ impl PendingRequests {
 
     /// Removes and returns the announcements past their deadline.
     fn take_expired_announcements(&mut self, now: Instant) -> Vec<ConnectionKey> {
-        self.announcements.extract_if(|_, until| *until <= now).map(|(peer, _)| peer).collect()
+        self.announcements.extract_if(|_, announcement| announcement.until <= now).map(|(peer, _)| peer).collect()
     }
 
-    /// Removes and returns the requests to answer now: all, if no announcement counts; otherwise those past their
-    /// deadline.
+    /// Removes and returns the requests to answer now: those for which no announcement counts, and those past their deadline.
     fn take_due_requests(&mut self, now: Instant) -> Vec<ConnectionKey> {
-        let all = self.announcements.is_empty();
+        let none = self.announcements.is_empty();
+        let only_questions = self.announcements.values().all(|announcement| announcement.is_question);
+        let is_due = |request: &Request| none || request.due <= now || (request.relayed && only_questions);
         let mut due: Vec<ConnectionKey> =
-            self.requests.extract_if(|_, due| all || *due <= now).map(|(peer, _)| peer).collect();
-        self.next_deadline = self.announcements.values().chain(self.requests.values()).min().copied();
+            self.requests.extract_if(|_, request| is_due(request)).map(|(peer, _)| peer).collect();
+        let announced = self.announcements.values().map(|announcement| announcement.until);
+        self.next_deadline = announced.chain(self.requests.values().map(|request| request.due)).min();
         // The order must not depend on the hash map.
         due.sort_unstable();
         due
@@ -90,7 +120,7 @@ impl PendingRequests {
 
     /// The first deadline of a request.
     fn first_deadline(&self) -> Option<Instant> {
-        self.requests.values().min().copied()
+        self.requests.values().map(|request| request.due).min()
     }
 
     fn is_idle(&self) -> bool {
@@ -266,7 +296,7 @@ mod tests {
     #[test]
     fn request_without_announcement_is_answered_at_once() {
         let (mut arrivals, now) = (PendingRequests::default(), Instant::now());
-        arrivals.add_request(READERS[0], now);
+        arrivals.add_request(READERS[0], false, now);
         assert_eq!(arrivals.take_due_requests(now), [READERS[0]]);
         assert_eq!(arrivals.next_deadline(), None);
     }
@@ -275,7 +305,7 @@ mod tests {
     fn requests_wait_until_the_announcement_is_withdrawn() {
         let (mut arrivals, now) = (PendingRequests::default(), Instant::now());
         for key in READERS {
-            arrivals.add_request(key, now);
+            arrivals.add_request(key, false, now);
         }
         arrivals.record_announcement(ANNOUNCER, now);
         assert_eq!(arrivals.take_due_requests(now), []);
@@ -284,14 +314,28 @@ mod tests {
     }
 
     #[test]
+    fn only_clients_wait_for_answers_of_servers() {
+        let (mut arrivals, now) = (PendingRequests::default(), Instant::now());
+        arrivals.record_question(ANNOUNCER, now);
+        arrivals.add_request(READERS[0], false, now);
+        arrivals.add_request(READERS[1], true, now);
+        assert_eq!(arrivals.take_due_requests(now), [READERS[1]]);
+        arrivals.record_announcement(ANNOUNCER, now);
+        arrivals.add_request(READERS[1], true, now);
+        assert_eq!(arrivals.take_due_requests(now), [], "a document that is on its way");
+        arrivals.withdraw_announcement(ANNOUNCER);
+        assert_eq!(arrivals.take_due_requests(now), READERS);
+    }
+
+    #[test]
     fn repeated_announcements_do_not_extend_a_request() {
         let (mut arrivals, start) = (PendingRequests::default(), Instant::now());
         arrivals.record_announcement(ANNOUNCER, start);
-        arrivals.add_request(READERS[0], start);
+        arrivals.add_request(READERS[0], false, start);
         let later = start + ARRIVAL_TIMEOUT - Duration::from_secs(1);
         arrivals.record_announcement(ANNOUNCER, later);
-        arrivals.add_request(READERS[0], later);
-        arrivals.add_request(READERS[1], later);
+        arrivals.add_request(READERS[0], false, later);
+        arrivals.add_request(READERS[1], false, later);
         assert_eq!(arrivals.take_due_requests(later), []);
         assert_eq!(arrivals.next_deadline(), Some(start + ARRIVAL_TIMEOUT));
         assert_eq!(arrivals.take_due_requests(start + ARRIVAL_TIMEOUT), [READERS[0]]);
