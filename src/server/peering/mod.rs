@@ -62,8 +62,13 @@ impl Peering {
     }
 
     /// Dials the other server, and dials it again whenever the connection ends, until this server stops.
-    pub async fn run(mut self, app: Arc<App>) {
+    pub fn run(self, app: Arc<App>) -> impl Future<Output = ()> + Send {
+        // Registered at once, so that the metrics of a server are complete from its start.
         let metrics = app.hub.metrics().peering(&self.name);
+        self.stay_connected(app, metrics)
+    }
+
+    async fn stay_connected(mut self, app: Arc<App>, metrics: PeeringMetrics) {
         let mut retry = RetryDelay::default();
         loop {
             let began = Instant::now();
