@@ -101,7 +101,9 @@ impl AdditionalSurface for Legacy {
                 }
             };
             match LegacySocket::begin(connection.key, requester, outbox, &app, Arc::clone(&self.board)).await {
-                Ok(protocol) => connection.run(socket, protocol, first).await,
+                Ok(mut protocol) => {
+                    connection.run(socket, &mut protocol, first).await;
+                }
                 Err(error) => {
                     let code = match error {
                         Unavailable::Denied(_) => close_codes::FORBIDDEN,

@@ -196,7 +196,9 @@ fn failed(action: Action, error: &EditFailure) -> Vec<Text> {
 }
 
 impl Protocol for LegacySocket {
-    const KIND: ConnectionKind = ConnectionKind::Legacy;
+    fn kind(&self) -> ConnectionKind {
+        ConnectionKind::Legacy
+    }
 
     async fn receive(
         &mut self,

@@ -9,6 +9,7 @@
 //! | `transport` | listeners, TLS, connection limits, compression |
 //! | `security` | origins, authentication, sessions |
 //! | `ws` | WebSockets, and the sync protocols on them |
+//! | `peering` | dials other servers |
 //! | `api` | the HTTP API below `/api` |
 //! | `dashboard`, `about`, `health` | the web application, a page of endpoints, endpoints for operators |
 //! | `problem`, `body`, `conditional`, `document_view`, `reserved_body`, `csv_table`, `renderings` | helpers of HTTP handlers |
@@ -28,6 +29,7 @@ mod header_tokens;
 mod health;
 mod limits;
 mod middleware;
+mod peering;
 mod position_id;
 mod problem;
 pub mod renderings;
@@ -47,6 +49,7 @@ pub use additional_surface::AdditionalSurface;
 use auth::Authority;
 pub use dashboard::{Asset, Content, Dashboard};
 pub use limits::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST, within_open_files};
+pub use peering::{PeerError, PeerOptions};
 pub use position_id::new_position_id;
 use primitives::DocumentId;
 pub use problem::Problem;

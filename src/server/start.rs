@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{AuthError, AuthOptions, Authority, Role};
+use futures_util::FutureExt;
 use plan::{Author, Budget, Condition, Edit, EditError, PlanPatch, read_view};
 use primitives::DocumentId;
 use runtime::clock::{now, now_ms};
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::peering::Peering;
 use super::renderings::{JSON_AND_CSV, renderings};
 use super::security::origin::OriginPolicy;
 use super::security::session_monitor::SessionMonitor;
@@ -31,7 +33,9 @@ use super::transport::connection_limits::ConnectionLimiter;
 use super::ws::ephemeral_rate::EphemeralRateLimits;
 use super::ws::rate_limit::UserRateLimits;
 use super::ws::sync::PeerRegistry;
-use super::{AdditionalSurface, App, Dashboard, Limits, Server, SocketTimeouts, Tls, TlsError, TlsFiles};
+use super::{
+    AdditionalSurface, App, Dashboard, Limits, PeerError, PeerOptions, Server, SocketTimeouts, Tls, TlsError, TlsFiles,
+};
 
 /// The configuration of a server.
 #[derive(Debug, Clone)]
@@ -42,6 +46,8 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// The database of all documents, in place of files.
     pub database: Option<DatabaseOptions>,
+    /// Other servers to dial, and to keep documents in step with.
+    pub peers: Vec<PeerOptions>,
     /// File of the default document.
     pub state: PathBuf,
     /// Folder of all other documents.
@@ -96,6 +102,7 @@ impl Default for Options {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             tls: None,
             database: None,
+            peers: Vec::new(),
             state: PathBuf::from("state.automerge"),
             documents: PathBuf::from("documents"),
             allowed_origins: Vec::new(),
@@ -172,6 +179,9 @@ pub enum StartError {
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Another server cannot be dialled with these options.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
     /// A generated peer or storage id is invalid. Does not occur.
     #[error(transparent)]
     Identity(#[from] repo_protocol::InvalidPeerName),
@@ -220,6 +230,7 @@ pub async fn start(options: Options) -> Result<Started, StartError> {
 /// As for [`start`].
 pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, StartError> {
     let tls = options.tls.clone().map(Tls::open).transpose()?;
+    let peerings = Peering::open_all(options.peers.clone())?;
     let mut listeners = Vec::new();
     for address in &options.listen {
         let listener = TcpListener::bind(address).await;
@@ -299,7 +310,9 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),
     };
-    let server = Server::new(Arc::new(app), database, listeners, tls, options.grace);
+    let app = Arc::new(app);
+    let outgoing = peerings.into_iter().map(|peering| peering.run(Arc::clone(&app)).boxed()).collect();
+    let server = Server::new(app, database, listeners, tls, outgoing, options.grace);
     Ok(Started { server, addresses, document, positions, created, repaired: repair })
 }
 

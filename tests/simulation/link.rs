@@ -38,7 +38,7 @@ impl Link {
         let key = host.hub().new_connection();
         let (outbox, receiver) = outbox(CancellationToken::new());
         let (mailbox_quota, refusals) = (MailboxQuota::default(), Refusals::default());
-        let peer = SyncPeer { requester, key, outbox, storage, mailbox_quota, refusals };
+        let peer = SyncPeer { requester, key, outbox, storage, mailbox_quota, refusals, relays: false };
         let (arrives, mut arrived) = mpsc::unbounded_channel::<Up>();
         let (hub, id, sender) = (host.hub().clone(), document.clone(), peer.clone());
         let task = host.spawn(async move {

@@ -146,7 +146,7 @@ fn connect(hub: &Hub) -> (SyncPeer, OutboxReceiver) {
     let (outbox, receiver) = outbox(CancellationToken::new());
     let (caller, key) = (Requester::anonymous(Surface::Sync), hub.new_connection());
     let (mailbox_quota, refusals) = (MailboxQuota::default(), Refusals::default());
-    (SyncPeer { requester: caller, key, outbox, storage: None, mailbox_quota, refusals }, receiver)
+    (SyncPeer { requester: caller, key, outbox, storage: None, mailbox_quota, refusals, relays: false }, receiver)
 }
 
 async fn send(hub: &Hub, id: &DocumentId, peer: &SyncPeer, bytes: Bytes, request: bool) {

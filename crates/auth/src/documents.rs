@@ -56,7 +56,8 @@ impl Documents {
     }
 
     /// Whether a document is in the set; `default` is the id of the server's default document, if it has one.
-    pub(super) fn include(&self, id: &DocumentId, default: Option<&DocumentId>) -> bool {
+    #[must_use]
+    pub fn include(&self, id: &DocumentId, default: Option<&DocumentId>) -> bool {
         match self {
             Self::All => true,
             Self::Named(names) => {

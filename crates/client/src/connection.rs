@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use dialer::{Problem, RetryDelay, Server};
 use primitives::DocumentId;
 use repo_protocol::StorageId;
 use sync_engine::PeerKey;
@@ -10,11 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::endpoint::Server;
+use super::Status;
 use super::identity::Identity;
-use super::retry::RetryDelay;
 use super::socket_task::{Event, Outgoing, SocketTask};
-use super::{Problem, Status};
 
 /// Capacity of the queue of messages from the server. When it is full, the connection stops reading.
 const INBOX: usize = 64;

@@ -1,9 +1,10 @@
-//! Errors of a replica. Errors of its connection are [`Problem`](super::Problem)s.
+//! Errors of a replica. Errors of its connection are [`Problem`](dialer::Problem)s.
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dialer::BadUrl;
 use primitives::{DocumentId, InvalidAuthorName};
 use repo_protocol::InvalidPeerName;
 use runtime::document::EditRefused;
@@ -87,18 +88,4 @@ pub enum ConnectError {
     /// The replica was closed.
     #[error(transparent)]
     Closed(#[from] Closed),
-}
-
-/// Why a URL cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadUrl {
-    /// Not a WebSocket URL.
-    #[error("{0:?} is not a WebSocket URL such as wss://plan.example.com/sync")]
-    NotWebSocket(String),
-    /// The URL contains a user or a password.
-    #[error("the server's URL must not contain a user or password; pass a token instead")]
-    Credentials,
-    /// The token would be sent unencrypted to another computer.
-    #[error("{0:?} would send the token unencrypted; use a wss:// URL")]
-    TokenInTheClear(String),
 }

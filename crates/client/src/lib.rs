@@ -45,28 +45,20 @@
 //! | module | holds |
 //! |---|---|
 //! | `task` | the task that owns the document: apply, append, publish |
-//! | `connection`, `retry` | the current session, and when to reconnect |
-//! | `socket_task` | one connection, from dialling to its end |
-//! | `handshake`, `tls` | the WebSocket handshake, and verification of the server's certificate |
-//! | `endpoint`, `token`, `url` | a server as the program names it |
+//! | `connection` | the current session, and when to reconnect |
+//! | `socket_task` | one connection, from dialling ([`dialer`]) to its end |
 //! | `server_records`, `identity` | what is stored next to the replica's file |
 
 mod connection;
-mod endpoint;
 mod error;
-mod handshake;
 mod identity;
 mod renderings;
-mod retry;
 mod server_records;
 mod socket_task;
 mod status;
 mod task;
 #[cfg(test)]
 mod tests;
-mod tls;
-mod token;
-mod url;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,8 +66,8 @@ use std::time::{Duration, SystemTime};
 
 use automerge::ChangeHash;
 use connection::Connection;
-pub use endpoint::{BadCertificate, Endpoint};
-pub use error::{BadUrl, Closed, ConnectError, EditFailed, ReplicaError};
+pub use dialer::{BadCertificate, BadToken, BadUrl, Endpoint, Problem, Token};
+pub use error::{Closed, ConnectError, EditFailed, ReplicaError};
 use identity::Identity;
 use plan::{Done, Edit, NewPosition, PlanPatch, SharedView, ViewChange, read_view};
 use primitives::{DocumentId, check_author_name};
@@ -83,12 +75,11 @@ use runtime::clock::now_ms;
 use runtime::document::Document;
 use runtime::document_log::{ActorSource, DocumentLog};
 use server_records::ServerRecords;
-pub use status::{Problem, Status};
+pub use status::Status;
 use store::disk::RealDisk;
 use store::{self, FileStore, Lengths, Position, Repair, StateFile};
 use sync_engine::MessageLimits;
 use task::{Command, ReplicaTask};
-pub use token::{BadToken, Token};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Capacity of the queue of commands. When it is full, callers wait.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dialer::{DIAL_TIMEOUT, MaybeTls, Problem, ServerUrl, TrustStore};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hyper::header::HeaderValue;
@@ -16,30 +17,21 @@ use runtime::byte_counter::{ByteCounter, CountedStream, limit_unsent};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as Frame};
-use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use super::identity::Identity;
-use super::tls::{self, TrustStore};
-use super::url::ServerUrl;
-use super::{Problem, handshake};
 
-/// Deadline of connecting and the handshakes.
-const DIAL: Duration = Duration::from_secs(15);
 /// Deadline of closing the connection, and of the close frame after an `error` message.
 const CLOSE: Duration = Duration::from_secs(2);
 /// Number of successive pings without traffic after which the connection counts as dead.
 const MISSED_PINGS: u32 = 2;
 
-/// A plain or TLS stream. The byte counters are below TLS, on the wire.
-type Stream = Either<CountedStream<TcpStream>, Box<TlsStream<CountedStream<TcpStream>>>>;
-type Socket = WebSocketStream<Stream>;
+/// The byte counters are below TLS, on the wire.
+type Socket = WebSocketStream<MaybeTls<CountedStream<TcpStream>>>;
 
 /// What the socket task reports to the replica.
 #[derive(Debug)]
@@ -102,7 +94,7 @@ impl SocketTask {
             biased;
             // Before the handshake there is nothing to close.
             () = stop.cancelled() => return,
-            dialled = timeout(DIAL, self.dial()) => dialled.unwrap_or(Err(Problem::Silent)),
+            dialled = timeout(DIAL_TIMEOUT, self.dial()) => dialled.unwrap_or(Err(Problem::Silent)),
         };
         let problem = match dialled {
             Ok((mut established, storage)) => {
@@ -124,17 +116,15 @@ impl SocketTask {
     }
 
     async fn dial(&self) -> Result<(Established, Option<StorageId>), Problem> {
-        let socket = TcpStream::connect((self.url.host.as_str(), self.url.port)).await;
-        let socket = socket.map_err(|error| Problem::Unreachable(error.to_string()))?;
-        // Every write is a whole message, so Nagle's algorithm would only delay it.
-        let _ = socket.set_nodelay(true);
+        let socket = dialer::connect(&self.url).await?;
         limit_unsent(&socket);
         let socket = CountedStream::new(socket);
         let counter = socket.counter();
         let config =
             WebSocketConfig::default().max_message_size(Some(self.max_message)).max_frame_size(Some(self.max_message));
-        let stream = self.encrypt(socket).await?;
-        let socket = handshake::upgrade(stream, &self.url, self.authorization.clone(), config).await?;
+        let stream = dialer::encrypt(socket, &self.url, self.trust.as_deref()).await?;
+        let (stream, early) = dialer::upgrade(stream, &self.url, self.authorization.clone()).await?;
+        let socket = WebSocketStream::from_partially_read(stream, early, Role::Client, Some(config)).await;
         let (mut sink, mut source) = socket.split();
         let join = Message::Join {
             sender: self.identity.peer.clone(),
@@ -164,17 +154,6 @@ impl SocketTask {
                 _ => {}
             }
         }
-    }
-
-    /// Performs the TLS handshake and verifies the server, if the URL is `wss://`.
-    async fn encrypt(&self, socket: CountedStream<TcpStream>) -> Result<Stream, Problem> {
-        let (Some(trust), Some(name)) = (&self.trust, &self.url.tls) else { return Ok(Either::Left(socket)) };
-        let connector = TlsConnector::from(trust.config().await?);
-        let stream = connector.connect(name.clone(), socket).await.map_err(|error| {
-            let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-            cause.map_or_else(|| Problem::Unreachable(error.to_string()), |cause| tls::problem(cause, &self.url.host))
-        })?;
-        Ok(Either::Right(Box::new(stream)))
     }
 
     /// Exchanges messages. Returns `None` if `stop` was cancelled or the replica is gone.

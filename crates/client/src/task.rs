@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use dialer::{Problem, Server};
 use plan::{Author, Done, Edit, ViewChange};
 use repo_protocol::StorageId;
 use runtime::document::{Applied, AuthoredEdit, Document, Item, Outcome};
@@ -14,10 +15,9 @@ use sync_engine::BadMessage;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::connection::{Connection, Wake};
-use super::endpoint::Server;
 use super::server_records::ServerRecords;
 use super::socket_task::{Event, Outgoing};
-use super::{EditFailed, Problem, Status, now_ms};
+use super::{EditFailed, Status, now_ms};
 
 /// Maximum number of edits and messages in a batch.
 const MAX_BATCH: usize = 1_024;

@@ -20,6 +20,7 @@ mod open_failures;
 mod outbox;
 mod ownership;
 mod peer_records;
+mod peerings;
 mod pending_documents;
 mod published_view;
 mod quarantine;
@@ -55,6 +56,7 @@ pub use outbox::{
     CloseKind, CloseReason, ConnectionKey, DrainListener, Ephemeral, Outbox, OutboxReceiver, Outgoing, RemoteHeads,
     outbox,
 };
+use peerings::Peerings;
 use pending_documents::PendingDocuments;
 pub use pending_documents::PendingLimit;
 use plan::{Author, Done, Edit, Plan, Renderings, SharedView, read_view};
@@ -128,6 +130,7 @@ struct Inner {
     access: Access,
     registry: Mutex<DocumentRegistry>,
     storages: WatchedStorages,
+    peerings: Peerings,
     tasks: TaskTracker,
     next_connection: AtomicU64,
     pending_documents: PendingDocuments,
@@ -173,6 +176,7 @@ impl Hub {
             access,
             registry: Mutex::default(),
             storages: WatchedStorages::default(),
+            peerings: Peerings::default(),
             tasks: TaskTracker::new(),
             next_connection: AtomicU64::new(1),
             pending_documents,

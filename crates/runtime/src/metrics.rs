@@ -2,8 +2,10 @@
 //!
 //! Each server has a set of its own, so that servers in one process (in tests) do not count for each other.
 
+use std::sync::Arc;
+
 use metrics::{Counter, Gauge, Histogram, Unit};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 /// Upper bounds of the latency histograms, in seconds.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -20,6 +22,8 @@ pub enum ConnectionKind {
     Plain,
     /// Legacy JSON.
     Legacy,
+    /// automerge-repo, to a server that this server has dialled.
+    Peering,
 }
 
 /// Why a request, message or connection was refused: the label of a counter.
@@ -86,7 +90,9 @@ pub enum RefusalReason {
 /// All counters, gauges and histograms.
 pub struct Metrics {
     handle: PrometheusHandle,
-    connections: [Gauge; 3],
+    /// Registers metrics with labels that are known later.
+    recorder: Arc<PrometheusRecorder>,
+    connections: [Gauge; 4],
     refusals: Vec<Counter>,
     /// Documents in memory.
     pub documents_open: Gauge,
@@ -126,6 +132,17 @@ pub struct Metrics {
     pub uncompressed: Counter,
     /// Reloads that were delayed after repeated failures.
     pub reloads_put_off: Counter,
+}
+
+/// The metrics of one peering.
+#[derive(Clone)]
+pub struct PeeringMetrics {
+    /// 1 while the other server is connected and has answered the handshake, else 0.
+    pub connected: Gauge,
+    /// Documents that both servers exchange messages about.
+    pub documents: Gauge,
+    /// Attempts to connect again, after an attempt has failed or the connection was lost.
+    pub reconnects: Counter,
 }
 
 const REFUSALS: [(RefusalReason, &str); 28] = [
@@ -177,10 +194,11 @@ impl Metrics {
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        metrics::with_local_recorder(&recorder, || Self::register(handle))
+        let recorder = Arc::new(recorder);
+        metrics::with_local_recorder(&*recorder, || Self::register(handle, Arc::clone(&recorder)))
     }
 
-    fn register(handle: PrometheusHandle) -> Self {
+    fn register(handle: PrometheusHandle, recorder: Arc<PrometheusRecorder>) -> Self {
         use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
         describe_gauge!("happierwork_connections", "Open WebSocket connections, by kind");
         describe_counter!("happierwork_refusals_total", "Refused or ignored requests and messages, by reason");
@@ -219,9 +237,17 @@ impl Metrics {
             "happierwork_uncompressed_answers_total",
             "Large HTTP answers sent uncompressed because the compression threads were busy"
         );
+        describe_gauge!(
+            "happierwork_peering_connected",
+            "Whether another server that is dialled is connected, by peer"
+        );
+        describe_gauge!("happierwork_peering_documents", "Documents exchanged with another server, by peer");
+        describe_counter!("happierwork_peering_reconnects_total", "Repeated attempts to dial another server, by peer");
         Self {
             handle,
-            connections: ["repo", "plain", "legacy"].map(|kind| gauge!("happierwork_connections", "kind" => kind)),
+            recorder,
+            connections: ["repo", "plain", "legacy", "peering"]
+                .map(|kind| gauge!("happierwork_connections", "kind" => kind)),
             refusals: REFUSALS
                 .iter()
                 .map(|(_, reason)| counter!("happierwork_refusals_total", "reason" => *reason))
@@ -251,6 +277,24 @@ impl Metrics {
     /// The gauge of open connections of one kind.
     pub fn connections(&self, kind: ConnectionKind) -> &Gauge {
         &self.connections[kind as usize]
+    }
+
+    /// Registers the metrics of a peering with this name, at zero.
+    #[must_use]
+    pub fn peering(&self, name: &str) -> PeeringMetrics {
+        use metrics::{counter, gauge};
+        metrics::with_local_recorder(&*self.recorder, || {
+            let name = name.to_owned();
+            let connected = gauge!("happierwork_peering_connected", "peer" => name.clone());
+            let documents = gauge!("happierwork_peering_documents", "peer" => name.clone());
+            connected.set(0.0);
+            documents.set(0.0);
+            PeeringMetrics {
+                connected,
+                documents,
+                reconnects: counter!("happierwork_peering_reconnects_total", "peer" => name),
+            }
+        })
     }
 
     /// Counts one refusal.
@@ -288,6 +332,11 @@ mod tests {
         assert!(text.contains("happierwork_refusals_total{reason=\"too_large\"} 1"), "{text}");
         assert!(text.contains("happierwork_connections{kind=\"plain\"} 1"), "{text}");
         assert!(text.contains("happierwork_append_seconds_bucket{le=\"0.0025\"} 1"), "{text}");
+        let peering = one.peering("hq.example.com");
+        peering.connected.set(1.0);
+        let text = one.render();
+        assert!(text.contains("happierwork_peering_connected{peer=\"hq.example.com\"} 1"), "{text}");
+        assert!(text.contains("happierwork_peering_reconnects_total{peer=\"hq.example.com\"} 0"), "{text}");
         assert!(!two.render().contains("too_large\"} 1"));
     }
 }

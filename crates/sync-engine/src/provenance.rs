@@ -7,6 +7,9 @@
 //!
 //! An actor belongs to the first user who contributed a change of it. Otherwise any user could forge the next change of another
 //! user's actor, and the changes that the other user makes later would be rejected everywhere, forever.
+//!
+//! Another server relays the changes of its users. They are attributed to that server, and bind no actors. It may also continue
+//! actors that are bound here: a user may write there after writing here.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -29,6 +32,16 @@ pub enum Surface {
     Legacy,
     /// The JSON API.
     Api,
+    /// A connection to another server, which this server has dialled.
+    Peer,
+}
+
+impl Surface {
+    /// Whether changes of many users arrive here under one contributor. Such changes bind no actors: the users may also write
+    /// directly, before and after.
+    fn relays(self) -> bool {
+        self == Self::Peer
+    }
 }
 
 /// An authenticated user on a surface, who contributes changes.
@@ -154,6 +167,8 @@ impl Authors {
     /// A user may bring back changes that a server made and lost, under an earlier actor or one of another server. If a user continues
     /// the actor of another server, that server finds a contradiction, and goes on under a new actor.
     ///
+    /// Changes that another server relays bind nothing, and may continue any actor but `own`.
+    ///
     /// # Errors
     /// When an actor belongs to another user, or is `own`. No actor is bound then.
     pub(crate) fn claim<'a>(
@@ -162,6 +177,9 @@ impl Authors {
         changes: impl Iterator<Item = &'a Change> + Clone,
         own: &ActorId,
     ) -> Result<(), ForeignActor> {
+        if by.surface.relays() {
+            return if changes.clone().any(|change| change.actor_id() == own) { Err(ForeignActor) } else { Ok(()) };
+        }
         let user = self.number(&by.user);
         let theirs = Binding { owner: Owner::User(user), durable: false };
         let is_free = |change: &Change| match self.actors.get(change.actor_id()) {
@@ -197,7 +215,7 @@ impl Authors {
             let attribution = &mut attributions[index];
             attribution.changes.push(change.hash());
             let actor = change.actor_id();
-            if !self.actors.get(actor).is_some_and(|binding| binding.durable) {
+            if !by.surface.relays() && !self.actors.get(actor).is_some_and(|binding| binding.durable) {
                 let list = if made_by_server { &mut attribution.server_actors } else { &mut attribution.actors };
                 if !list.contains(actor) {
                     list.push(actor.clone());
@@ -324,6 +342,7 @@ impl fmt::Display for Surface {
             Self::Plain => "plain",
             Self::Legacy => "legacy",
             Self::Api => "api",
+            Self::Peer => "peer",
         })
     }
 }

@@ -7,6 +7,7 @@ mod auth;
 mod database;
 mod document;
 mod limits;
+mod peers;
 mod storage;
 mod tls;
 
@@ -23,6 +24,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 pub use database::DatabaseArgs;
 pub use document::{DocumentArgs, DocumentCommand};
 pub use limits::LimitArgs;
+pub use peers::PeerArgs;
 use runtime::hub::APPLY_BUDGET;
 pub use storage::{DatabaseChoice, DocumentChoice, StorageArgs};
 use store::FileMode;
@@ -194,6 +196,9 @@ pub struct ServeArgs {
     /// TLS certificate and key.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Servers to dial.
+    #[command(flatten)]
+    pub peers: PeerArgs,
     /// Resource limits.
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -277,6 +282,16 @@ pub enum ConfigError {
     /// The named flag has no effect without `--jwks`.
     #[error("{0} applies to the tokens of an identity provider: also give --jwks FILE with the provider's keys")]
     NeedsJwks(&'static str),
+    /// Some peers would get no token, or the token of another.
+    #[error(
+        "--peer names {peers} servers, and --peer-token-file {files} files: give one file for each peer, or - for none"
+    )]
+    PeerTokenFiles {
+        /// Number of peers.
+        peers: usize,
+        /// Number of files.
+        files: usize,
+    },
 }
 
 impl ServeArgs {
@@ -314,6 +329,7 @@ impl ServeArgs {
             listen,
             tls: self.tls.files(),
             database: self.database.options(),
+            peers: self.peers.options()?,
             state: self.state.clone(),
             documents: self.documents.clone(),
             allowed_origins: self.allow_origin.clone(),

@@ -9,12 +9,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::thread;
 
+use dialer::MaybeTls;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::coop;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 use tokio_util::either::Either;
 
 /// Both directions of a connection: plain (left) or TLS. TLS is boxed because it is much larger than a socket.
@@ -31,6 +32,22 @@ pub struct TlsReader(ReadHalf<TlsStream<TcpStream>>);
 /// Outgoing bytes of a TLS connection.
 #[derive(Debug)]
 pub struct TlsWriter(WriteHalf<TlsStream<TcpStream>>);
+
+/// Maximum encrypted bytes buffered per connection, in addition to the socket's buffer. Other unsent data stays unencrypted, in
+/// buffers that connections share.
+pub const MAX_UNSENT: usize = 16 << 10;
+
+/// A connection that this server has dialled.
+#[must_use]
+pub fn dialled(stream: MaybeTls<TcpStream>) -> ByteStream {
+    match stream {
+        Either::Left(plain) => Either::Left(plain),
+        Either::Right(mut tls) => {
+            tls.get_mut().1.set_buffer_limit(Some(MAX_UNSENT));
+            Either::Right(Box::new((*tls).into()))
+        }
+    }
+}
 
 /// Splits a connection into its directions.
 #[must_use]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -50,6 +51,8 @@ pub struct Server {
     database: Option<Arc<dyn Database>>,
     listeners: Vec<TcpListener>,
     tls: Option<Tls>,
+    /// Connections that this server opens itself. They end when it stops.
+    outgoing: Vec<BoxFuture<'static, ()>>,
     grace: Duration,
 }
 
@@ -59,9 +62,10 @@ impl Server {
         database: Option<Arc<dyn Database>>,
         listeners: Vec<TcpListener>,
         tls: Option<Tls>,
+        outgoing: Vec<BoxFuture<'static, ()>>,
         grace: Duration,
     ) -> Self {
-        Self { app, database, listeners, tls, grace }
+        Self { app, database, listeners, tls, outgoing, grace }
     }
 
     /// The state that all request handlers share.
@@ -84,7 +88,7 @@ impl Server {
     /// Serves until `shutdown` completes, and then shuts down. Returns false if that took longer than the grace period.
     /// Acknowledged changes are on disk in either case.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
-        let Self { app, database, listeners, tls, grace } = self;
+        let Self { app, database, listeners, tls, outgoing, grace } = self;
         let router = router(&app);
         let accepting = CancellationToken::new();
         let mut loops = JoinSet::new();
@@ -92,6 +96,9 @@ impl Server {
             loops.spawn(accept(listener, tls.clone(), router.clone(), Arc::clone(&app), accepting.clone()));
         }
         loops.spawn(flush_metrics(Arc::clone(&app), accepting.clone()));
+        for connection in outgoing {
+            app.connections.spawn(connection);
+        }
         let background = spawn_background_tasks(&app);
         shutdown.await;
         tracing::info!("stopping");

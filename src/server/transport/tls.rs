@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::byte_stream::ByteStream;
+use super::byte_stream::{ByteStream, MAX_UNSENT};
 
 /// The only ALPN protocol. HTTP/2 is not offered: few clients support WebSockets over it.
 const PROTOCOL: &[u8] = b"http/1.1";
@@ -25,9 +25,6 @@ const PROTOCOL: &[u8] = b"http/1.1";
 const PLAIN_HTTP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum bytes of a plain HTTP request that are discarded after the answer.
 const MAX_DISCARD: u64 = 64 << 10;
-/// Maximum encrypted bytes buffered per connection, in addition to the socket's buffer. Other unsent data stays unencrypted, in
-/// buffers that connections share.
-const MAX_UNSENT: usize = 16 << 10;
 /// The answer to a plain HTTP request.
 const USE_TLS: &str = "This port requires TLS: use https:// instead of http://, and wss:// instead of ws://.\n";
 
@@ -183,7 +180,7 @@ impl Tls {
         let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
         let mut stream = TlsAcceptor::from(config).accept(socket).await?;
         stream.get_mut().1.set_buffer_limit(Some(MAX_UNSENT));
-        Ok(ByteStream::Right(Box::new(stream)))
+        Ok(ByteStream::Right(Box::new(stream.into())))
     }
 }
 

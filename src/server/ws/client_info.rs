@@ -29,6 +29,12 @@ impl ClientInfo {
         }
     }
 
+    /// The server that was dialled as this peer.
+    #[must_use]
+    pub fn dialled(peer: &str) -> Self {
+        Self { address: None, path: peer.to_owned() }
+    }
+
     /// Logs that the server refused the WebSocket, or closed it because of an error of the client.
     pub fn log_refusal(&self, code: u16, reason: &str) {
         tracing::info!(address = self.address.map(display), path = self.path, code, reason, "a WebSocket was refused");

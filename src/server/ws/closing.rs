@@ -46,7 +46,7 @@ pub async fn flush_and_pause(WebSocket { writer, .. }: &mut WebSocket, out: &mut
 
 /// Writes all queued frames, the last of which is a close frame. Then discards input until the peer closes: a socket that is
 /// closed with unread input may lose its output. Each of the two steps takes at most `time_limit`.
-pub async fn close(WebSocket { mut inbound, mut writer }: WebSocket, mut out: Outbound, time_limit: Duration) {
+pub async fn close(WebSocket { mut inbound, mut writer, .. }: WebSocket, mut out: Outbound, time_limit: Duration) {
     let _ = timeout(time_limit, poll_fn(|cx| out.poll_write(cx, &mut writer))).await;
     let discard = async {
         let until = inbound.read() + MAX_DISCARD;

@@ -17,6 +17,7 @@ use runtime::memory_budget::{FREE_BYTES, OutOfMemory, Reservation};
 use runtime::metrics::{ConnectionKind, RefusalReason};
 use tokio::time::{Instant, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -43,8 +44,8 @@ const LAST: &[u8] = b"last";
 /// Why a connection ends.
 #[derive(Debug, Clone)]
 pub enum Disconnect {
-    /// The peer sent a close frame (with this code, if it has one), or the connection was lost.
-    ByPeer(Option<u16>),
+    /// The peer sent a close frame (this one, if it has a code), or the connection was lost.
+    ByPeer(Option<CloseFrame>),
     /// The server closes the connection for this reason.
     ByServer(CloseReason),
     /// The peer sent a message over the size limit.
@@ -81,20 +82,27 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Runs `protocol` until the connection is closed. `first`: a message that was already read.
-    pub async fn run<P: Protocol>(mut self, mut socket: WebSocket, mut protocol: P, first: Option<Message>) {
-        let gauge = self.hub.metrics().connections(P::KIND).clone();
+    /// Runs `protocol` until the connection is closed. `first`: a message that was already read. Returns why the connection ended.
+    pub async fn run<P: Protocol>(
+        mut self,
+        mut socket: WebSocket,
+        protocol: &mut P,
+        first: Option<Message>,
+    ) -> Disconnect {
+        let kind = protocol.kind();
+        let gauge = self.hub.metrics().connections(kind).clone();
         gauge.increment(1.0);
-        let mut out = Outbound::default();
-        let cause = match self.exchange(&mut socket, &mut out, &mut protocol, first).await {
+        let mut out = Outbound::new(socket.role);
+        let cause = match self.exchange(&mut socket, &mut out, protocol, first).await {
             Err(cause) => cause,
             Ok(never) => match never {},
         };
         protocol.on_disconnected().await;
         gauge.decrement(1.0);
         tracing::debug!(connection = self.key.0, ?cause, "closed");
-        if let Some((code, reason)) = self.close_frame(&cause, &protocol) {
-            if P::KIND == ConnectionKind::Repo && !matches!(cause, Disconnect::ByPeer(_)) {
+        if let Some((code, reason)) = self.close_frame(&cause, protocol) {
+            let speaks_repo = matches!(kind, ConnectionKind::Repo | ConnectionKind::Peering);
+            if speaks_repo && !matches!(cause, Disconnect::ByPeer(_)) {
                 // A client that sends invalid messages is not a stock client, so the delivery is not awaited.
                 let confirm = matches!(&cause, Disconnect::ByServer(reason) if reason.kind != CloseKind::BadMessage);
                 let _ = timeout(self.timeouts.close, self.flush_all(&mut socket, &mut out, confirm)).await;
@@ -111,11 +119,12 @@ impl Connection {
                 close(socket, out, self.timeouts.close).await;
             }
         }
+        cause
     }
 
     /// Writes all queued frames. `confirm`: also sends a ping, and waits for its pong, which shows that the peer has received
     /// everything. Other input is discarded meanwhile.
-    async fn flush_all(&self, WebSocket { inbound, writer }: &mut WebSocket, out: &mut Outbound, confirm: bool) {
+    async fn flush_all(&self, WebSocket { inbound, writer, .. }: &mut WebSocket, out: &mut Outbound, confirm: bool) {
         if confirm {
             out.ping_with(LAST);
         }
@@ -134,7 +143,7 @@ impl Connection {
     /// Reads and writes until the connection must be closed.
     async fn exchange<P: Protocol>(
         &mut self,
-        WebSocket { inbound, writer }: &mut WebSocket,
+        WebSocket { inbound, writer, .. }: &mut WebSocket,
         out: &mut Outbound,
         protocol: &mut P,
         first: Option<Message>,
@@ -149,6 +158,7 @@ impl Connection {
         let mut budget = budget.map_err(|_| self.out_of_memory())?;
         // Boxed, because most connections need it only for a moment.
         let mut handshake = (!protocol.is_handshake_complete()).then(|| Box::pin(sleep(self.handshake)));
+        protocol.begin(out);
         if let Some(message) = first {
             // Messages that were queued when the connection was created come before any answer.
             while let Some(outgoing) = self.outbox.try_next() {
@@ -185,7 +195,7 @@ impl Connection {
                     let messages = u32::from(matches!(message, Ok(Some(_))) && !is_delivery);
                     budget.count(messages, inbound.read()).map_err(|_| self.out_of_memory())?;
                     match message.map_err(|error| self.read_error(&error))? {
-                        Some(Message::Close(frame)) => return Err(Disconnect::ByPeer(frame.map(|frame| frame.code.into()))),
+                        Some(Message::Close(frame)) => return Err(Disconnect::ByPeer(frame)),
                         Some(Message::Ping(content)) => out.pong(&content),
                         Some(Message::Pong(_) | Message::Frame(_)) | None => {}
                         Some(message) => {
@@ -203,7 +213,7 @@ impl Connection {
                 }
                 () = budget.pause_elapsed(), if budget.is_paused() => {}
                 () = elapsed(&mut handshake), if handshake.is_some() => {
-                    return Err(Disconnect::ByServer(self.handshake_timed_out()));
+                    return Err(Disconnect::ByServer(self.handshake_timed_out(protocol)));
                 }
                 now = pings.tick() => {
                     let is_paused = budget.is_paused();
@@ -262,9 +272,10 @@ impl Connection {
         CloseReason::from(Unavailable::from(OutOfMemory))
     }
 
-    fn handshake_timed_out(&self) -> CloseReason {
+    fn handshake_timed_out<P: Protocol>(&self, protocol: &P) -> CloseReason {
         self.hub.metrics().record_refusal(RefusalReason::Handshake);
-        let message = format!("no join message within {} s; reconnect and send it first", self.handshake.as_secs_f64());
+        let (first, seconds) = (protocol.first_message(), self.handshake.as_secs_f64());
+        let message = format!("no {first} message within {seconds} s; reconnect and send it first");
         CloseReason { kind: CloseKind::BadMessage, message }
     }
 
@@ -287,7 +298,7 @@ impl Connection {
     fn close_frame<P: Protocol>(&self, cause: &Disconnect, protocol: &P) -> Option<(Option<u16>, String)> {
         match cause {
             // A close frame is answered with its own code.
-            Disconnect::ByPeer(code) => Some((*code, String::new())),
+            Disconnect::ByPeer(frame) => Some((frame.as_ref().map(|frame| frame.code.into()), String::new())),
             Disconnect::ByServer(reason) => {
                 let code = protocol.close_code(reason.kind);
                 use CloseKind::{BadMessage, Forbidden, TryAgainLater, Unauthorized};

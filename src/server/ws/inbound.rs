@@ -27,6 +27,7 @@ const ACCOUNTING_STEP: u64 = FREE_BYTES;
 pub struct Inbound {
     stream: ByteReader,
     protocol: WebSocketContext,
+    role: Role,
     config: WebSocketConfig,
     frames: FrameTracker,
     /// Bytes read so far.
@@ -38,10 +39,10 @@ pub struct Inbound {
 }
 
 impl Inbound {
-    /// Reads messages from `stream`, after the bytes `early` that were already read from it. `max` is the maximum size of a
-    /// message and of a frame, since browsers send a message as one frame.
+    /// Reads messages from `stream`, after the bytes `early` that were already read from it, in this role. `max` is the maximum size
+    /// of a message and of a frame, since browsers send a message as one frame.
     #[must_use]
-    pub fn new(stream: ByteReader, early: Vec<u8>, max: usize) -> Self {
+    pub fn new(stream: ByteReader, early: Vec<u8>, max: usize, role: Role) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
@@ -49,8 +50,8 @@ impl Inbound {
             .max_frame_size(Some(max));
         let mut frames = FrameTracker::default();
         frames.advance(&early);
-        let protocol = WebSocketContext::from_partially_read(early, Role::Server, Some(config));
-        Self { stream, protocol, config, frames, read: 0, message_end: 0, until: ACCOUNTING_STEP }
+        let protocol = WebSocketContext::from_partially_read(early, role, Some(config));
+        Self { stream, protocol, role, config, frames, read: 0, message_end: 0, until: ACCOUNTING_STEP }
     }
 
     /// Bytes read so far.
@@ -96,7 +97,7 @@ impl Inbound {
     /// beyond the end of a large message.
     fn release_buffer(&mut self) {
         if self.unfinished() > FREE_BYTES && self.frames.is_at_boundary() {
-            self.protocol = WebSocketContext::from_partially_read(Vec::new(), Role::Server, Some(self.config));
+            self.protocol = WebSocketContext::from_partially_read(Vec::new(), self.role, Some(self.config));
         }
     }
 

@@ -17,6 +17,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
@@ -46,6 +47,8 @@ pub struct Outbound {
     unflushed: bool,
     frames: usize,
     written: u64,
+    /// Whether frames are masked, as those of clients are.
+    masks: bool,
     /// Bytes queued since the socket was opened.
     queued: u64,
     /// Value of `queued` at the last ping.
@@ -57,6 +60,12 @@ pub struct Outbound {
 }
 
 impl Outbound {
+    /// The frames of a socket in this role. A client masks its frames: their payloads are copied, and not shared.
+    #[must_use]
+    pub fn new(role: Role) -> Self {
+        Self { masks: role == Role::Client, ..Self::default() }
+    }
+
     /// Whether everything is written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -172,15 +181,20 @@ impl Outbound {
 
     fn frame(&mut self, opcode: OpCode, is_final: bool, head: &[u8], rest: &Bytes) {
         let before = self.tail.len();
-        let header = FrameHeader { opcode, is_final, ..FrameHeader::default() };
+        let mask = self.masks.then(rand::random::<[u8; 4]>);
+        let header = FrameHeader { opcode, is_final, mask, ..FrameHeader::default() };
         let length = head.len() + rest.len();
         // A write to a vector cannot fail.
         let _ = header.format(length as u64, &mut self.tail);
+        let payload = self.tail.len();
         self.tail.extend_from_slice(head);
         let added = self.tail.len() - before + rest.len();
         self.waiting += added;
         self.queued += added as u64;
-        if rest.len() < MIN_SHARED {
+        if let Some(mask) = mask {
+            self.tail.extend_from_slice(rest);
+            self.tail[payload..].iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        } else if rest.len() < MIN_SHARED {
             self.tail.extend_from_slice(rest);
         } else {
             let mut tail = Bytes::from(std::mem::take(&mut self.tail));
@@ -260,12 +274,16 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream};
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::Message;
-    use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
 
     async fn client(io: DuplexStream) -> Vec<Message> {
-        let mut client = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
+        received(io, Role::Client).await
+    }
+
+    /// All messages but pings that arrive at a peer in this role.
+    async fn received(io: DuplexStream, role: Role) -> Vec<Message> {
+        let mut client = WebSocketStream::from_raw_socket(io, role, None).await;
         let mut received = Vec::new();
         while let Some(Ok(message)) = client.next().await {
             if !message.is_ping() {
@@ -304,6 +322,23 @@ mod tests {
             let Message::Close(Some(close)) = &received[5] else { panic!("{:?}", received[5]) };
             assert!(close.reason.chars().all(|character| character == '₹') && close.reason.len() <= 123);
         }
+    }
+
+    #[tokio::test]
+    async fn frames_of_a_client_are_masked() {
+        let (mut client, io) = tokio::io::duplex(1_000);
+        let server = tokio::spawn(received(io, Role::Server));
+        let large = Bytes::from(vec![7; 200_000]);
+        let mut out = Outbound::new(Role::Client);
+        out.binary(b"head", &large);
+        out.binary(b"one", &Bytes::new());
+        out.close(Some(1000), "bye");
+        poll_fn(|cx| out.poll_write(cx, &mut client)).await.unwrap();
+        client.shutdown().await.unwrap();
+        let received = server.await.unwrap();
+        assert_eq!(received[0], Message::binary([b"head", &large[..]].concat()));
+        assert_eq!(received[1], Message::binary("one"));
+        assert!(received[2].is_close());
     }
 
     #[tokio::test]

@@ -11,8 +11,11 @@ use super::outbound::Outbound;
 
 /// A protocol on a WebSocket. [`Connection`](super::connection::Connection) calls it for one socket, from one task.
 pub trait Protocol: Send {
-    /// Label of these connections in the metrics.
-    const KIND: ConnectionKind;
+    /// Label of this connection in the metrics.
+    fn kind(&self) -> ConnectionKind;
+
+    /// Queues the message that this side sends first, if it has one.
+    fn begin(&mut self, _out: &mut Outbound) {}
 
     /// Handles a message from the peer, and queues answers in `out`. `reservation` is that of the message's memory; it is
     /// released when the message has been processed.
@@ -41,6 +44,11 @@ pub trait Protocol: Send {
     /// Whether the peer has sent the message that must come first. If it does not in time, the connection is closed.
     fn is_handshake_complete(&self) -> bool {
         true
+    }
+
+    /// The message that the peer must send first.
+    fn first_message(&self) -> &'static str {
+        "join"
     }
 
     /// The close code for this kind of reason.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use dialer::Problem;
 use primitives::DocumentId;
-use runtime::hub::{Outbox, Requester, Unavailable, outbox};
+use runtime::hub::{CloseKind, CloseReason, ConnectionKey, Outbox, OutboxReceiver, Requester, Unavailable, outbox};
 use runtime::metrics::RefusalReason;
 use sync_engine::Surface;
 use tokio::time::Instant;
@@ -11,12 +12,13 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::client_info::ClientInfo;
 use super::close_codes;
-use super::connection::Connection;
+use super::connection::{Connection, Disconnect};
 use super::protocol_kind::ProtocolKind;
 use super::rate_limit::RateLimit;
 use super::refuse::{RefusedUpgrade, refuse};
 use super::sync::plain::PlainSocket;
 use super::sync::repo::RepoSocket;
+use super::sync::repo::dialled::Dialled;
 use super::upgrade::WebSocket;
 use crate::server::App;
 use crate::server::security::authentication::{Authentication, requester_of};
@@ -43,20 +45,57 @@ pub fn open_connection(
         Some(monitor) => monitor.register(key, &requester, &sender)?,
         None => None,
     };
+    let connection =
+        Connection { _session: session, _permit: permit, ..connection(app, key, receiver, &requester, client) };
+    Ok((connection, sender, requester))
+}
+
+/// A connection with the limits of the server, without a session and a permit.
+fn connection(
+    app: &App,
+    key: ConnectionKey,
+    outbox: OutboxReceiver,
+    requester: &Requester,
+    client: &Arc<ClientInfo>,
+) -> Connection {
     let user_limit = requester.payer().map(|payer| (Arc::clone(&app.user_rate_limits), payer));
-    let connection = Connection {
+    Connection {
         key,
         hub: app.hub.clone(),
-        outbox: receiver,
+        outbox,
         timeouts: app.timeouts,
         max_message: app.max_message,
         rate_limit: Some(RateLimit::new(&app.limits, user_limit, Instant::now())),
         handshake: app.limits.handshake,
         client: Arc::clone(client),
-        _session: session,
-        _permit: permit,
-    };
-    Ok((connection, sender, requester))
+        _session: None,
+        _permit: None,
+    }
+}
+
+/// Exchanges messages with a server that was dialled, until the connection is closed. Returns why it ended.
+pub async fn run_dialled(app: &App, socket: WebSocket, requester: Requester, dialled: Dialled) -> Problem {
+    let client = Arc::new(ClientInfo::dialled(&dialled.name));
+    let (sender, receiver) = outbox(app.stopping.child_token());
+    let connection = connection(app, app.hub.new_connection(), receiver, &requester, &client);
+    let mut protocol = RepoSocket::dialled(connection.key, requester, sender, app, dialled);
+    let cause = connection.run(socket, &mut protocol, None).await;
+    problem(cause, protocol.reported_error())
+}
+
+/// The reason for the end of a connection to a server. `reported`: the server's last error message about the whole connection.
+fn problem(cause: Disconnect, reported: Option<String>) -> Problem {
+    match cause {
+        Disconnect::ByPeer(frame) => {
+            let (code, reason) = frame.map(|frame| (u16::from(frame.code), frame.reason)).unzip();
+            Problem::from_close(code, reason.as_deref().unwrap_or_default(), reported)
+        }
+        Disconnect::ByServer(CloseReason { kind: CloseKind::BadMessage, message }) => Problem::BadServer(message),
+        Disconnect::ByServer(CloseReason { kind: CloseKind::TryAgainLater, message }) => Problem::Busy(message),
+        Disconnect::ByServer(CloseReason { message, .. }) => Problem::Lost(message),
+        Disconnect::TooLarge { limit } => Problem::BadServer(format!("a message of more than {limit} bytes")),
+        Disconnect::Stalled => Problem::Silent,
+    }
 }
 
 /// Serves an automerge-repo client until the connection is closed. `first`: a message that was already read.
@@ -69,8 +108,8 @@ pub async fn serve_repo(
 ) {
     match open_connection(&app, authentication, Surface::Sync, &client) {
         Ok((connection, outbox, requester)) => {
-            let protocol = RepoSocket::new(connection.key, requester, outbox, &app);
-            connection.run(socket, protocol, first).await;
+            let mut protocol = RepoSocket::new(connection.key, requester, outbox, &app);
+            connection.run(socket, &mut protocol, first).await;
         }
         Err(RefusedUpgrade { code, reason }) => {
             refuse(&app, socket, &ProtocolKind::Repo, code, &reason, &client).await;
@@ -92,7 +131,9 @@ pub async fn serve_plain(
         Err(RefusedUpgrade { code, reason }) => return refuse(&app, socket, &kind, code, &reason, &client).await,
     };
     match PlainSocket::begin(connection.key, requester, app.hub.clone(), outbox, document).await {
-        Ok(protocol) => connection.run(socket, protocol, None).await,
+        Ok(mut protocol) => {
+            connection.run(socket, &mut protocol, None).await;
+        }
         Err(error) => {
             let is_stopping = matches!(error, Unavailable::Stopping);
             let code = if is_stopping { close_codes::GOING_AWAY } else { close_codes::TRY_AGAIN };

@@ -6,6 +6,9 @@ use repo_protocol::{InvalidPeerName, PeerId, StorageId};
 use store::FileMode;
 use store::disk::{create_folders, write_file};
 
+/// Beginning of a server's peer id. 32 hexadecimal digits follow.
+const PREFIX: &str = "happierwork-";
+
 /// File of the storage id, in the folder of the documents.
 const FILE: &str = "storage-id";
 
@@ -46,6 +49,14 @@ impl ServerIdentity {
     /// Never: the id that this function creates is a valid name.
     pub fn new(storage: StorageId) -> Result<Self, InvalidPeerName> {
         let random = u128::from_be_bytes(rand::random());
-        Ok(Self { peer: PeerId::new(&format!("happierwork-{random:032x}"))?, storage })
+        Ok(Self { peer: PeerId::new(&format!("{PREFIX}{random:032x}"))?, storage })
+    }
+
+    /// Whether a peer id is that of a server of this kind. Such a peer relays messages of its own peers. Peer ids are not
+    /// authenticated, so this must not grant rights.
+    #[must_use]
+    pub fn is_server(peer: &PeerId) -> bool {
+        let digits = peer.as_str().strip_prefix(PREFIX);
+        digits.is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
     }
 }

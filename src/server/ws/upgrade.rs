@@ -7,17 +7,29 @@ use hyper::upgrade::{OnUpgrade, Parts};
 use hyper_util::rt::TokioIo;
 use runtime::byte_counter::CountedStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::inbound::Inbound;
 use crate::server::header_tokens::lists_token;
 use crate::server::transport::byte_stream::{ByteStream, ByteWriter, split};
 
-/// A WebSocket on an upgraded HTTP connection.
+/// A WebSocket on an upgraded HTTP connection, of a client or to a server.
 pub struct WebSocket {
     /// Incoming messages.
     pub inbound: Inbound,
     /// Destination of the frames in [`Outbound`](super::outbound::Outbound).
     pub writer: ByteWriter,
+    /// The role of this server: in the role of the client, it masks its frames.
+    pub role: Role,
+}
+
+impl WebSocket {
+    /// A WebSocket on a connection whose handshake is complete. `early`: bytes after the handshake that were already read.
+    #[must_use]
+    pub fn new(stream: ByteStream, early: Vec<u8>, max_message: usize, role: Role) -> Self {
+        let (reader, writer) = split(stream);
+        Self { inbound: Inbound::new(reader, early, max_message, role), writer, role }
+    }
 }
 
 /// A valid handshake request that has not been answered yet.
@@ -81,9 +93,8 @@ impl WebSocketUpgrade {
                 tracing::error!("an upgraded connection has an unexpected type");
                 return None;
             };
-            let (reader, writer) = split(io.into_inner().into_inner());
             // hyper may have read frames that followed the handshake.
-            Some(WebSocket { inbound: Inbound::new(reader, read_buf.to_vec(), max_message), writer })
+            Some(WebSocket::new(io.into_inner().into_inner(), read_buf.to_vec(), max_message, Role::Server))
         };
         (response, socket)
     }

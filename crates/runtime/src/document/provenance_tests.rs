@@ -330,3 +330,42 @@ fn history_reports_user_and_claimed_name() {
     assert_eq!(provenance[0], Some(Provenance { user: "an intern".into(), surface: Surface::Sync, time_ms: NOW }));
     assert_eq!(provenance[1], None);
 }
+
+#[test]
+fn relayed_changes_are_attributed_and_bind_no_actors() {
+    let (mut document, log) = plan();
+    let mut office = Remote::new(8);
+    let by = Contributor { user: "peer:office".into(), surface: Surface::Peer };
+    document.engine.join(office.key, Vec::new());
+    document.engine.introduce(office.key, PeerRole { by: Some(by), read_only: false });
+    let (mut ceo, mut cfo) = (user(&mut document, 9, "ceo", false), user(&mut document, 10, "cfo", false));
+    for remote in [&mut office, &mut ceo, &mut cfo] {
+        remote.settle(&mut document);
+    }
+    // The CEO writes directly, then at the other server, and then directly again, always under one actor.
+    let (first, log) = next(&log, b"ceo", 1);
+    let (second, log) = next(&log, b"ceo", 2);
+    let (third, log) = next(&log, b"ceo", 3);
+    // The CFO writes at the other server first.
+    let (fourth, log) = next(&log, b"cfo", 4);
+    let (fifth, _) = next(&log, b"cfo", 5);
+    let mut written = Vec::new();
+    for (remote, change, expected) in [
+        (&ceo, &first, "ceo"),
+        (&office, &second, "peer:office"),
+        (&ceo, &third, "ceo"),
+        (&office, &fourth, "peer:office"),
+        (&cfo, &fifth, "cfo"),
+    ] {
+        let (outcomes, lines) = run(&mut document, vec![carrying(remote.key, &[], std::slice::from_ref(change))]);
+        assert!(matches!(outcomes[..], [Outcome::Synced]), "{outcomes:?}");
+        assert_eq!(contributor_of(&document, &change.hash()).as_deref(), Some(expected));
+        written.extend(lines);
+    }
+    let text = String::from_utf8(written.clone()).unwrap();
+    let relayed: Vec<&str> = text.lines().filter(|line| line.contains("peer:office")).collect();
+    assert_eq!(relayed.len(), 2);
+    assert!(relayed.iter().all(|line| line.contains(r#""surface":"peer""#) && !line.contains("actors")), "{relayed:?}");
+    let (read, unreadable) = Authors::read(&written);
+    assert_eq!((unreadable, read.of(&fifth.hash()).unwrap().user.as_ref()), (0, "cfo"));
+}

@@ -235,6 +235,9 @@ impl Access {
         if requester.is_revoked() || record.is_some_and(|record| record.deleted.is_some()) {
             return Right::None;
         }
+        if let Some(includes) = requester.peering_includes(id, self.default.as_ref()) {
+            return if includes { Right::Write } else { Right::None };
+        }
         let Some(grant) = requester.grant() else { return Right::Own };
         let by_token = grant.role_for(id, self.default.as_ref()).map_or(Right::None, Right::from);
         let by_record = record.map_or(Right::None, |record| record.right_of(&grant.user));
@@ -243,10 +246,10 @@ impl Access {
     }
 
     /// The right of `requester` on a document that does not exist: users who may create it may write, others may wait
-    /// for it.
+    /// for it. A peering has no right on documents outside its set.
     pub(super) fn right_before(&self, requester: &Requester, id: &DocumentId) -> Right {
         let right = self.right(requester, id);
-        if self.is_deleted(id) {
+        if self.is_deleted(id) || (requester.is_peering() && right == Right::None) {
             Right::None
         } else if self.may_create(requester) {
             right.max(Right::Write)
@@ -258,7 +261,7 @@ impl Access {
     /// Whether `requester` may create documents.
     pub(super) fn may_create(&self, requester: &Requester) -> bool {
         match (requester.grant(), self.may_create) {
-            (None, _) => true,
+            (None, may_create) => may_create.is_some() || !requester.is_peering(),
             (Some(grant), Some(role)) => grant.role >= role && !requester.is_revoked(),
             (Some(_), None) => false,
         }

@@ -36,6 +36,8 @@ pub struct SyncPeer {
     pub mailbox_quota: MailboxQuota,
     /// The documents that reject changes of this connection.
     pub refusals: Refusals,
+    /// Whether the peer is a server, which relays what its own peers send.
+    pub relays: bool,
 }
 
 impl SyncPeer {
@@ -86,6 +88,10 @@ pub(super) enum Command {
         outbox: Outbox,
         reply: oneshot::Sender<Result<SharedView, Unavailable>>,
     },
+    /// Opens the document, so that peerings follow it. Answers when it is open.
+    Follow { opened: oneshot::Sender<()> },
+    /// A peer does not have this document.
+    PeerLacks(ConnectionKey),
     /// A message did not fit into the memory budget: asks its sender for it again later.
     Postpone(SyncPeer),
     /// The connection is closed.

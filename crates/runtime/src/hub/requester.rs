@@ -3,16 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use auth::Grant;
+use auth::{DocumentName, Documents, Grant};
 use limits::Payer;
+use primitives::DocumentId;
 use sync_engine::{Contributor, PeerRole, Surface};
 
 use super::access::Right;
 use super::fair_permits::PermitKey;
 use super::outbox::ConnectionKey;
 
-/// The party that makes a request or holds a connection: the server itself, an anonymous client, or a user, with the
-/// surface that it uses.
+/// The party that makes a request or holds a connection: the server itself, an anonymous client, a user, or another server, with
+/// the surface that it uses.
 ///
 /// Clones share their state, so a renewed or revoked token takes effect everywhere at once.
 #[derive(Debug, Clone)]
@@ -35,6 +36,13 @@ enum Identity {
         grant: RwLock<Arc<Grant>>,
         /// Set when the user's token has expired or was revoked.
         revoked: AtomicBool,
+    },
+    /// Another server that this server has dialled.
+    Peering {
+        /// Its name, to which its changes are attributed.
+        name: Arc<str>,
+        /// The documents that it may read and write.
+        documents: Documents,
     },
 }
 
@@ -66,12 +74,48 @@ impl Requester {
         }))
     }
 
-    /// The grant of the user's token. `None` for the server and for anonymous clients.
+    /// Another server that this server has dialled, which reads and writes these documents. `name` is recorded as the contributor
+    /// of its changes, and charged for its use.
+    #[must_use]
+    pub fn peering(name: impl Into<Arc<str>>, documents: Documents) -> Self {
+        Self(Arc::new(Inner { surface: Surface::Peer, identity: Identity::Peering { name: name.into(), documents } }))
+    }
+
+    /// Whether this is another server that this server has dialled.
+    #[must_use]
+    pub fn is_peering(&self) -> bool {
+        matches!(self.0.identity, Identity::Peering { .. })
+    }
+
+    /// Whether a document is among those of a peering; `default` is the id of the server's default document. `None` for all other
+    /// requesters.
+    pub(super) fn peering_includes(&self, id: &DocumentId, default: Option<&DocumentId>) -> Option<bool> {
+        match &self.0.identity {
+            Identity::Peering { documents, .. } => Some(documents.include(id, default)),
+            Identity::Server | Identity::Anonymous(_) | Identity::User { .. } => None,
+        }
+    }
+
+    /// The documents that a peering names one by one.
+    pub(super) fn named_documents(&self) -> Vec<DocumentId> {
+        match &self.0.identity {
+            Identity::Peering { documents: Documents::Named(names), .. } => {
+                let id = |name: &DocumentName| match name {
+                    DocumentName::Id(id) => Some(id.clone()),
+                    DocumentName::Default => None,
+                };
+                names.iter().filter_map(id).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The grant of the user's token. `None` for servers and for anonymous clients.
     #[must_use]
     pub fn grant(&self) -> Option<Arc<Grant>> {
         match &self.0.identity {
             Identity::User { grant, .. } => Some(Arc::clone(&grant.read().unwrap_or_else(PoisonError::into_inner))),
-            Identity::Server | Identity::Anonymous(_) => None,
+            Identity::Server | Identity::Anonymous(_) | Identity::Peering { .. } => None,
         }
     }
 
@@ -95,7 +139,7 @@ impl Requester {
         matches!(&self.0.identity, Identity::User { revoked, .. } if revoked.load(Ordering::Relaxed))
     }
 
-    /// The user's name. `None` for the server and for anonymous clients.
+    /// The user's name. `None` for servers and for anonymous clients.
     #[must_use]
     pub fn user(&self) -> Option<Arc<str>> {
         self.grant().map(|grant| Arc::clone(&grant.user))
@@ -109,13 +153,18 @@ impl Requester {
             Identity::Server => None,
             Identity::Anonymous(payer) => payer.clone(),
             Identity::User { .. } => self.user().map(Payer::User),
+            Identity::Peering { name, .. } => Some(Payer::User(Arc::clone(name))),
         }
     }
 
     /// The contributor that changes from here are attributed to. `None` where users are unknown.
     #[must_use]
     pub fn contributor(&self) -> Option<Contributor> {
-        Some(Contributor { user: self.user()?, surface: self.0.surface })
+        let user = match &self.0.identity {
+            Identity::Peering { name, .. } => Arc::clone(name),
+            Identity::Server | Identity::Anonymous(_) | Identity::User { .. } => self.user()?,
+        };
+        Some(Contributor { user, surface: self.0.surface })
     }
 
     /// The key under which this connection waits for permits.

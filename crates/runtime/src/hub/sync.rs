@@ -144,7 +144,7 @@ impl Hub {
 
     /// Whether a peer may not read a document, whether it exists or not. Such a document is not looked up, since the
     /// time of the look-up, or a failure to open it, would reveal that it exists.
-    fn is_hidden_from(&self, peer: &SyncPeer, id: &DocumentId) -> bool {
+    pub(super) fn is_hidden_from(&self, peer: &SyncPeer, id: &DocumentId) -> bool {
         let access = &self.inner.access;
         access.right(&peer.requester, id) < Right::Read && access.right_before(&peer.requester, id) < Right::Read
     }
@@ -153,7 +153,8 @@ impl Hub {
     /// a request, it is told that the document is missing.
     pub(super) fn deny(&self, id: &DocumentId, peer: &SyncPeer, request: bool, message: Option<&[u8]>) {
         let has_changes = message.is_some_and(carries_chunks);
-        if !request && !has_changes && !self.inner.access.is_deleted(id) {
+        // A server would answer an empty message with the whole document.
+        if !request && !has_changes && !self.inner.access.is_deleted(id) && !peer.requester.is_peering() {
             let drain_listener = DrainListener::Document(id.clone());
             if let (Some(data), Some(permit)) =
                 (reply_without_document(message), peer.outbox.try_reserve(&drain_listener))

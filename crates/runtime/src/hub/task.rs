@@ -7,6 +7,7 @@ mod ephemerals;
 mod history;
 mod legacy_presence;
 mod lifecycle;
+mod peerings;
 mod pending_requests;
 mod portions;
 mod publish;
@@ -24,6 +25,7 @@ use ephemerals::EphemeralSources;
 use futures_util::FutureExt;
 use lifecycle::MAINTENANCE_INTERVAL;
 use offload::AdaptiveOffload;
+use peerings::PeeringState;
 use pending_requests::PendingRequests;
 use portions::Portions;
 use primitives::DocumentId;
@@ -83,6 +85,8 @@ struct Subscribers {
     has_new_peers: bool,
     /// Peers whose rights have changed. They get a message with their new role after the batch.
     role_changed: Vec<ConnectionKey>,
+    /// What is known of the connected peerings.
+    peerings: PeeringState,
     /// Closed connections that are not removed yet.
     disconnected: Vec<ConnectionKey>,
     /// Peers that came while cannot open the document, with whether they only requested it.
@@ -194,6 +198,7 @@ impl DocumentTask {
                 watchers,
                 has_new_peers: false,
                 role_changed: Vec::new(),
+                peerings: PeeringState::default(),
                 disconnected: Vec::new(),
                 waiting_peers: BTreeMap::new(),
                 unsent_refusals: HashMap::new(),

@@ -1,4 +1,4 @@
-//! The sync protocols: automerge-repo ([`repo`]) and plain Automerge sync ([`plain`]).
+//! The sync protocols: automerge-repo ([`repo`]), in both roles ([`repo::dialled`]), and plain Automerge sync ([`plain`]).
 
 mod peer_registry;
 pub mod plain;

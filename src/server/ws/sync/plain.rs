@@ -34,14 +34,16 @@ impl PlainSocket {
         document: DocumentId,
     ) -> Result<Self, runtime::hub::Unavailable> {
         let (mailbox_quota, refusals) = (MailboxQuota::default(), Refusals::default());
-        let peer = SyncPeer { requester, key, outbox, storage: None, mailbox_quota, refusals };
+        let peer = SyncPeer { requester, key, outbox, storage: None, mailbox_quota, refusals, relays: false };
         hub.start_sync(&document, peer.clone()).await?;
         Ok(Self { peer, hub, document })
     }
 }
 
 impl Protocol for PlainSocket {
-    const KIND: ConnectionKind = ConnectionKind::Plain;
+    fn kind(&self) -> ConnectionKind {
+        ConnectionKind::Plain
+    }
 
     async fn receive(
         &mut self,

@@ -1,11 +1,15 @@
-//! `GET /sync`: automerge-repo's WebSocket protocol, many documents on one socket.
+//! automerge-repo's WebSocket protocol, many documents on one socket.
 //!
-//! The server sends nothing before `join`, and never announces a document that the peer has not requested.
+//! At `GET /sync` the peer is a client: the server sends nothing before `join`, and never announces a document that the peer has
+//! not requested. A server that was [dialled](dialled) gets the `join`, and all documents that it may have.
+
+pub mod dialled;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dialled::Dialled;
 use primitives::DocumentId;
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata, StorageId};
 use runtime::hub::{
@@ -38,7 +42,11 @@ pub struct RepoSocket {
     identity: Arc<ServerIdentity>,
     registry: PeerRegistry,
     joined: Option<Joined>,
+    /// Set if this server has dialled the peer, which is another server.
+    dialled: Option<Dialled>,
     documents: HashSet<DocumentId>,
+    /// Number of documents that the peer was first to name.
+    named_by_peer: usize,
     max_documents: usize,
     ephemerals: EphemeralRateLimit,
     max_ephemeral: usize,
@@ -50,8 +58,10 @@ pub struct RepoSocket {
 struct Joined {
     peer: PeerId,
     storage: Option<Arc<str>>,
-    /// Keeps the peer id registered.
-    _registration: PeerRegistration,
+    /// Whether the peer is a server, which relays messages of its own peers.
+    relays: bool,
+    /// Keeps the peer id registered. `None` for a peer that was dialled: it may have dialled this server, too.
+    _registration: Option<PeerRegistration>,
 }
 
 impl RepoSocket {
@@ -70,6 +80,8 @@ impl RepoSocket {
             identity: Arc::clone(&app.identity),
             registry: app.peers.clone(),
             joined: None,
+            dialled: None,
+            named_by_peer: 0,
             documents: HashSet::new(),
             max_documents: limits.documents_per_connection,
             ephemerals,
@@ -77,6 +89,20 @@ impl RepoSocket {
             logged_unknown: false,
             logged_foreign: false,
             logged_documents: false,
+        }
+    }
+
+    /// This connection as a peer of documents.
+    fn sync_peer(&self) -> SyncPeer {
+        let joined = self.joined.as_ref();
+        SyncPeer {
+            requester: self.requester.clone(),
+            key: self.key,
+            outbox: self.outbox.clone(),
+            storage: joined.and_then(|joined| joined.storage.clone()),
+            mailbox_quota: self.mailbox_quota.clone(),
+            refusals: self.refusals.clone(),
+            relays: joined.is_some_and(|joined| joined.relays),
         }
     }
 
@@ -109,7 +135,9 @@ impl RepoSocket {
                 // The sync state of an ephemeral peer is not kept.
                 let storage = metadata.storage_id.filter(|_| !metadata.is_ephemeral);
                 let storage = storage.map(|storage| Arc::from(storage.as_str()));
-                self.joined = Some(Joined { peer: sender.clone(), storage, _registration: registration });
+                let relays = ServerIdentity::is_server(&sender);
+                let _registration = Some(registration);
+                self.joined = Some(Joined { peer: sender.clone(), storage, relays, _registration });
             }
         }
         let answer = Message::Peer {
@@ -131,22 +159,15 @@ impl RepoSocket {
         out: &mut Outbound,
     ) -> Result<(), CloseReason> {
         if !self.documents.contains(&document) {
-            if self.documents.len() >= self.max_documents {
+            if self.named_by_peer >= self.max_documents {
                 self.reject_document(document, out);
                 return Ok(());
             }
+            self.named_by_peer += 1;
             self.documents.insert(document.clone());
+            self.record_documents();
         }
-        let storage = self.joined.as_ref().and_then(|joined| joined.storage.clone());
-        let peer = SyncPeer {
-            requester: self.requester.clone(),
-            key: self.key,
-            outbox: self.outbox.clone(),
-            storage,
-            mailbox_quota: self.mailbox_quota.clone(),
-            refusals: self.refusals.clone(),
-        };
-        self.hub.sync(&document, peer, data, request, reservation).await
+        self.hub.sync(&document, self.sync_peer(), data, request, reservation).await
     }
 
     /// Rejects a document over the limit of the connection. The connection stays open: closing it would make the client reconnect
@@ -205,6 +226,11 @@ impl RepoSocket {
         }
     }
 
+    /// Whether the peer relays messages of its own peers.
+    fn relays(&self) -> bool {
+        self.joined.as_ref().is_some_and(|joined| joined.relays)
+    }
+
     fn ignore(&mut self, kind: &str) {
         self.hub.metrics().record_refusal(RefusalReason::UnknownType);
         if !std::mem::replace(&mut self.logged_unknown, true) {
@@ -219,10 +245,22 @@ impl RepoSocket {
         out: &mut Outbound,
     ) -> Result<(), CloseReason> {
         let message = match message {
+            Message::Peer { sender, metadata, version, .. } if self.dialled.is_some() && self.joined.is_none() => {
+                return self.answered(sender, metadata, &version);
+            }
+            Message::Error { document: None, message, .. } if self.dialled.is_some() => {
+                self.record_error(&message);
+                return Ok(());
+            }
+            Message::Join { .. } if self.dialled.is_some() => {
+                self.ignore("join");
+                return Ok(());
+            }
             Message::Join { sender, metadata, versions } => return self.join(sender, metadata, &versions, out).await,
             message if self.joined.is_none() => {
                 self.hub.metrics().record_refusal(RefusalReason::Handshake);
-                return Err(bad_message(format!("the first message must be a join, not {}", kind_of(&message))));
+                let (first, kind) = (self.first_message(), kind_of(&message));
+                return Err(bad_message(format!("the first message must be a {first}, not {kind}")));
             }
             message => message,
         };
@@ -233,7 +271,7 @@ impl RepoSocket {
             Message::Request { sender, document, data, .. } if self.check_sender(&sender) => {
                 self.sync(document, data, true, reservation, out).await
             }
-            Message::Ephemeral(message) if self.check_sender(&message.sender) => {
+            Message::Ephemeral(message) if self.relays() || self.check_sender(&message.sender) => {
                 // Ephemeral messages are best effort.
                 if message.data.len() > self.max_ephemeral || !self.ephemerals.allow() {
                     self.hub.metrics().record_refusal(RefusalReason::Ephemeral);
@@ -274,8 +312,11 @@ impl RepoSocket {
             Message::Leave { sender } if self.check_sender(&sender) => {
                 Err(CloseReason { kind: CloseKind::Left, message: String::new() })
             }
-            // Needs no action: the client would have sent the document if it had it.
-            Message::DocUnavailable { sender, .. } if self.check_sender(&sender) => Ok(()),
+            // Of a client it needs no action: the client would have sent the document if it had it.
+            Message::DocUnavailable { sender, document, .. } if self.check_sender(&sender) => {
+                self.record_lacking(&document).await;
+                Ok(())
+            }
             Message::Error { message, .. } => {
                 // Logged with `?`, which quotes it, and not as `message`: it must not look like a log line of the server.
                 let said: String = message.chars().take(MAX_LOGGED).collect();
@@ -297,7 +338,19 @@ impl RepoSocket {
 }
 
 impl Protocol for RepoSocket {
-    const KIND: ConnectionKind = ConnectionKind::Repo;
+    fn kind(&self) -> ConnectionKind {
+        if self.dialled.is_some() { ConnectionKind::Peering } else { ConnectionKind::Repo }
+    }
+
+    fn begin(&mut self, out: &mut Outbound) {
+        if self.dialled.is_some() {
+            self.write_join(out);
+        }
+    }
+
+    fn first_message(&self) -> &'static str {
+        if self.dialled.is_some() { "peer" } else { "join" }
+    }
 
     async fn receive(
         &mut self,
@@ -326,6 +379,12 @@ impl Protocol for RepoSocket {
 
     fn send(&mut self, outgoing: Outgoing, out: &mut Outbound) -> Result<(), CloseReason> {
         let Some(joined) = &self.joined else { return Ok(()) };
+        if self.dialled.is_some()
+            && let Outgoing::Sync { document, data } = outgoing
+        {
+            self.send_to_server(document, data, out);
+            return Ok(());
+        }
         if let Outgoing::Sync { document, data } = &outgoing {
             out.binary(&repo_protocol::sync_head(&self.identity.peer, &joined.peer, document, data.len()), data);
             return Ok(());
@@ -376,7 +435,13 @@ impl Protocol for RepoSocket {
     }
 
     async fn on_disconnected(&mut self) {
-        self.hub.leave(self.key, self.documents.drain()).await;
+        match &self.dialled {
+            Some(dialled) => {
+                dialled.metrics.connected.set(0.0);
+                self.hub.end_peering(self.key).await;
+            }
+            None => self.hub.leave(self.key, self.documents.drain()).await,
+        }
         // Releases the peer id for another connection.
         self.joined = None;
     }

@@ -19,6 +19,7 @@ impl DocumentTask {
         if !matches!(command, Command::Leave(_)) {
             self.usage.last_use = Instant::now();
         }
+        self.note_user(&command);
         let Some(command) = self.pipeline.portions.defer(command) else { return };
         match command {
             Command::StartSync(peer) if self.is_denied(document, &peer) => self.hub.deny(&self.id, &peer, false, None),
@@ -105,6 +106,11 @@ impl DocumentTask {
             Command::HistoryPage { query, reply } => self.history_page(document, &query, reply),
             Command::Attribution { changes, reply } => self.attribution(document, &changes, reply),
             Command::Past { heads, reply } => self.past(document, heads, reply),
+            Command::Follow { opened } => {
+                let _ = opened.send(());
+            }
+            // The requests that waited for the answer are answered after the batch.
+            Command::PeerLacks(key) => self.creation.pending_requests.withdraw_announcement(key),
             Command::Postpone(peer) => {
                 let key = peer.key;
                 if !self.is_denied(document, &peer) && self.admit(document, peer) {

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::catch_up::Retry;
+use super::pending_requests::OTHER_SERVERS_DELAY;
 use super::{DocumentTask, PERMIT_THRESHOLD};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, EditRefused, Item, Outcome, Prepared};
@@ -104,6 +105,7 @@ impl DocumentTask {
     /// Runs one batch: the next portion of a large message, if it is due, `first`, and the queued commands.
     pub(super) async fn batch(&mut self, document: &mut Document, first: Option<Command>) -> ControlFlow<()> {
         let mut batch = Batch::default();
+        self.admit_peerings(document, &mut batch);
         if self.pipeline.portions.is_due(first.is_some()) {
             self.add_portion(document, &mut batch);
         }
@@ -151,9 +153,10 @@ impl DocumentTask {
         }
         if !document.engine.exists() {
             let now = Instant::now();
-            let is_shared = self.hub.inner.store.is_shared();
+            let delay = if self.hub.inner.store.is_shared() { OTHER_SERVERS_DELAY } else { Duration::ZERO };
             for key in requesting_peers {
-                self.creation.pending_requests.add_request(key, now, is_shared);
+                let relays = self.subscribers.peers.get(&key).is_some_and(|subscription| subscription.peer.relays);
+                self.creation.pending_requests.add_request(key, relays, delay, now);
             }
         }
         for key in drained.into_iter().filter(|_| may_send) {

@@ -5,6 +5,9 @@
 //! a sender name belongs, within a document, to the first user who uses it. Messages of other users under that name
 //! are forwarded under another one. So no user can send in the name of another, or make receivers ignore another
 //! user's messages.
+//!
+//! A server relays the messages of its own peers, under their names. Such a message is dropped if its sender's name belongs to
+//! another user: it has come back, or arrives a second time over another server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,14 +40,18 @@ struct Source {
 
 impl EphemeralSources {
     /// Returns the message to forward, or `None` if it was forwarded before. `user` sent it over the connection
-    /// `from`.
+    /// `from`; `relays`: the connection is that of a server.
     fn accept(
         &mut self,
         user: Option<&Arc<str>>,
         from: ConnectionKey,
+        relays: bool,
         message: &Arc<Ephemeral>,
     ) -> Option<Arc<Ephemeral>> {
         let sender = self.sender_name(user, from, &message.sender);
+        if relays && sender != message.sender {
+            return None;
+        }
         let last = self.by_sender.get(&sender).and_then(|source| source.counts.get(&message.session)).copied();
         if last.is_some_and(|last| last >= message.count) {
             return None;
@@ -100,15 +107,15 @@ impl DocumentTask {
     /// Forwards an ephemeral message to the document's other peers, once, and to those of other processes.
     pub(super) fn relay_ephemeral(&mut self, from: ConnectionKey, message: &Arc<Ephemeral>) {
         let Some(subscription) = self.subscribers.peers.get(&from) else { return };
-        let user = subscription.peer.requester.user();
-        let Some(message) = self.presence.sources.accept(user.as_ref(), from, message) else { return };
+        let (user, relays) = (subscription.peer.requester.user(), subscription.peer.relays);
+        let Some(message) = self.presence.sources.accept(user.as_ref(), from, relays, message) else { return };
         self.deliver_ephemeral(&message, Some(from));
         self.hub.tell_ephemeral(&message, user);
     }
 
     /// Forwards an ephemeral message of a client of another process to all peers, once.
     pub(super) fn forward_remote_ephemeral(&mut self, user: Option<&Arc<str>>, message: &Arc<Ephemeral>) {
-        if let Some(message) = self.presence.sources.accept(user, ELSEWHERE, message) {
+        if let Some(message) = self.presence.sources.accept(user, ELSEWHERE, false, message) {
             self.deliver_ephemeral(&message, None);
         }
     }
@@ -149,38 +156,57 @@ mod tests {
     fn message_is_forwarded_once() {
         let mut sources = EphemeralSources::default();
         for (key, count, passes) in [(ONE, 1, true), (ONE, 1, false), (OTHER, 1, false), (OTHER, 2, true)] {
-            assert_eq!(sources.accept(None, key, &message("a", "s", count)).is_some(), passes, "{count}");
+            assert_eq!(sources.accept(None, key, false, &message("a", "s", count)).is_some(), passes, "{count}");
         }
-        assert!(sources.accept(None, ONE, &message("a", "other", 1)).is_some());
-        assert!(sources.accept(None, ONE, &message("b", "s", 1)).is_some());
+        assert!(sources.accept(None, ONE, false, &message("a", "other", 1)).is_some());
+        assert!(sources.accept(None, ONE, false, &message("b", "s", 1)).is_some());
     }
 
     #[test]
     fn user_cannot_send_under_the_name_of_another() {
         let (ceo, intern, mut sources) = (user("ceo"), user("intern"), EphemeralSources::default());
-        let passed = sources.accept(ceo.as_ref(), ONE, &message("laptop", "s", 1)).expect("passed on");
+        let passed = sources.accept(ceo.as_ref(), ONE, false, &message("laptop", "s", 1)).expect("passed on");
         assert_eq!(&*passed.sender, "laptop");
-        let passed = sources.accept(intern.as_ref(), OTHER, &message("laptop", "s", u64::MAX)).expect("passed on");
+        let passed =
+            sources.accept(intern.as_ref(), OTHER, false, &message("laptop", "s", u64::MAX)).expect("passed on");
         assert_eq!(&*passed.sender, "laptop~2");
-        let passed = sources.accept(ceo.as_ref(), ONE, &message("laptop", "s", 2)).expect("passed on");
+        let passed = sources.accept(ceo.as_ref(), ONE, false, &message("laptop", "s", 2)).expect("passed on");
         assert_eq!(&*passed.sender, "laptop");
         // Also under the replacement name of the other user.
-        assert!(sources.accept(intern.as_ref(), OTHER, &message("laptop~3", "s", 1)).is_some());
+        assert!(sources.accept(intern.as_ref(), OTHER, false, &message("laptop~3", "s", 1)).is_some());
         let cfo = user("cfo");
-        let passed = sources.accept(cfo.as_ref(), ConnectionKey(3), &message("laptop", "s", 1)).expect("passed on");
+        let passed =
+            sources.accept(cfo.as_ref(), ConnectionKey(3), false, &message("laptop", "s", 1)).expect("passed on");
         assert_eq!(&*passed.sender, "laptop~3~2");
+    }
+
+    #[test]
+    fn message_that_comes_back_over_a_server_is_dropped() {
+        let (ceo, office, mut sources) = (user("ceo"), user("office"), EphemeralSources::default());
+        sources.accept(ceo.as_ref(), ONE, false, &message("laptop", "s", 1)).expect("passed on");
+        assert!(sources.accept(office.as_ref(), OTHER, true, &message("laptop", "s", 1)).is_none());
+        assert!(sources.accept(None, ConnectionKey(3), true, &message("laptop", "s", 2)).is_none());
+        let passed = sources.accept(office.as_ref(), OTHER, true, &message("desktop", "s", 1)).expect("passed on");
+        assert_eq!(&*passed.sender, "desktop");
+        assert!(
+            sources.accept(None, ConnectionKey(3), true, &message("desktop", "s", 1)).is_none(),
+            "over another server"
+        );
     }
 
     #[test]
     fn full_table_evicts_sessions_of_the_same_user() {
         let (ceo, intern, mut sources) = (user("ceo"), user("intern"), EphemeralSources::default());
-        sources.accept(ceo.as_ref(), ONE, &message("laptop", "s", 5));
+        sources.accept(ceo.as_ref(), ONE, false, &message("laptop", "s", 5));
         for number in 0..3 * MAX_SESSIONS {
-            sources.accept(intern.as_ref(), OTHER, &message(&format!("peer {number}"), "s", 1));
+            sources.accept(intern.as_ref(), OTHER, false, &message(&format!("peer {number}"), "s", 1));
             assert!(sources.sessions <= MAX_SESSIONS);
         }
-        assert!(sources.accept(ceo.as_ref(), ONE, &message("laptop", "s", 5)).is_none(), "the session is still known");
-        let passed = sources.accept(intern.as_ref(), OTHER, &message("laptop", "s", 6)).expect("passed on");
+        assert!(
+            sources.accept(ceo.as_ref(), ONE, false, &message("laptop", "s", 5)).is_none(),
+            "the session is still known"
+        );
+        let passed = sources.accept(intern.as_ref(), OTHER, false, &message("laptop", "s", 6)).expect("passed on");
         assert_ne!(&*passed.sender, "laptop");
     }
 }

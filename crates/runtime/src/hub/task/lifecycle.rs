@@ -212,16 +212,17 @@ impl DocumentTask {
         self.drop_view_if_unused(document);
         self.drop_history_if_unused(document);
         document.engine.evict_unused_cache();
-        let used = !self.subscribers.peers.is_empty()
+        let used = self.is_followed(document)
             || !self.subscribers.unsent_refusals.is_empty()
             || !self.subscribers.watchers.is_empty()
             || self.pipeline.log.needs_recovery()
             || self.history.is_building();
-        let idle_after =
-            if document.engine.exists() { self.hub.inner.settings.idle_after } else { SHORT_MAINTENANCE_INTERVAL };
+        let idle_after = if document.engine.exists() { self.idle_after() } else { SHORT_MAINTENANCE_INTERVAL };
         if used || self.usage.last_use.elapsed() < idle_after {
             return ControlFlow::Continue(());
         }
+        self.release_peerings(document);
+        self.save_peers().await;
         // The file is closed while the task is still registered: new clients wait in the mailbox, so the file is
         // never opened twice.
         self.pipeline.log.close().await;

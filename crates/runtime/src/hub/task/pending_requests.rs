@@ -8,6 +8,9 @@
 //!
 //! Announcements do not reach other servers. With a shared store, another server may be storing the document at this
 //! moment, so a request is not answered before [`OTHER_SERVERS_DELAY`].
+//!
+//! Peerings are asked for a document that does not exist here. Requests of clients wait for their answers in the same way. Requests
+//! of servers do not: two servers that ask each other would both wait.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -32,32 +35,50 @@ const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time that a request waits for the news that another server has stored the document. Servers that are not notified ask
 /// the database every 250 ms.
-const OTHER_SERVERS_DELAY: Duration = Duration::from_millis(500);
-
-/// When to answer a request.
-#[derive(Debug, Clone, Copy)]
-struct Due {
-    /// Not before this time, also if nobody has announced the document.
-    earliest: Instant,
-    /// At this time, also if the announced document has not arrived.
-    latest: Instant,
-}
+pub(super) const OTHER_SERVERS_DELAY: Duration = Duration::from_millis(500);
 
 /// The announcements of a document that does not exist yet, and the unanswered requests for it.
 #[derive(Debug, Default)]
 pub(super) struct PendingRequests {
-    /// Peers that have announced changes, with the time until which the announcement counts.
-    announcements: HashMap<ConnectionKey, Instant>,
+    /// Peers that have announced changes, or were asked for the document.
+    announcements: HashMap<ConnectionKey, Announcement>,
     /// Peers with an unanswered request.
-    requests: HashMap<ConnectionKey, Due>,
+    requests: HashMap<ConnectionKey, Request>,
     /// Not later than the first of all deadlines.
     next_deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Announcement {
+    /// The time until which it counts.
+    until: Instant,
+    /// The peer was asked, and has not answered yet.
+    is_question: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    /// It is not answered before this time, also if nobody has announced the document.
+    earliest: Instant,
+    /// It is answered at this time, also if the announced document has not arrived.
+    latest: Instant,
+    /// The request comes from a server.
+    relayed: bool,
 }
 
 impl PendingRequests {
     /// Records that a peer has announced changes.
     pub(super) fn record_announcement(&mut self, peer: ConnectionKey, now: Instant) {
-        self.announcements.insert(peer, now + ARRIVAL_TIMEOUT);
+        self.record(peer, false, now);
+    }
+
+    /// Records that a peer was asked for the document.
+    pub(super) fn record_question(&mut self, peer: ConnectionKey, now: Instant) {
+        self.record(peer, true, now);
+    }
+
+    fn record(&mut self, peer: ConnectionKey, is_question: bool, now: Instant) {
+        self.announcements.insert(peer, Announcement { until: now + ARRIVAL_TIMEOUT, is_question });
         self.wake_by(now + ARRIVAL_TIMEOUT);
     }
 
@@ -66,13 +87,12 @@ impl PendingRequests {
         self.announcements.remove(&peer);
     }
 
-    /// Adds a peer's request. A repeated request keeps its deadline. `is_shared` tells whether other servers may be
-    /// storing the document.
-    pub(super) fn add_request(&mut self, peer: ConnectionKey, now: Instant, is_shared: bool) {
-        let delay = if is_shared { OTHER_SERVERS_DELAY } else { Duration::ZERO };
-        let due = Due { earliest: now + delay, latest: now + ARRIVAL_TIMEOUT };
-        let due = *self.requests.entry(peer).or_insert(due);
-        self.wake_by(due.earliest);
+    /// Adds a peer's request, which is not answered before `delay` has passed. A repeated request keeps its deadline. `relayed`: the
+    /// peer is a server.
+    pub(super) fn add_request(&mut self, peer: ConnectionKey, relayed: bool, delay: Duration, now: Instant) {
+        let request = Request { earliest: now + delay, latest: now + ARRIVAL_TIMEOUT, relayed };
+        let earliest = self.requests.entry(peer).or_insert(request).earliest;
+        self.wake_by(earliest);
     }
 
     /// Removes a peer that has left or was answered.
@@ -92,24 +112,27 @@ impl PendingRequests {
 
     /// Removes and returns the announcements past their deadline.
     fn take_expired_announcements(&mut self, now: Instant) -> Vec<ConnectionKey> {
-        self.announcements.extract_if(|_, until| *until <= now).map(|(peer, _)| peer).collect()
+        self.announcements.extract_if(|_, announcement| announcement.until <= now).map(|(peer, _)| peer).collect()
     }
 
     /// The time at which to answer a request, if nothing happens before.
-    fn deadline(&self, due: &Due) -> Instant {
-        if self.announcements.is_empty() { due.earliest } else { due.latest }
+    fn deadline(&self, request: &Request) -> Instant {
+        let only_questions = self.announcements.values().all(|announcement| announcement.is_question);
+        let nobody_has_it = self.announcements.is_empty() || (request.relayed && only_questions);
+        if nobody_has_it { request.earliest } else { request.latest }
     }
 
     /// Removes and returns the requests to answer now: those past their deadline, which is an earlier one if no
     /// announcement counts.
     fn take_due_requests(&mut self, now: Instant) -> Vec<ConnectionKey> {
-        let is_due = |due: &Due| self.deadline(due) <= now;
+        let is_due = |request: &Request| self.deadline(request) <= now;
         let mut due: Vec<ConnectionKey> =
-            self.requests.iter().filter(|(_, due)| is_due(due)).map(|(peer, _)| *peer).collect();
+            self.requests.iter().filter(|(_, request)| is_due(request)).map(|(peer, _)| *peer).collect();
         for peer in &due {
             self.requests.remove(peer);
         }
-        self.next_deadline = self.announcements.values().copied().chain(self.first_deadline()).min();
+        let announced = self.announcements.values().map(|announcement| announcement.until);
+        self.next_deadline = announced.chain(self.first_deadline()).min();
         // The order must not depend on the hash map.
         due.sort_unstable();
         due
@@ -117,7 +140,7 @@ impl PendingRequests {
 
     /// The first deadline of a request.
     fn first_deadline(&self) -> Option<Instant> {
-        self.requests.values().map(|due| self.deadline(due)).min()
+        self.requests.values().map(|request| self.deadline(request)).min()
     }
 
     fn is_idle(&self) -> bool {
@@ -293,7 +316,7 @@ mod tests {
     #[test]
     fn request_without_announcement_is_answered_at_once() {
         let (mut arrivals, now) = (PendingRequests::default(), Instant::now());
-        arrivals.add_request(READERS[0], now, false);
+        arrivals.add_request(READERS[0], false, Duration::ZERO, now);
         assert_eq!(arrivals.take_due_requests(now), [READERS[0]]);
         assert_eq!(arrivals.next_deadline(), None);
     }
@@ -302,7 +325,7 @@ mod tests {
     fn requests_wait_until_the_announcement_is_withdrawn() {
         let (mut arrivals, now) = (PendingRequests::default(), Instant::now());
         for key in READERS {
-            arrivals.add_request(key, now, false);
+            arrivals.add_request(key, false, Duration::ZERO, now);
         }
         arrivals.record_announcement(ANNOUNCER, now);
         assert_eq!(arrivals.take_due_requests(now), []);
@@ -313,7 +336,7 @@ mod tests {
     #[test]
     fn request_waits_for_news_of_other_servers() {
         let (mut arrivals, start) = (PendingRequests::default(), Instant::now());
-        arrivals.add_request(READERS[0], start, true);
+        arrivals.add_request(READERS[0], false, OTHER_SERVERS_DELAY, start);
         assert_eq!(arrivals.take_due_requests(start), []);
         let end = start + OTHER_SERVERS_DELAY;
         assert_eq!(arrivals.next_deadline(), Some(end));
@@ -322,14 +345,28 @@ mod tests {
     }
 
     #[test]
+    fn only_clients_wait_for_answers_of_servers() {
+        let (mut arrivals, now) = (PendingRequests::default(), Instant::now());
+        arrivals.record_question(ANNOUNCER, now);
+        arrivals.add_request(READERS[0], false, Duration::ZERO, now);
+        arrivals.add_request(READERS[1], true, Duration::ZERO, now);
+        assert_eq!(arrivals.take_due_requests(now), [READERS[1]]);
+        arrivals.record_announcement(ANNOUNCER, now);
+        arrivals.add_request(READERS[1], true, Duration::ZERO, now);
+        assert_eq!(arrivals.take_due_requests(now), [], "a document that is on its way");
+        arrivals.withdraw_announcement(ANNOUNCER);
+        assert_eq!(arrivals.take_due_requests(now), READERS);
+    }
+
+    #[test]
     fn repeated_announcements_do_not_extend_a_request() {
         let (mut arrivals, start) = (PendingRequests::default(), Instant::now());
         arrivals.record_announcement(ANNOUNCER, start);
-        arrivals.add_request(READERS[0], start, false);
+        arrivals.add_request(READERS[0], false, Duration::ZERO, start);
         let later = start + ARRIVAL_TIMEOUT - Duration::from_secs(1);
         arrivals.record_announcement(ANNOUNCER, later);
-        arrivals.add_request(READERS[0], later, false);
-        arrivals.add_request(READERS[1], later, false);
+        arrivals.add_request(READERS[0], false, Duration::ZERO, later);
+        arrivals.add_request(READERS[1], false, Duration::ZERO, later);
         assert_eq!(arrivals.take_due_requests(later), []);
         assert_eq!(arrivals.next_deadline(), Some(start + ARRIVAL_TIMEOUT));
         assert_eq!(arrivals.take_due_requests(start + ARRIVAL_TIMEOUT), [READERS[0]]);

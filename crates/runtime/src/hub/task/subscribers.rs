@@ -233,7 +233,7 @@ impl DocumentTask {
         }
     }
 
-    fn remove_connection(&mut self, document: &mut Document, key: ConnectionKey) {
+    pub(super) fn remove_connection(&mut self, document: &mut Document, key: ConnectionKey) {
         self.subscribers.watchers.remove(key);
         self.creation.pending_requests.remove_peer(key);
         self.recovery.suspended.remove(&key);

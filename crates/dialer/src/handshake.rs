@@ -12,26 +12,22 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::Problem;
-use super::url::ServerUrl;
+use crate::problem::Problem;
+use crate::url::ServerUrl;
 
 /// Maximum number of bytes read from the body of a rejection.
 const MAX_BODY: usize = 4 << 10;
 /// Maximum number of characters of that body in the error message.
 const MAX_MESSAGE: usize = 200;
 
-/// Upgrades a connection to a WebSocket.
-pub(super) async fn upgrade<S>(
-    stream: S,
-    url: &ServerUrl,
-    authorization: Option<HeaderValue>,
-    config: WebSocketConfig,
-) -> Result<WebSocketStream<S>, Problem>
+/// Upgrades a connection to a WebSocket. Returns the stream, and the bytes after the handshake that were already read from it.
+///
+/// # Errors
+/// If the server refuses, or does not speak WebSocket.
+pub async fn upgrade<S>(stream: S, url: &ServerUrl, authorization: Option<HeaderValue>) -> Result<(S, Vec<u8>), Problem>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -74,8 +70,7 @@ where
     let Ok(parts) = upgraded.downcast::<TokioIo<S>>() else {
         return Err(Problem::Handshake("the connection cannot be upgraded".to_owned()));
     };
-    let (stream, early) = (parts.io.into_inner(), parts.read_buf.to_vec());
-    Ok(WebSocketStream::from_partially_read(stream, early, Role::Client, Some(config)).await)
+    Ok((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 
 /// Whether the server selected an extension or subprotocol that was not offered.

@@ -1,4 +1,4 @@
-//! The bearer token that a replica sends to its server.
+//! The bearer token that a client sends to its server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 use tokio::sync::watch;
 
 /// A bearer token, sent with every new connection. All clones share one value: [`replace`](Self::replace) changes it
-/// everywhere, and replicas that wait for their next attempt retry at once. Existing connections are not affected.
+/// everywhere, and clients that wait for their next attempt retry at once. Existing connections are not affected.
 ///
 /// The token is never logged, and `Debug` does not show it.
 #[derive(Clone)]
@@ -37,7 +37,8 @@ impl Token {
     }
 
     /// Subscribes to the `Authorization` header of this token.
-    pub(super) fn subscribe(&self) -> watch::Receiver<HeaderValue> {
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<HeaderValue> {
         self.0.subscribe()
     }
 }

@@ -5,24 +5,41 @@ use std::net::IpAddr;
 use hyper::Uri;
 use rustls::pki_types::ServerName;
 
-use super::BadUrl;
+/// Why a URL cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadUrl {
+    /// Not a WebSocket URL.
+    #[error("{0:?} is not a WebSocket URL such as wss://plan.example.com/sync")]
+    NotWebSocket(String),
+    /// The URL contains a user or a password.
+    #[error("the server's URL must not contain a user or password; pass a token instead")]
+    Credentials,
+    /// The token would be sent unencrypted to another computer.
+    #[error("{0:?} would send the token unencrypted; use a wss:// URL")]
+    TokenInTheClear(String),
+}
 
 /// A parsed `ws://` or `wss://` URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ServerUrl {
+pub struct ServerUrl {
     /// The name that the server's certificate must be for; `None` without TLS.
-    pub(super) tls: Option<ServerName<'static>>,
+    pub tls: Option<ServerName<'static>>,
     /// Host name or address, without the brackets of an IPv6 address.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub host: String,
+    /// The port: by default 443 with TLS and 80 without.
+    pub port: u16,
     /// Host and port as written, for the `Host` header.
-    pub(super) authority: String,
+    pub authority: String,
     /// Path and query.
-    pub(super) path: String,
+    pub path: String,
 }
 
 impl ServerUrl {
-    pub(super) fn parse(text: &str) -> Result<Self, BadUrl> {
+    /// Parses a URL.
+    ///
+    /// # Errors
+    /// If the text is not a WebSocket URL, or holds credentials.
+    pub fn parse(text: &str) -> Result<Self, BadUrl> {
         let bad = || BadUrl::NotWebSocket(text.to_owned());
         // Credentials would appear wherever the URL is shown.
         if text.contains('@') {
@@ -48,7 +65,8 @@ impl ServerUrl {
     }
 
     /// Whether traffic is encrypted or stays on this computer.
-    pub(super) fn is_private(&self) -> bool {
+    #[must_use]
+    pub fn is_private(&self) -> bool {
         self.tls.is_some()
             || self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())

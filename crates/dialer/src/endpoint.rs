@@ -7,15 +7,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::sync::watch;
 
-use super::BadUrl;
-use super::tls::TrustStore;
-use super::token::Token;
-use super::url::ServerUrl;
+use crate::tls::TrustStore;
+use crate::token::Token;
+use crate::url::{BadUrl, ServerUrl};
 
 /// A server to connect to: its URL and, optionally, a token and trusted certificates. A URL alone converts into one.
 ///
 /// ```no_run
-/// # use client::{Endpoint, Token};
+/// # use dialer::{Endpoint, Token};
 /// # fn endpoint() -> Result<Endpoint, Box<dyn std::error::Error>> {
 /// Ok(Endpoint::new("wss://plan.example.com/sync").token(Token::new("eyJ0eXAi…")?).trust(&std::fs::read("ca.pem")?)?)
 /// # }
@@ -68,7 +67,10 @@ impl Endpoint {
     }
 
     /// Validates the endpoint.
-    pub(super) fn validate(self) -> Result<Server, BadUrl> {
+    ///
+    /// # Errors
+    /// If the URL is invalid, or the token would be sent unencrypted to another computer.
+    pub fn validate(self) -> Result<Server, BadUrl> {
         let url = ServerUrl::parse(&self.url)?;
         if self.token.is_some() && !self.in_the_clear && !url.is_private() {
             return Err(BadUrl::TokenInTheClear(self.url));
@@ -98,17 +100,19 @@ impl From<String> for Endpoint {
 
 /// A validated endpoint.
 #[derive(Debug, Clone)]
-pub(super) struct Server {
-    pub(super) url: ServerUrl,
+pub struct Server {
+    /// Its address.
+    pub url: ServerUrl,
     /// The `Authorization` header; `None` sends none.
-    pub(super) token: Option<watch::Receiver<HeaderValue>>,
+    pub token: Option<watch::Receiver<HeaderValue>>,
     /// How to verify the server; `None` without TLS.
-    pub(super) trust: Option<Arc<TrustStore>>,
+    pub trust: Option<Arc<TrustStore>>,
 }
 
 impl Server {
     /// Whether a connection to one serves as a connection to the other.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
         let same_token = match (&self.token, &other.token) {
             (Some(ours), Some(theirs)) => ours.same_channel(theirs),
             (ours, theirs) => ours.is_none() && theirs.is_none(),
@@ -117,12 +121,12 @@ impl Server {
     }
 
     /// Returns the current `Authorization` header, and marks it as used.
-    pub(super) fn authorization(&mut self) -> Option<HeaderValue> {
+    pub fn authorization(&mut self) -> Option<HeaderValue> {
         self.token.as_mut().map(|token| token.borrow_and_update().clone())
     }
 
     /// Completes when the token was replaced since the last [`authorization`](Self::authorization). Cancel safe.
-    pub(super) async fn token_replaced(&mut self) {
+    pub async fn token_replaced(&mut self) {
         if let Some(token) = &mut self.token
             && token.changed().await.is_ok()
         {

@@ -11,7 +11,7 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// How the last session ended, as far as it matters for the delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RetryClass {
+pub enum RetryClass {
     /// Network or server failure.
     Outage,
     /// The server asked to try again later.
@@ -20,9 +20,9 @@ pub(super) enum RetryClass {
     Rejected,
 }
 
-/// The back-off of a replica's connection.
+/// The back-off of one connection.
 #[derive(Debug)]
-pub(super) struct RetryDelay(BackOff);
+pub struct RetryDelay(BackOff);
 
 impl Default for RetryDelay {
     fn default() -> Self {
@@ -35,7 +35,7 @@ impl RetryDelay {
     ///
     /// The jitter covers the whole range from zero to the bound. [`RetryClass::Rejected`] uses the upper half of the maximum:
     /// no one is waiting for that attempt.
-    pub(super) fn record_failure(&mut self, class: RetryClass, random: f64) -> Duration {
+    pub fn record_failure(&mut self, class: RetryClass, random: f64) -> Duration {
         let bound = self.0.record_failure();
         match class {
             RetryClass::Outage => full_jitter(bound, random),
@@ -45,7 +45,7 @@ impl RetryDelay {
     }
 
     /// Starts over, after a good session or an explicit request to connect.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.0.reset();
     }
 }

@@ -6,13 +6,18 @@ use rustls::client::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{CertificateError, Error, InvalidMessage, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
-use super::Problem;
+use crate::problem::Problem;
+use crate::url::ServerUrl;
 
 /// The authorities that a server's certificate is verified against.
 #[derive(Debug)]
-pub(super) struct TrustStore {
+pub struct TrustStore {
     authorities: Vec<CertificateDer<'static>>,
     /// Built for the first connection: reading the system's authorities takes some milliseconds.
     config: OnceCell<Arc<ClientConfig>>,
@@ -26,18 +31,39 @@ impl PartialEq for TrustStore {
 
 impl TrustStore {
     /// Trusts the system's authorities, and these.
-    pub(super) fn new(authorities: Vec<CertificateDer<'static>>) -> Self {
+    #[must_use]
+    pub fn new(authorities: Vec<CertificateDer<'static>>) -> Self {
         Self { authorities, config: OnceCell::new() }
     }
 
     /// Returns the rustls configuration. A failure is not cached.
-    pub(super) async fn config(&self) -> Result<Arc<ClientConfig>, Problem> {
+    async fn config(&self) -> Result<Arc<ClientConfig>, Problem> {
         let make = || async {
             let authorities = self.authorities.clone();
             offload::run_blocking(move || config(authorities)).await.map(Arc::new)
         };
         self.config.get_or_try_init(make).await.cloned()
     }
+}
+
+/// A plain stream (left), or TLS on it.
+pub type MaybeTls<S> = Either<S, Box<TlsStream<S>>>;
+
+/// Performs the TLS handshake and verifies the server, if the URL is `wss://`.
+///
+/// # Errors
+/// If the handshake fails, or the certificate is not trusted.
+pub async fn encrypt<S>(stream: S, url: &ServerUrl, trust: Option<&TrustStore>) -> Result<MaybeTls<S>, Problem>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (Some(trust), Some(name)) = (trust, &url.tls) else { return Ok(Either::Left(stream)) };
+    let connector = TlsConnector::from(trust.config().await?);
+    let stream = connector.connect(name.clone(), stream).await.map_err(|error| {
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        cause.map_or_else(|| Problem::Unreachable(error.to_string()), |cause| problem(cause, &url.host))
+    })?;
+    Ok(Either::Right(Box::new(stream)))
 }
 
 /// Builds the configuration. Does blocking I/O.
@@ -55,7 +81,7 @@ fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Pro
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         return Err(Problem::Untrusted(
-            "this system has no trusted authorities; install ca-certificates, or pass the server's authority to `trust`"
+            "this system has no trusted authorities; install ca-certificates, or add the server's authority to the trusted certificates"
                 .to_owned(),
         ));
     }
@@ -67,12 +93,12 @@ fn config(authorities: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Pro
 }
 
 /// Describes a failed TLS handshake with `host`.
-pub(super) fn problem(error: &Error, host: &str) -> Problem {
+fn problem(error: &Error, host: &str) -> Problem {
     let why = match error {
         Error::InvalidCertificate(error) => match error {
             CertificateError::UnknownIssuer => {
-                "its certificate is not signed by a trusted authority; if it has an authority of its own, pass that \
-                 to `trust`"
+                "its certificate is not signed by a trusted authority; if it has an authority of its own, add that to \
+                 the trusted certificates"
                     .to_owned()
             }
             CertificateError::NotValidForName => format!("its certificate is not for {host}"),

@@ -1,0 +1,145 @@
+//! Servers that dial each other, directly or in a ring: nothing is stored twice, and messages end.
+
+use std::net::TcpListener;
+
+use automerge::AutoCommit;
+use bytes::Bytes;
+use happierwork::server::PeerOptions;
+use primitives::DocumentId;
+use repo_protocol::{Ephemeral, Message};
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use super::support::TestServer;
+use super::{add, connected, create, server, until_positions};
+use crate::support::repo_peer::{PeerDocument, RepoPeer};
+
+/// Addresses that are free now.
+fn free_addresses<const N: usize>() -> [std::net::SocketAddr; N] {
+    let listeners: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+    std::array::from_fn(|index| listeners[index].local_addr().unwrap())
+}
+
+/// Servers of which each dials the next. Two of them dial each other.
+async fn ring<const N: usize>() -> [TestServer; N] {
+    let addresses = free_addresses::<N>();
+    let mut servers = Vec::new();
+    for index in 0..N {
+        let next = PeerOptions::new(format!("ws://{}/sync", addresses[(index + 1) % N]));
+        servers.push(
+            server(|options| {
+                options.listen = vec![addresses[index]];
+                options.peers = vec![next];
+            })
+            .await,
+        );
+    }
+    for index in 0..N {
+        connected(&servers[index], &servers[(index + 1) % N]).await;
+    }
+    servers.try_into().unwrap_or_else(|_| unreachable!("as many as addresses"))
+}
+
+fn sum(servers: &[TestServer], metric: &str) -> f64 {
+    servers.iter().map(|server| server.metric(metric)).sum()
+}
+
+/// Edits a plan at all servers in turn. Returns the messages and the stored changes of all servers together.
+async fn edit_in_turn(servers: &[TestServer], plan: &DocumentId, edits: usize) -> (f64, f64) {
+    let counts = || (sum(servers, "happierwork_deliveries_total"), sum(servers, "happierwork_changes_total"));
+    let before = counts();
+    let names: Vec<String> = (0..edits).map(|number| number.to_string()).collect();
+    for number in 0..edits {
+        add(&servers[number % servers.len()], plan, &names[number]).await;
+        let so_far: Vec<&str> = names[..=number].iter().map(String::as_str).collect();
+        for server in servers {
+            until_positions(server, plan, &so_far).await;
+        }
+    }
+    let after = counts();
+    (after.0 - before.0, after.1 - before.1)
+}
+
+async fn assert_no_storm<const N: usize>() {
+    let servers = ring::<N>().await;
+    let plan = create(&servers[0]).await;
+    for server in &servers {
+        until_positions(server, &plan, &[]).await;
+    }
+    let edits = 30;
+    let (messages, changes) = edit_in_turn(&servers, &plan, edits).await;
+    let (edits, links) = (f64::from(u32::try_from(edits).unwrap()), f64::from(u32::try_from(N).unwrap()));
+    assert_eq!(changes, edits * links, "each server stores each change once");
+    // The change and its acknowledgement, in both directions of each link.
+    assert!(messages <= edits * links * 4.0, "{messages} messages for {edits} edits");
+}
+
+#[tokio::test]
+async fn two_servers_that_dial_each_other_cause_no_storm() {
+    assert_no_storm::<2>().await;
+}
+
+#[tokio::test]
+async fn ring_of_three_servers_causes_no_storm() {
+    assert_no_storm::<3>().await;
+}
+
+#[tokio::test]
+async fn server_that_dials_itself_is_told_so() {
+    let [address] = free_addresses();
+    let itself = server(|options| {
+        options.listen = vec![address];
+        options.peers = vec![PeerOptions::new(format!("ws://{address}/sync"))];
+    })
+    .await;
+    itself.until_metric("happierwork_refusals_total{reason=\"handshake\"}", |refusals| refusals >= 1.0).await;
+    itself.until_metric("happierwork_connections{kind=\"repo\"}", |open| open == 0.0).await;
+    assert_eq!(itself.metric(&format!("happierwork_peering_documents{{peer=\"{address}\"}}")), 0.0);
+}
+
+/// A client with a copy of a plan.
+async fn client(server: &TestServer, name: &str, plan: &DocumentId) -> RepoPeer {
+    let mut client = RepoPeer::join(server, name).await;
+    let mut copy = PeerDocument { doc: AutoCommit::new(), ..PeerDocument::empty(plan) };
+    let data = copy.generate().unwrap();
+    let request = client.request(plan, data);
+    client.send(&request).await;
+    client.turn(&mut copy).await;
+    client
+}
+
+fn ephemeral(from: &RepoPeer, plan: &DocumentId, count: u64) -> Frame {
+    let (sender, target, session) = (from.id.clone(), from.server.clone(), "a session".to_owned());
+    let data = Bytes::from(format!("cursor {count}"));
+    Frame::binary(
+        Message::Ephemeral(Ephemeral { sender, target, count, session, document: plan.clone(), data }).encode(),
+    )
+}
+
+/// The counts of the next ephemeral messages, with their senders.
+async fn next_ephemerals(client: &mut RepoPeer, count: usize) -> Vec<(String, u64)> {
+    let mut received = Vec::new();
+    while received.len() < count {
+        match client.next().await.expect("stays connected") {
+            Message::Ephemeral(message) => received.push((message.sender.to_string(), message.count)),
+            Message::Sync { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    received
+}
+
+#[tokio::test]
+async fn ephemeral_messages_arrive_once_under_their_sender() {
+    let servers = ring::<2>().await;
+    let plan = create(&servers[0]).await;
+    until_positions(&servers[1], &plan, &[]).await;
+    let mut ceo = client(&servers[0], "ceo", &plan).await;
+    let mut cfo = client(&servers[1], "cfo", &plan).await;
+    for count in 1..=3 {
+        ceo.socket.send(ephemeral(&ceo, &plan, count)).await;
+    }
+    assert_eq!(next_ephemerals(&mut cfo, 3).await, [1, 2, 3].map(|count| ("ceo".to_owned(), count)));
+    // What comes back to the first client is from the other one only.
+    cfo.socket.send(ephemeral(&cfo, &plan, 1)).await;
+    assert_eq!(next_ephemerals(&mut ceo, 1).await, [("cfo".to_owned(), 1)]);
+}
