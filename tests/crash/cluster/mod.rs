@@ -117,7 +117,7 @@ async fn agreed(cluster: &Cluster, clients: &Clients, newcomer: &str, when: &str
 async fn disagreement(addresses: &[SocketAddr], clients: &Clients) -> Result<Automerge, String> {
     let mut agreed: Option<Automerge> = None;
     for (node, address) in addresses.iter().enumerate() {
-        if !request(*address, "GET", "/readyz", String::new()).await.is_some_and(|(status, _)| status == 200) {
+        if request(*address, "GET", "/readyz", String::new()).await.is_none_or(|(status, _)| status != 200) {
             return Err(format!("server {node} is not ready"));
         }
         let Some(doc) = exported(*address).await else { return Err(format!("server {node} has no document")) };
