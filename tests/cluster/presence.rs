@@ -23,6 +23,7 @@ async fn subscriber(hub: &Hub) -> (ConnectionKey, OutboxReceiver) {
         storage: None,
         mailbox_quota: MailboxQuota::default(),
         refusals: Refusals::default(),
+        relays: false,
     };
     hub.start_sync(&id(), peer).await.unwrap();
     (key, receiver)
