@@ -7,7 +7,6 @@ pub mod config;
 
 mod access;
 mod check;
-mod database;
 mod document;
 mod export;
 #[cfg(feature = "legacy")]

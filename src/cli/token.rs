@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use auth::{AccountName, AccountStore, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
 use runtime::clock::now;
-use store::sql::DatabaseOpenError;
+use store::sql::{self, DatabaseOpenError};
 
-use super::database::{block_on, open_database};
 use super::fail;
 use super::output::{note, print};
+use super::storage::{StorageError, runtime};
 use crate::cli::config::TokenArgs;
 
 /// Why there is no token.
@@ -19,12 +19,13 @@ enum TokenError {
     #[error(transparent)]
     Open(#[from] DatabaseOpenError),
     #[error(transparent)]
-    Runtime(#[from] std::io::Error),
+    Runtime(#[from] StorageError),
 }
 
 /// Prints only the token to standard output; notes go to standard error.
 pub(super) fn run(args: &TokenArgs) -> ExitCode {
-    match block_on(make(args)) {
+    let made = runtime().map_err(TokenError::from).and_then(|runtime| runtime.block_on(make(args)));
+    match made {
         Ok(token) => {
             if let Err(error) = print(token) {
                 return fail(error);
@@ -40,8 +41,8 @@ pub(super) fn run(args: &TokenArgs) -> ExitCode {
 
 async fn make(args: &TokenArgs) -> Result<String, TokenError> {
     let folder = AuthFolder::create(&args.auth)?;
-    let accounts = match &args.database {
-        Some(url) => AccountStore::Database(open_database(url).await?),
+    let accounts = match args.database.options() {
+        Some(options) => AccountStore::Database(sql::open(&options).await?),
         None => AccountStore::Folder(folder.clone()),
     };
     // A token for an account uses the account's name, and a disabled account gets none.

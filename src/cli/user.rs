@@ -3,17 +3,18 @@
 use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use auth::{
     Account, AccountName, AccountStore, Accounts, AuthError, AuthFolder, Copied, HashedPassword, InvalidPassword,
     MAX_PASSWORD, copy_to_database,
 };
 use runtime::clock::now;
-use store::sql::{DatabaseOpenError, DatabaseUrl};
+use store::sql::{self, DatabaseOpenError, DatabaseOptions, DatabaseUrl};
 
-use super::database::{block_on, open_database};
 use super::fail;
 use super::output::{OutputError, note, print};
+use super::storage::{StorageError, runtime};
 use super::token::with_a_key;
 use crate::cli::config::{AccountArgs, AccountsArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
 
@@ -28,6 +29,8 @@ enum UserError {
     Output(#[from] OutputError),
     #[error(transparent)]
     Open(#[from] DatabaseOpenError),
+    #[error(transparent)]
+    Runtime(#[from] StorageError),
     #[error("the accounts are not named: pass --auth DIR or --database URL")]
     NoPlace,
     #[error("the passwords do not match; nothing was changed")]
@@ -38,7 +41,8 @@ enum UserError {
 
 /// Runs the subcommand and confirms changes on standard error.
 pub(super) fn run(args: &UserArgs) -> ExitCode {
-    match block_on(try_run(&args.command)) {
+    let done = runtime().map_err(UserError::from).and_then(|runtime| runtime.block_on(try_run(&args.command)));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error),
     }
@@ -65,8 +69,8 @@ async fn try_run(command: &UserCommand) -> Result<(), UserError> {
 
 /// The accounts that the flags name.
 async fn accounts_at(place: &AccountsArgs) -> Result<AccountStore, UserError> {
-    match (&place.database, &place.auth) {
-        (Some(url), _) => Ok(AccountStore::Database(open_database(url).await?)),
+    match (place.database.options(), &place.auth) {
+        (Some(options), _) => Ok(AccountStore::Database(sql::open(&options).await?)),
         (None, Some(auth)) => Ok(AccountStore::Folder(AuthFolder::open(auth)?)),
         (None, None) => Err(UserError::NoPlace),
     }
@@ -120,7 +124,7 @@ async fn change(args: &AccountArgs, change: impl FnMut(&mut Account) + Send) -> 
 
 async fn copy(auth: &Path, database: &DatabaseUrl) -> Result<(), UserError> {
     let folder = AuthFolder::open(auth)?;
-    let target = open_database(database).await?;
+    let target = sql::open(&DatabaseOptions { url: database.clone(), listen: None, wait: Duration::ZERO }).await?;
     let Copied { accounts, existing, revocations } = copy_to_database(&folder, &target, now()).await?;
     for name in &accounts {
         note(format_args!("{name} is copied"));

@@ -37,6 +37,7 @@ async fn ready(State(app): State<Arc<App>>, authentication: Option<Extension<Aut
     // The reason may name documents.
     let hide_reason = !may_read_all(&app, authentication.as_ref());
     match app.hub.ready().await {
+        Ok(()) if app.hub.is_polling() => "ok, without notifications from the database\n".into_response(),
         Ok(()) => "ok\n".into_response(),
         Err(_) if hide_reason => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),

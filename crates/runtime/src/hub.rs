@@ -151,6 +151,8 @@ struct Inner {
     history_readers: HistoryReaders,
     /// The latest control revision whose changes were taken over from the store.
     control_revision: AsyncMutex<u64>,
+    /// When a shared store last said what has changed.
+    store_answered: Mutex<Option<Instant>>,
     surface_messages: SurfaceMessages,
     readiness: Readiness,
     /// Cancelled at the start of a shutdown. Documents then no longer wait for permission to be created.
@@ -190,6 +192,7 @@ impl Hub {
             document_permits: Arc::new(Semaphore::new(parallelism())),
             history_readers: HistoryReaders::new(parallelism()),
             control_revision: AsyncMutex::new(0),
+            store_answered: Mutex::default(),
             surface_messages: SurfaceMessages::default(),
             readiness: Readiness::default(),
             draining: CancellationToken::new(),

@@ -122,6 +122,12 @@ pub struct Metrics {
     pub appends_behind: Counter,
     /// Published changes that were stored again because a failover of the database had lost them.
     pub healed_changes: Counter,
+    /// Times that the log of an open document had moved on without a hint.
+    pub hints_missed: Counter,
+    /// 1 while the store cannot notify this server of changes by others, 0 otherwise.
+    pub store_polling: Gauge,
+    /// Seconds since a shared store last said what has changed.
+    pub store_silence: Gauge,
     /// Messages to other servers that were too large to send.
     pub cluster_messages_dropped: Counter,
     /// Changes processed for histories: once each, however often the history is read.
@@ -226,6 +232,18 @@ impl Metrics {
             "Changes stored again because the database had lost them in a failover"
         );
         describe_counter!(
+            "happierwork_hints_missed_total",
+            "Times that another server's changes were found by comparing, because no notification had arrived"
+        );
+        describe_gauge!(
+            "happierwork_database_polling",
+            "1 while the database does not notify this server, which then asks it several times a second"
+        );
+        describe_gauge!(
+            "happierwork_database_silence_seconds",
+            "Time since the database last said what other servers have changed"
+        );
+        describe_counter!(
             "happierwork_cluster_messages_dropped_total",
             "Ephemeral messages that were too large to reach the clients of other servers"
         );
@@ -266,6 +284,9 @@ impl Metrics {
             reloads: counter!("happierwork_reloads_total"),
             appends_behind: counter!("happierwork_appends_behind_total"),
             healed_changes: counter!("happierwork_healed_changes_total"),
+            hints_missed: counter!("happierwork_hints_missed_total"),
+            store_polling: gauge!("happierwork_database_polling"),
+            store_silence: gauge!("happierwork_database_silence_seconds"),
             cluster_messages_dropped: counter!("happierwork_cluster_messages_dropped_total"),
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
             history_changes: counter!("happierwork_history_changes_total"),

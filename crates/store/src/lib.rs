@@ -188,6 +188,11 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// Whether a shared store cannot notify this process at the moment, so that [`News::LookAtAll`] comes several times a second.
+    fn is_polling(&self) -> bool {
+        false
+    }
+
     /// The latest control revision, and the changes outside of documents since `revision`. A store with a single writer has none.
     ///
     /// # Errors

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use auth::{AuthOptions, Documents, MAX_LIFETIME, NewKey, Role};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, Subcommand, ValueEnum};
 use jiff::{Span, SpanRelativeTo};
 use store::sql::DatabaseUrl;
 
 use super::ConfigError;
+use super::storage::DatabaseChoice;
 
 /// Authentication flags of the server.
 #[derive(Debug, Clone, Args)]
@@ -97,12 +98,28 @@ pub struct FolderArgs {
 /// The flags that locate accounts.
 #[derive(Debug, Args)]
 pub struct AccountsArgs {
-    /// Folder of keys and accounts: the server's --auth
-    #[arg(long, value_name = "DIR", env = "HAPPIERWORK_AUTH", required_unless_present = "database")]
+    /// Folder of keys and accounts: the server's --auth. With --database, the folder of keys
+    #[arg(long, value_name = "DIR", env = "HAPPIERWORK_AUTH")]
     pub auth: Option<PathBuf>,
-    /// Database of the accounts: the server's --database. --auth then names the folder of its keys
-    #[arg(long, value_name = "URL", env = "HAPPIERWORK_DATABASE", hide_env_values = true)]
-    pub database: Option<DatabaseUrl>,
+    /// The database of the accounts.
+    #[command(flatten)]
+    pub database: DatabaseChoice,
+}
+
+impl AccountsArgs {
+    fn resolve(&mut self, matches: &ArgMatches) -> Result<(), String> {
+        resolve_database(&mut self.database, matches)?;
+        if self.auth.is_none() && self.database.database.is_none() {
+            return Err("the accounts are not named: pass --auth DIR or --database URL".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Takes the database from the variable of hosting platforms, as a server does that is given neither a database nor files.
+fn resolve_database(database: &mut DatabaseChoice, matches: &ArgMatches) -> Result<(), String> {
+    let has_files = ["HAPPIERWORK_STATE", "HAPPIERWORK_DOCUMENTS"].iter().any(|name| std::env::var_os(name).is_some());
+    if has_files { Ok(()) } else { database.resolve(matches, &[]) }
 }
 
 /// Flags of `key`.
@@ -158,9 +175,15 @@ pub struct TokenArgs {
     /// Folder of keys and accounts: the server's --auth
     #[arg(long, value_name = "DIR", env = "HAPPIERWORK_AUTH")]
     pub auth: PathBuf,
-    /// Database of the accounts: the server's --database
-    #[arg(long, value_name = "URL", env = "HAPPIERWORK_DATABASE", hide_env_values = true)]
-    pub database: Option<DatabaseUrl>,
+    /// The database of the accounts.
+    #[command(flatten)]
+    pub database: DatabaseChoice,
+}
+
+impl TokenArgs {
+    pub(super) fn resolve(&mut self, matches: &ArgMatches) -> Result<(), String> {
+        resolve_database(&mut self.database, matches)
+    }
 }
 
 /// Flags of `user`.
@@ -195,6 +218,19 @@ pub enum UserCommand {
         #[arg(long, value_name = "URL", env = "HAPPIERWORK_DATABASE", hide_env_values = true)]
         database: DatabaseUrl,
     },
+}
+
+impl UserCommand {
+    pub(super) fn resolve(&mut self, matches: &ArgMatches) -> Result<(), String> {
+        match self {
+            Self::Add(UserAddArgs { account, .. }) | Self::Set(UserSetArgs { account, .. }) => {
+                account.place.resolve(matches)
+            }
+            Self::Passwd(account) | Self::Disable(account) | Self::Enable(account) => account.place.resolve(matches),
+            Self::List(place) => place.resolve(matches),
+            Self::Copy { .. } => Ok(()),
+        }
+    }
 }
 
 /// Flags that name an account.

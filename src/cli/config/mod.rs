@@ -115,7 +115,9 @@ impl Command {
             Self::Import(args) => args.document.storage.resolve(matches),
             Self::Check(args) => args.database.resolve(matches, &["file"]),
             Self::Document(args) => args.command.storage_mut().resolve(matches),
-            Self::Key(_) | Self::Token(_) | Self::User(_) => Ok(()),
+            Self::Token(args) => args.resolve(matches),
+            Self::User(args) => args.command.resolve(matches),
+            Self::Key(_) => Ok(()),
         }
     }
 }

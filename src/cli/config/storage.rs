@@ -13,7 +13,7 @@ use super::database::platform_database;
 /// Flags that name a database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseChoice {
-    /// Database of the documents, as for the server [default: DATABASE_URL, if it is set; else files]
+    /// The server's --database [default: DATABASE_URL, if it is set; else files]
     #[arg(long, value_name = "URL", env = "HAPPIERWORK_DATABASE", hide_env_values = true)]
     pub database: Option<DatabaseUrl>,
     /// Keep trying for this many seconds if the database cannot be reached

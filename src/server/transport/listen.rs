@@ -165,6 +165,7 @@ fn spawn_background_tasks(app: &App) -> JoinSet<()> {
 
 async fn flush_metrics(app: Arc<App>, stop: CancellationToken) {
     while timeout(METRICS_INTERVAL, stop.cancelled()).await.is_err() {
+        app.hub.record_store_state();
         app.hub.metrics().run_upkeep();
     }
 }

@@ -4,6 +4,7 @@
 //! and with the users that the owner has given a role. The higher right counts, except that a token for viewers never
 //! writes. A document that a user may not read is reported as missing.
 
+mod refresh;
 mod versioned;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -293,46 +294,6 @@ impl Access {
 
     fn versioned(&self, id: &DocumentId) -> Option<Versioned> {
         self.records.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
-    }
-
-    /// Reads the record of a document again, if another process may have changed it. Returns whether it differs from the one known
-    /// here. Call this after reading the document's log and before the next append: an append at a position stands for all
-    /// records up to it.
-    ///
-    /// If the store has lost the known record in a failover, and no other has taken its place, the record is stored again.
-    ///
-    /// # Errors
-    /// When the store cannot be read or written.
-    pub(super) async fn refresh(&self, id: &DocumentId) -> Result<bool, StoreError> {
-        if !self.store.is_shared() {
-            return Ok(false);
-        }
-        loop {
-            let before = self.versioned(id).unwrap_or_default();
-            let (version, record) = match self.store.load_access_of(id).await? {
-                Some(StoredAccess { version, record, .. }) => (version, parse_stored(id, &record)?),
-                None => (0, AccessRecord::default()),
-            };
-            // What was known before the read was stored before it.
-            if version < before.version && before.follows(version, &record) {
-                if self.store_record(id, Some(Versioned::new(version, before.record))).await? {
-                    tracing::warn!(document = %id, "the store had lost the access record; it is stored again");
-                }
-                continue;
-            }
-            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
-            let known = records.entry(id.clone()).or_default();
-            if known.version != before.version && version < known.version {
-                // The record was read again meanwhile.
-                drop(records);
-                continue;
-            }
-            let differs = *known.record != record;
-            if version != known.version || differs {
-                known.replace(version, Arc::new(record));
-            }
-            return Ok(differs);
-        }
     }
 
     /// Changes the record of a document durably. If another process has changed it meanwhile, changes what that process has stored.

@@ -1,12 +1,13 @@
 //! Follows what other processes tell about the store that they share with this one.
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use primitives::DocumentId;
 use store::{Control, ControlKind, News, Position, StoreError};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Hub;
 
@@ -50,6 +51,25 @@ impl Hub {
         }
     }
 
+    /// Records how well this process hears of the changes of others. Call it now and then.
+    pub fn record_store_state(&self) {
+        if !self.is_shared() {
+            return;
+        }
+        let metrics = &self.inner.metrics;
+        metrics.store_polling.set(if self.inner.store.is_polling() { 1.0 } else { 0.0 });
+        let answered = *self.inner.store_answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answered) = answered {
+            metrics.store_silence.set(answered.elapsed().as_secs_f64());
+        }
+    }
+
+    /// Whether the store cannot notify this process of changes at the moment.
+    #[must_use]
+    pub fn is_polling(&self) -> bool {
+        self.is_shared() && self.inner.store.is_polling()
+    }
+
     /// Tells every open document where its log ends in the store.
     async fn compare_positions(&self) {
         let open = self.registry().clone();
@@ -68,6 +88,7 @@ impl Hub {
     /// Takes over the changes outside of documents since the last call.
     async fn take_control(&self) {
         let mut revision = self.inner.control_revision.lock().await;
+        let asked_at = Instant::now();
         match self.inner.store.control_since(*revision).await {
             Ok((latest, changes)) => {
                 let mut failed = false;
@@ -81,6 +102,7 @@ impl Hub {
                 if !failed {
                     *revision = latest;
                 }
+                *self.inner.store_answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked_at);
             }
             Err(error) => tracing::warn!(%error, "changes of access could not be read; they will be again"),
         }

@@ -7,7 +7,7 @@ use primitives::DocumentId;
 
 use super::SqlStore;
 use super::document::StoredDocument;
-use super::engine::Engine;
+use super::engine::{Engine, NewsMode};
 use crate::position::{AccessChanged, After, Appended, Batch, Control, News, Position};
 use crate::{Health, Lengths, Loaded, PeerRecord, Store, StoreError, StoredAccess};
 
@@ -112,6 +112,10 @@ impl<E: Engine> Store for SqlStore<E> {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn is_polling(&self) -> bool {
+        SqlStore::news_mode(self) == NewsMode::Polling
     }
 
     fn control_since(&self, revision: u64) -> BoxFuture<'_, Result<(u64, Vec<Control>), StoreError>> {

@@ -143,7 +143,11 @@ impl DocumentTask {
         }
         missed |= latest.is_some_and(|latest: Position| latest.seq > end.seq);
         // An end before the known one was read earlier, or the store has lost the batches after it.
-        missed |= stored_end.is_some_and(|stored| stored != end);
+        let is_elsewhere = stored_end.is_some_and(|stored| stored != end);
+        if is_elsewhere && !missed {
+            self.hub.inner.metrics.hints_missed.increment(1);
+        }
+        missed |= is_elsewhere;
         if following.is_empty() && !missed {
             return;
         }
