@@ -9,7 +9,8 @@ use super::Inner;
 use crate::replace::replace;
 use crate::{Location, OpenError, StoreError, StoredAccess};
 
-const EXTENSION: &str = ".access.json";
+/// Extension of the file of an access record.
+pub(super) const EXTENSION: &str = ".access.json";
 
 impl Inner {
     fn access_file(&self, id: &DocumentId) -> PathBuf {
