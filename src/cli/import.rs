@@ -170,7 +170,7 @@ impl Import<'_> {
                 name: Some(self.args.name.clone()),
                 currency: plan.currency,
                 unit: Budget::new_f64(plan.unit).ok(),
-                total_budget: self.total_budget.clone(),
+                total_budget: self.total_budget,
             };
             Edit::Create { id: id.clone(), plan, positions }
         } else {

@@ -11,6 +11,7 @@ mod flags;
 mod in_use;
 mod keys_and_tokens;
 mod memory;
+mod migrate;
 mod open_files;
 mod output;
 mod said_to_clients;
