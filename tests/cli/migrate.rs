@@ -11,18 +11,18 @@ use super::support::post_to;
 use super::support::process::{Ended, Running, folder, imported, names, program, run, serve};
 
 /// Files of one store.
-struct Files {
-    state: PathBuf,
-    documents: PathBuf,
+pub struct Files {
+    pub state: PathBuf,
+    pub documents: PathBuf,
 }
 
 impl Files {
-    fn in_folder(folder: &Path) -> Self {
+    pub fn in_folder(folder: &Path) -> Self {
         Self { state: folder.join("state.automerge"), documents: folder.join("documents") }
     }
 
     /// An imported default document, and this many others, with authors and rights.
-    fn filled(folder: &Path, others: u8) -> Self {
+    pub fn filled(folder: &Path, others: u8) -> Self {
         let state = imported(folder);
         let files = Self::in_folder(folder);
         fs::create_dir(&files.documents).unwrap();
@@ -38,16 +38,16 @@ impl Files {
         files
     }
 
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("files:{},{}", self.state.display(), self.documents.display())
     }
 
-    fn document(&self, number: u8) -> PathBuf {
+    pub fn document(&self, number: u8) -> PathBuf {
         self.documents.join(format!("{}.automerge", id(number)))
     }
 
     /// Names and contents of all files that hold data.
-    fn contents(&self) -> BTreeMap<String, Vec<u8>> {
+    pub fn contents(&self) -> BTreeMap<String, Vec<u8>> {
         let is_data = |name: &String| [".automerge", ".jsonl", ".json"].iter().any(|end| name.ends_with(end));
         let others = names(&self.documents).into_iter().filter(is_data);
         let mut contents: BTreeMap<_, _> =
@@ -57,7 +57,7 @@ impl Files {
     }
 }
 
-fn id(number: u8) -> DocumentId {
+pub fn id(number: u8) -> DocumentId {
     DocumentId::from_random([number; 16])
 }
 
@@ -65,16 +65,16 @@ fn sqlite(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("plan.db").display())
 }
 
-fn migrate(from: &str, to: &str, more: &[&str]) -> Ended {
+pub fn migrate(from: &str, to: &str, more: &[&str]) -> Ended {
     run(&[&["migrate", "--from", from, "--to", to], more].concat())
 }
 
-fn succeeds(ended: &Ended) -> &str {
+pub fn succeeds(ended: &Ended) -> &str {
     assert!(ended.code == Some(0) && ended.err.is_empty(), "{ended:?}");
     &ended.out
 }
 
-fn fails(ended: &Ended, reason: &str) {
+pub fn fails(ended: &Ended, reason: &str) {
     assert!(ended.code == Some(1) && ended.err.contains(reason), "{reason:?} is not in {ended:?}");
 }
 

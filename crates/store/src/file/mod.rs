@@ -285,6 +285,11 @@ impl Store for FileStore {
         run_blocking(move || inner.load_access()).boxed()
     }
 
+    fn load_access_of(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<StoredAccess>, StoreError>> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        run_blocking(move || inner.load_access_of(&id)).boxed()
+    }
+
     fn change_access(
         &self,
         id: &DocumentId,
