@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod key;
 mod logging;
+mod migrate;
 mod output;
 mod serve;
 mod storage;
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> ExitCode {
         #[cfg(feature = "legacy")]
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Document(args)) => document::run(&args),
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Token(args)) => token::run(&args),

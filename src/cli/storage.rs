@@ -2,11 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use primitives::DocumentId;
 use runtime::document::Document;
 use store::disk::RealDisk;
-use store::sql::{self, Database, DatabaseError, DatabaseOpenError, DatabaseOptions};
+use store::sql::{self, Database, DatabaseError, DatabaseOpenError, DatabaseOptions, DatabaseUrl};
 use store::{FileMode, FileStore, OpenError, StateFile, Store, StoreError};
 
 use super::config::StorageArgs;
@@ -55,6 +56,11 @@ impl From<DatabaseOpenError> for StorageError {
 /// The runtime of a command. The drivers of databases need its timers and sockets.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, StorageError> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// How a command opens a database that is not named by the flags of the server: it waits for nothing.
+pub(super) fn database_options(url: &DatabaseUrl) -> DatabaseOptions {
+    DatabaseOptions { url: url.clone(), listen: None, wait: Duration::ZERO }
 }
 
 /// An opened storage.
@@ -126,7 +132,14 @@ impl OpenedStore {
         Self::of_database(sql::open(options).await?, options).await
     }
 
-    async fn of_database(database: Arc<dyn Database>, options: &DatabaseOptions) -> Result<Self, StorageError> {
+    /// Uses an open database.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub(super) async fn of_database(
+        database: Arc<dyn Database>,
+        options: &DatabaseOptions,
+    ) -> Result<Self, StorageError> {
         let default = database.default_document().await?;
         let location = options.url.to_string();
         let store = Arc::clone(&database) as Arc<dyn Store>;

@@ -11,10 +11,15 @@ mod flags;
 mod in_use;
 mod keys_and_tokens;
 mod memory;
+mod migrate;
+mod migrate_servers;
 mod open_files;
 mod output;
 mod said_to_clients;
 mod secrets;
+#[allow(dead_code, reason = "shared with the tests of the store")]
+#[path = "../../crates/store/tests/sql/servers.rs"]
+mod servers;
 mod shared_accounts;
 mod state_files;
 #[path = "../support/mod.rs"]

@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use automerge::Automerge;
 pub use error::{Location, OpenError, SnapshotError, StoreError};
 pub use external_change::{ExternalChange, ExternalChangeKind};
-pub use file::{FileStore, OpenFileLimits, StateFile};
+pub use file::{FileContent, FileReader, FileStore, OpenFileLimits, StateFile};
 pub use file_mode::{FileMode, InvalidFileMode};
 use futures_util::future::{BoxFuture, ready};
 use futures_util::stream::BoxStream;

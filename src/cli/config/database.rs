@@ -1,11 +1,14 @@
 //! Flags of the database in which documents are kept in place of files.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use store::sql::{DatabaseOptions, DatabaseUrl, ServerUrl};
+
+use super::StoreLocation;
 
 /// Variable that hosting platforms set to the URL of a database.
 const PLATFORM_VARIABLE: &str = "DATABASE_URL";
@@ -50,7 +53,12 @@ impl DatabaseArgs {
         let files = ["state", "documents"].iter().find(is_given);
         match (&self.database, files) {
             (Some(_), Some(flag)) => {
-                Err(format!("--database and --{flag} cannot be used together: all documents are kept in one place"))
+                let path = |name| matches.get_one::<PathBuf>(name).cloned().unwrap_or_default();
+                Err(format!(
+                    "--database and --{flag} cannot be used together: all documents are kept in one place. To move the \
+                     documents of these files into a database, run `happierwork migrate --from {} --to URL`",
+                    StoreLocation::files(&path("state"), &path("documents"))
+                ))
             }
             (Some(_), None) | (None, Some(_)) => Ok(()),
             (None, None) => {

@@ -7,6 +7,7 @@ mod auth;
 mod database;
 mod document;
 mod limits;
+mod migrate;
 mod peers;
 mod storage;
 mod tls;
@@ -24,6 +25,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 pub use database::DatabaseArgs;
 pub use document::{DocumentArgs, DocumentCommand};
 pub use limits::LimitArgs;
+pub use migrate::{InvalidStoreLocation, MigrateArgs, StoreLocation};
 pub use peers::PeerArgs;
 use runtime::hub::APPLY_BUDGET;
 pub use storage::{DatabaseChoice, DocumentChoice, StorageArgs};
@@ -95,6 +97,11 @@ pub enum Command {
     ///
     /// Reports what the server would truncate. Exit codes: 0 intact, 3 not intact, 1 the file or the database cannot be read.
     Check(CheckArgs),
+    /// Move all documents, with their history and rights, to another store: files or a database
+    ///
+    /// The source is only read, and what the target holds already is skipped, so an interrupted migration can be repeated.
+    /// Exit codes: 0 everything is moved, 1 not everything.
+    Migrate(MigrateArgs),
     /// List, delete and restore documents; with files, the server must not be running
     Document(DocumentArgs),
     /// Create, list, retire and export the keys that sign tokens
@@ -117,7 +124,7 @@ impl Command {
             Self::Document(args) => args.command.storage_mut().resolve(matches),
             Self::Token(args) => args.resolve(matches),
             Self::User(args) => args.command.resolve(matches),
-            Self::Key(_) => Ok(()),
+            Self::Migrate(_) | Self::Key(_) => Ok(()),
         }
     }
 }

@@ -9,7 +9,8 @@ use super::Inner;
 use crate::replace::replace;
 use crate::{Location, OpenError, StoreError, StoredAccess};
 
-const EXTENSION: &str = ".access.json";
+/// Extension of the file of an access record.
+pub(super) const EXTENSION: &str = ".access.json";
 
 impl Inner {
     fn access_file(&self, id: &DocumentId) -> PathBuf {
@@ -22,16 +23,20 @@ impl Inner {
             other => other.map_err(|error| StoreError::from(self.folder_error(error)))?,
         };
         let ids = files.iter().filter_map(|(name, _)| name.strip_suffix(EXTENSION)?.parse::<DocumentId>().ok());
-        ids.map(|id| {
-            let path = self.access_file(&id);
-            let read = || {
-                let file = self.disk.open(&path)?;
-                file.read(0..file.len()?)
-            };
-            let bytes = read().map_err(|error| OpenError::io(Location::Documents(path.clone()), error))?;
-            Ok(StoredAccess { document: id, version: 0, record: bytes })
-        })
-        .collect()
+        ids.filter_map(|id| self.load_access_of(&id).transpose()).collect()
+    }
+
+    pub(super) fn load_access_of(&self, id: &DocumentId) -> Result<Option<StoredAccess>, StoreError> {
+        let path = self.access_file(id);
+        let read = || {
+            let file = self.disk.open(&path)?;
+            file.read(0..file.len()?)
+        };
+        match read() {
+            Ok(record) => Ok(Some(StoredAccess { document: id.clone(), version: 0, record })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(OpenError::io(Location::Documents(path), error).into()),
+        }
     }
 
     /// Atomic and durable.

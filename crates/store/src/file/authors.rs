@@ -11,6 +11,9 @@ use crate::disk::Disk;
 use crate::replace::{NewFile, ReplaceError};
 use crate::{Location, OpenError, StoreError};
 
+/// Extension of a file of author lines.
+pub(super) const EXTENSION: &str = ".authors.jsonl";
+
 fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match disk.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -20,7 +23,7 @@ fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Removes the partial last line that a crash may have left.
-fn whole_lines(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn whole_lines(mut bytes: Vec<u8>) -> Vec<u8> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
     bytes.truncate(whole);
     bytes
@@ -60,7 +63,7 @@ fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 impl Inner {
     fn authors_file(&self, id: &DocumentId) -> PathBuf {
-        self.documents.join(format!("{id}.authors.jsonl"))
+        self.documents.join(format!("{id}{EXTENSION}"))
     }
 
     pub(super) fn load_authors(&self, id: &DocumentId) -> Result<Vec<u8>, StoreError> {

@@ -19,6 +19,7 @@ mod health;
 mod log;
 mod open_files;
 mod peers;
+mod reader;
 mod repair;
 mod rewrite;
 mod state_file;
@@ -40,6 +41,7 @@ pub use open_files::OpenFileLimits;
 use open_files::OpenFilePool;
 use parking_lot::Mutex;
 use primitives::DocumentId;
+pub use reader::{FileContent, FileReader};
 pub use state_file::StateFile;
 pub(super) use state_file::is_named_as_document;
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
@@ -281,6 +283,11 @@ impl Store for FileStore {
     fn load_access(&self) -> BoxFuture<'_, Result<Vec<StoredAccess>, StoreError>> {
         let inner = Arc::clone(&self.inner);
         run_blocking(move || inner.load_access()).boxed()
+    }
+
+    fn load_access_of(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<StoredAccess>, StoreError>> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        run_blocking(move || inner.load_access_of(&id)).boxed()
     }
 
     fn change_access(

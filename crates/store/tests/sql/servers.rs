@@ -1,4 +1,5 @@
-//! Database servers for one run of the tests, in a temporary folder. They stop when this process ends.
+//! Database servers for one run of the tests, in a temporary folder. They stop when this process ends. The tests of the command
+//! line use this file as well.
 
 use std::fs;
 use std::io::Read;
@@ -144,7 +145,8 @@ fn as_user(user: &str, program: &Path) -> Command {
     command
 }
 
-fn find(program: &str) -> PathBuf {
+/// The path of a program of a database.
+pub fn find(program: &str) -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let versions = versions.map(|version| version.path().join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
