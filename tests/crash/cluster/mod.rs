@@ -9,6 +9,7 @@ mod postgres;
 mod proxy;
 mod rights;
 mod servers;
+mod standby;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

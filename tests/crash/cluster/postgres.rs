@@ -12,8 +12,7 @@ use super::PATIENCE;
 
 const USER: &str = "admin";
 const PASSWORD: &str = "correct-horse";
-const SETTINGS: &str =
-    "-c listen_addresses=127.0.0.1 -c max_connections=200 -c shared_buffers=64MB -c wal_keep_size=512MB";
+const SETTINGS: &str = "-c listen_addresses=127.0.0.1 -c max_connections=200 -c shared_buffers=64MB -c wal_keep_size=512MB -c wal_retrieve_retry_interval=1s";
 
 /// Stops the server and removes its folder when standard input closes.
 const UNTIL_CLOSED: &str = r#"cat > /dev/null; "$1" -D "$2/data" -m immediate -s stop 2> /dev/null; rm -rf "$2""#;
@@ -96,7 +95,9 @@ impl Postgres {
 
     /// Starts the server. After a kill, its old processes may hold its memory for a moment.
     pub fn start(&self) {
-        until("PostgreSQL starts", || self.control("start").status().unwrap().success());
+        let log = || fs::File::create(self.folder.join("start.log")).unwrap();
+        let start = || self.control("start").stdout(log()).stderr(log()).status().unwrap();
+        until("PostgreSQL starts", || start().success());
     }
 
     /// Ends the server without a checkpoint, so that it recovers when it starts.

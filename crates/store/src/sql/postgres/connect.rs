@@ -13,6 +13,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Connection, Error, NoTls, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::standbys::Standbys;
 use super::{STATEMENT_TIMEOUT, failure, text};
 use crate::sql::engine::{EngineError, Failure};
 use crate::sql::error::DatabaseOpenError;
@@ -27,6 +28,7 @@ pub(super) struct Connector {
     config: Config,
     tls: Option<MakeRustlsConnect>,
     url: ServerUrl,
+    standbys: Standbys,
 }
 
 /// Version and settings of a server, as read on a new connection.
@@ -38,6 +40,13 @@ struct ServerSettings {
     synchronous_standbys: String,
     /// Standbys that are connected.
     standbys: u32,
+}
+
+impl ServerSettings {
+    /// Whether commits wait for standbys.
+    fn is_synchronous(&self) -> bool {
+        self.synchronous_commit != "local" && !self.synchronous_standbys.is_empty()
+    }
 }
 
 impl Connector {
@@ -81,7 +90,7 @@ impl Connector {
         if tls.is_none() && !url.hosts.iter().all(crate::sql::url::HostPort::is_local) {
             tracing::warn!(database = %url.location(), "the connection to the database is not encrypted");
         }
-        Ok(Self { config, tls, url: url.clone() })
+        Ok(Self { config, tls, url: url.clone(), standbys: Standbys::default() })
     }
 
     pub(super) fn location(&self) -> String {
@@ -104,15 +113,17 @@ impl Connector {
         if let Some((setting, advice)) = unsafe_setting(&settings) {
             return Err(DatabaseOpenError::UnsafeSetting { location, setting, advice });
         }
-        let is_asynchronous = settings.synchronous_commit == "local" || settings.synchronous_standbys.is_empty();
-        if settings.standbys > 0 && is_asynchronous {
+        if settings.standbys > 0 && !settings.is_synchronous() {
             tracing::warn!(
                 database = %location,
                 "no standby of the database is synchronous: a failover can lose the latest acknowledged changes; \
                  set synchronous_standby_names"
             );
         }
-        Ok(client)
+        match self.await_standbys(&settings).await {
+            Ok(()) => Ok(client),
+            Err(error) => Err(DatabaseOpenError::Unreachable { location, detail: error.detail }),
+        }
     }
 
     /// A further connection.
@@ -122,8 +133,20 @@ impl Connector {
         let settings = self.set_up(&client).await.map_err(|error| not_sent(text(&error)))?;
         match unsafe_setting(&settings) {
             Some((setting, advice)) => Err(not_sent(format!("the database now has {setting}. {advice}"))),
-            None => Ok(client),
+            None => self.await_standbys(&settings).await.map(|()| client),
         }
+    }
+
+    /// Waits until the synchronous standbys, if there are any, have all that the server shows.
+    async fn await_standbys(&self, settings: &ServerSettings) -> Result<(), EngineError> {
+        if !settings.is_synchronous() {
+            return Ok(());
+        }
+        let connect = || {
+            let connector = self.clone();
+            async move { connector.connect_raw(drive).await.map_err(|error| error.to_string()) }
+        };
+        self.standbys.catch_up(STATEMENT_TIMEOUT, connect).await
     }
 
     /// A connection whose messages `drive` gets.

@@ -5,6 +5,7 @@
 
 mod connect;
 mod news;
+mod standbys;
 
 use std::time::Duration;
 
@@ -125,8 +126,14 @@ impl Postgres {
                 Ok(answer)
             }
             Ok(Err(error)) => Err(self.failed(lease, &error)),
-            Err(_) => Err(EngineError::new(Failure::Unknown, TOO_LATE)),
+            Err(_) => Err(self.too_late()),
         }
+    }
+
+    /// The error of a statement that may be committed and was not answered in time.
+    fn too_late(&self) -> EngineError {
+        self.pool.clear();
+        EngineError::new(Failure::Unknown, TOO_LATE)
     }
 
     /// The error of a statement that was sent. Keeps the connection if it is in order.
@@ -135,7 +142,9 @@ impl Postgres {
         match failure {
             // Most likely the server is a standby since a failover: connect anew to find the primary.
             Failure::Retry if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => self.pool.clear(),
-            Failure::Unknown => {}
+            // A commit that waited for a standby may be visible without it. New connections wait for the standby before they
+            // show it.
+            Failure::Unknown => self.pool.clear(),
             _ => lease.give_back(),
         }
         EngineError::new(failure, text(error))
@@ -362,7 +371,7 @@ impl Engine for Postgres {
                 Ok(TransactionEnd::Committed)
             }
             Ok(Err(error)) => Err(self.failed(lease, &error)),
-            Err(_) => Err(EngineError::new(Failure::Unknown, TOO_LATE)),
+            Err(_) => Err(self.too_late()),
         }
     }
 

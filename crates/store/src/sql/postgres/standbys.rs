@@ -1,0 +1,78 @@
+//! Synchronous standbys, and what a primary shows that they do not have.
+//!
+//! A commit waits for the standbys before it is acknowledged and visible. When the primary crashes meanwhile, or the waiting
+//! session is terminated, the commit is visible without them, and a failover loses it. So nothing that a new connection reads
+//! may be used before a later commit has reached the standbys: they have all commits before it, too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Client;
+
+use super::{failure, text};
+use crate::sql::engine::{EngineError, Failure};
+
+/// A commit that changes nothing.
+const COMMIT: &str = "SELECT pg_logical_emit_message(true, 'happierwork', '')";
+
+type Wait = Shared<BoxFuture<'static, Result<(), String>>>;
+
+/// Waits until the standbys have what the primary shows.
+#[derive(Clone, Default)]
+pub(super) struct Standbys {
+    /// The last commit that was made to wait for the standbys, and when it began. There is one at a time: PostgreSQL does not
+    /// end the session of a waiting commit when the client goes, so each further one would occupy a session until a
+    /// standby comes back.
+    last: Arc<Mutex<Option<(Instant, Wait)>>>,
+}
+
+impl Standbys {
+    /// Waits until the standbys have all that a connection shows that was made before this call. `connect` makes the connection on
+    /// which to wait.
+    pub(super) async fn catch_up<C>(&self, limit: Duration, connect: impl Fn() -> C) -> Result<(), EngineError>
+    where
+        C: Future<Output = Result<Client, String>> + Send + 'static,
+    {
+        let called = Instant::now();
+        loop {
+            let (begun, wait) = {
+                let mut last = self.last.lock();
+                match last.clone().filter(|(_, wait)| wait.peek().is_none()) {
+                    Some(waiting) => waiting,
+                    None => last.insert((Instant::now(), begin(connect()))).clone(),
+                }
+            };
+            let error = match timeout_at(called + limit, wait).await {
+                // A commit from before this call says nothing of later ones.
+                Ok(_) if begun < called => continue,
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                Err(_) => "the database waits for its synchronous standby".to_owned(),
+            };
+            return Err(EngineError::new(Failure::NotSent, error));
+        }
+    }
+}
+
+/// Commits in a task of its own, which goes on when the callers give up.
+fn begin(connect: impl Future<Output = Result<Client, String>> + Send + 'static) -> Wait {
+    let task = tokio::spawn(async move {
+        let client = connect.await?;
+        match client.simple_query(COMMIT).await {
+            Ok(_) => Ok(()),
+            Err(error) if failure(&error) == Failure::Unknown => Err(text(&error)),
+            Err(error) => {
+                tracing::warn!(
+                    error = text(&error),
+                    "cannot find out whether the standbys have all commits; a failover after a crash may lose some"
+                );
+                Ok(())
+            }
+        }
+    });
+    async move { task.await.unwrap_or_else(|error| Err(error.to_string())) }.boxed().shared()
+}
