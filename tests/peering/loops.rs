@@ -110,7 +110,9 @@ async fn client(server: &TestServer, name: &str, plan: &DocumentId) -> RepoPeer 
 fn ephemeral(from: &RepoPeer, plan: &DocumentId, count: u64) -> Frame {
     let (sender, target, session) = (from.id.clone(), from.server.clone(), "a session".to_owned());
     let data = Bytes::from(format!("cursor {count}"));
-    Frame::binary(Message::Ephemeral(Ephemeral { sender, target, count, session, document: plan.clone(), data }).encode())
+    Frame::binary(
+        Message::Ephemeral(Ephemeral { sender, target, count, session, document: plan.clone(), data }).encode(),
+    )
 }
 
 /// The counts of the next ephemeral messages, with their senders.

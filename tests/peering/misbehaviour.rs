@@ -47,11 +47,8 @@ impl Stub {
     /// Accepts a connection, and reads the `join`.
     async fn accept(&self) -> Accepted {
         let (tcp, _) = timeout(PATIENCE, self.listener.accept()).await.expect("in time").unwrap();
-        let mut accepted = Accepted {
-            socket: accept_async(tcp).await.unwrap(),
-            id: peer_id("stub"),
-            client: peer_id("unknown"),
-        };
+        let mut accepted =
+            Accepted { socket: accept_async(tcp).await.unwrap(), id: peer_id("stub"), client: peer_id("unknown") };
         match accepted.next().await {
             Some(Message::Join { sender, versions, .. }) => {
                 assert_eq!(versions, [PROTOCOL_VERSION]);
