@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use happierwork::server::PeerOptions;
 use support::TestServer;
 use tempfile::TempDir;
 
@@ -63,7 +64,8 @@ fn flags_in_the_docs_exist() {
     let commands = [&["import"][..], &["key", "new"], &["token"], &["user", "add"], &["user", "set"]];
     let of_commands: String =
         commands.iter().map(|command| happierwork(&[command, &["--help"][..]].concat())).collect();
-    let pages = ["README.md", "docs/operations.md", "docs/sync.md", "docs/security.md"].map(str::to_owned);
+    let pages =
+        ["README.md", "docs/operations.md", "docs/peering.md", "docs/sync.md", "docs/security.md"].map(str::to_owned);
     for name in pages.into_iter().chain(decision_records()) {
         for word in page(&name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
             let known_elsewhere = ["--release", "--example", "--cacert", "--path"].contains(&word);
@@ -84,10 +86,15 @@ fn flags_in_the_docs_exist() {
 
 #[tokio::test]
 async fn metrics_in_the_docs_exist() {
-    let server = TestServer::start().await;
+    let folder = Arc::new(TempDir::new().expect("a folder"));
+    let server = TestServer::start_in(folder, |options| {
+        // A server that does not answer has metrics, too.
+        options.peers = vec![PeerOptions::new("ws://127.0.0.1:9/sync")];
+    })
+    .await;
     let _peer = server.legacy().await;
     let rendered = server.app.hub.metrics().render();
-    let operations = page("docs/operations.md");
+    let operations = page("docs/operations.md") + &page("docs/peering.md");
     let names = operations.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let mut checked = 0;
     for name in names.filter(|name| name.starts_with("happierwork_")) {

@@ -12,13 +12,16 @@ use std::time::Duration;
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc};
 use futures_util::{SinkExt, StreamExt};
+use happierwork::server::PeerOptions;
 use runtime::hub::Requester;
 use samod::{AutomergeUrl, BackoffConfig, DialError, Dialer, DocHandle, Repo, Transport, Url};
 use serde_json::json;
 use support::{PATIENCE, PlainPeer, TestServer, add};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{accept_async, connect_async};
 
 /// Dials `/sync`. (samod's own WebSocket transport would need OpenSSL.)
 struct Sync(Url);
@@ -44,6 +47,26 @@ impl Dialer for Sync {
             Ok(Transport::new(Box::pin(stream), Box::pin(sink)))
         })
     }
+}
+
+/// A server built with samod. Returns its URL.
+async fn samod_server(repo: &Repo) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let acceptor = repo.make_acceptor(url.parse().expect("a URL")).expect("it runs");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (sink, stream) = accept_async(stream).await.unwrap().split();
+            let sink = sink.with(async |bytes: Vec<u8>| Ok::<_, Error>(Message::binary(bytes)));
+            let stream = stream.filter_map(async |message| match message {
+                Ok(Message::Binary(bytes)) => Some(Ok(bytes.to_vec())),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            });
+            acceptor.accept(Transport::new(Box::pin(stream), Box::pin(sink))).unwrap();
+        }
+    });
+    url
 }
 
 async fn connect(server: &TestServer) -> Repo {
@@ -194,4 +217,31 @@ async fn samod_clients_share_a_new_document_that_is_stored() {
     assert!(server.app.hub.list(&Requester::server()).await.unwrap().contains(&id), "the server has stored it");
     one.stop().await;
     two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_dials_a_samod_server_and_both_stay_in_step() {
+    let repo = Repo::build_tokio().load().await;
+    let url = samod_server(&repo).await;
+    let folder = Arc::new(TempDir::new().unwrap());
+    let server = TestServer::start_in(folder, |options| options.peers = vec![PeerOptions::new(url)]).await;
+    server.import(POSITIONS).await;
+    let url: AutomergeUrl = server.document.url().parse().expect("a URL");
+    let found = async {
+        loop {
+            if let Some(handle) = repo.find(url.document_id().clone()).await.expect("it runs") {
+                return handle;
+            }
+            // It has not arrived yet: retry.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let handle = timeout(PATIENCE, found).await.expect("in time");
+    until(&handle, |doc| doc.get(ROOT, "positions").is_ok_and(|map| map.is_some()) && ids(doc).len() == 60).await;
+    add_row(&handle, "by-samod", "Designer");
+    let mut plain = PlainPeer::connect(&server, &server.document).await;
+    plain.until_row("by-samod").await;
+    plain.add("by-a-client", "Analyst", "HR", 3);
+    plain.until_acknowledged().await;
+    until(&handle, |doc| ids(doc).len() == 62).await;
 }

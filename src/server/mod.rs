@@ -14,7 +14,8 @@
 //! | `dashboard`, `about`, `health` | the web application, a page of endpoints, endpoints for operators |
 //! | `problem`, `body`, `conditional`, `document_view`, `reserved_body`, `csv_table`, `renderings` | helpers of HTTP handlers |
 //!
-//! `ws` may import from `security` and `transport`, and `security` from `transport`; not the other way round.
+//! `ws` may import from `security` and `transport`, `security` from `transport`, and `peering` from `ws` and `transport`; not the
+//! other way round.
 
 mod about;
 mod additional_surface;

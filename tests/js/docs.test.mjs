@@ -14,6 +14,7 @@ const SKIPPED = [
   ["docs/benchmarks.md", "make bench", "takes an hour"],
   ["docs/soak.md", "make soak", "takes an hour"],
   ["docs/testing.md", "", "tests: `make test` runs a share of each"],
+  ["docs/peering.md", "", "needs two servers at once; tests/peering/page.rs runs these commands"],
   ["docs/sync.md", 'import { Presence', "prints what others do, and there are none; presence.test.mjs has them"],
   ["docs/security.md", "happierwork user add ceo@example.com", "asks for a password on a terminal"],
 ];

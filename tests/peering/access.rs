@@ -101,6 +101,19 @@ async fn only_chosen_documents_are_exchanged() {
 }
 
 #[tokio::test]
+async fn peer_creates_nothing_where_nobody_may_create() {
+    let other = server(|_| {}).await;
+    let plan = create(&other).await;
+    let ours = server(|options| {
+        options.peers = vec![dial_for(&other, &[&plan])];
+        options.who_may_create = None;
+    })
+    .await;
+    ours.until_metric("happierwork_refusals_total{reason=\"denied\"}", |denied| denied >= 1.0).await;
+    assert_eq!(positions(&ours, &plan).await, None);
+}
+
+#[tokio::test]
 async fn peer_with_a_read_only_token_receives_nothing_and_sends() {
     let users = Users::new();
     let other = users.server().await;

@@ -7,6 +7,7 @@ mod cluster;
 mod directions;
 mod loops;
 mod misbehaviour;
+mod page;
 mod requests;
 #[path = "../support/mod.rs"]
 mod support;

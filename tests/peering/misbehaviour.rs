@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use happierwork::server::PeerOptions;
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata};
+use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
@@ -35,10 +36,13 @@ impl Stub {
         self.listener.local_addr().unwrap().to_string()
     }
 
+    fn options(&self) -> PeerOptions {
+        PeerOptions::new(format!("ws://{}/sync", self.address()))
+    }
+
     async fn dialled_by(&self) -> TestServer {
-        let url = format!("ws://{}/sync", self.address());
         server(|options| {
-            options.peers = vec![PeerOptions::new(url)];
+            options.peers = vec![self.options()];
             options.limits.documents_per_connection = 3;
         })
         .await
@@ -99,9 +103,13 @@ impl Accepted {
 }
 
 #[tokio::test]
-async fn peer_that_sends_garbage_is_disconnected_and_others_are_served() {
+async fn peer_that_sends_garbage_is_disconnected_and_dialled_later() {
     let stub = Stub::new().await;
-    let ours = stub.dialled_by().await;
+    let home = TempDir::new().unwrap();
+    let token_file = home.path().join("token");
+    std::fs::write(&token_file, "first").unwrap();
+    let peer = PeerOptions { token_file: Some(token_file.clone()), ..stub.options() };
+    let ours = server(|options| options.peers = vec![peer]).await;
     let mut accepted = stub.accept().await;
     accepted.answer_with(PROTOCOL_VERSION).await;
     ours.until_metric(&format!("happierwork_peering_connected{{peer=\"{}\"}}", stub.address()), |up| up == 1.0).await;
@@ -113,6 +121,19 @@ async fn peer_that_sends_garbage_is_disconnected_and_others_are_served() {
     ours.until_metric(&format!("happierwork_peering_connected{{peer=\"{}\"}}", stub.address()), |up| up == 0.0).await;
     add(&ours, &plan, "still here").await;
     until_positions(&ours, &plan, &["still here"]).await;
+    // A new token ends the wait.
+    std::fs::write(&token_file, "second").unwrap();
+    let mut accepted = stub.accept().await;
+    accepted.answer_with(PROTOCOL_VERSION).await;
+    let announced = async {
+        loop {
+            match accepted.next().await.expect("stays connected") {
+                Message::Sync { document, .. } if document == plan => return,
+                _ => {}
+            }
+        }
+    };
+    timeout(PATIENCE, announced).await.expect("in time");
 }
 
 #[tokio::test]

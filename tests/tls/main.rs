@@ -5,6 +5,7 @@
 mod authority;
 mod files;
 mod handshake;
+mod peering;
 mod reload;
 mod replica;
 mod secure;

@@ -293,7 +293,7 @@ pub enum ConfigError {
     NeedsJwks(&'static str),
     /// Some peers would get no token, or the token of another.
     #[error(
-        "--peer names {peers} servers, and --peer-token-file {files} files: give one file for each peer, or - for none"
+        "--peer names {peers} servers, and --peer-token-file {files} files: give one file for each peer, or `none`"
     )]
     PeerTokenFiles {
         /// Number of peers.

@@ -9,7 +9,7 @@ use super::ConfigError;
 use crate::server::PeerOptions;
 
 /// Stands for a peer without a token.
-const NO_TOKEN: &str = "-";
+const NO_TOKEN: &str = "none";
 
 /// Flags of peerings.
 #[derive(Debug, Clone, Args)]
@@ -21,7 +21,7 @@ pub struct PeerArgs {
     /// Documents to keep in step with peers: comma-separated ids, `default`, or * for all
     #[arg(long, value_name = "LIST", env = "HAPPIERWORK_PEER_DOCUMENTS", default_value = "*")]
     pub peer_documents: Documents,
-    /// File with the bearer token for the peer; with several peers one for each, in their order, or - for none. Read again when it
+    /// File with the bearer token for the peer; with several peers one for each, in their order, or `none`. Read again when it
     /// changes
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_PEER_TOKEN_FILE", value_delimiter = ',', requires = "peer")]
     pub peer_token_file: Vec<PathBuf>,
@@ -75,7 +75,7 @@ mod tests {
             peers(&[&two, flags].concat()).unwrap().into_iter().map(|peer| peer.token_file).collect()
         };
         assert_eq!(token(&[]), [None, None]);
-        assert_eq!(token(&["--peer-token-file", "-,two"]), [None, Some(PathBuf::from("two"))]);
+        assert_eq!(token(&["--peer-token-file", "none,two"]), [None, Some(PathBuf::from("two"))]);
         let error = peers(&[&two[..], &["--peer-token-file", "one"]].concat()).unwrap_err();
         assert_eq!(error, ConfigError::PeerTokenFiles { peers: 2, files: 1 });
     }

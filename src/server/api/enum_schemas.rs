@@ -30,6 +30,8 @@ pub enum SurfaceName {
     Legacy,
     /// This API.
     Api,
+    /// Another server that this server has dialled.
+    Peer,
 }
 
 /// The documents that a token grants: `*` for all, or a list of ids and `default`.
@@ -69,7 +71,7 @@ mod tests {
     #[test]
     fn described_values_equal_those_in_use() {
         assert_eq!(names::<RoleName>(), json!([Role::Viewer, Role::Editor, Role::Owner]));
-        let surfaces = [Surface::Sync, Surface::Plain, Surface::Legacy, Surface::Api];
+        let surfaces = [Surface::Sync, Surface::Plain, Surface::Legacy, Surface::Api, Surface::Peer];
         assert_eq!(names::<SurfaceName>(), json!(surfaces.map(|surface| surface.to_string())));
         assert_eq!(names::<AllDocuments>(), json!([Documents::All]));
     }

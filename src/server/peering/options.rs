@@ -32,6 +32,8 @@ impl PeerOptions {
     /// Checks the options, and reads the files.
     pub(super) fn open(self) -> Result<OpenedPeer, PeerError> {
         let Self { url, token_file, authorities, documents, unencrypted } = self;
+        // A query may hold a token.
+        let shown = || url.split('?').next().unwrap_or_default().to_owned();
         let mut endpoint = Endpoint::new(&url);
         if let Some(path) = authorities {
             let pem =
@@ -43,9 +45,12 @@ impl PeerOptions {
             endpoint = endpoint.token(file.token().clone());
         }
         // The next check is stricter, and says which flag allows it.
-        let server = endpoint.token_in_the_clear().validate()?;
+        let server = endpoint.token_in_the_clear().validate().map_err(|error| match error {
+            BadUrl::NotWebSocket(_) => BadUrl::NotWebSocket(shown()),
+            error => error,
+        })?;
         if !unencrypted && !server.url.is_private() {
-            return Err(PeerError::Unencrypted(url));
+            return Err(PeerError::Unencrypted(shown()));
         }
         Ok(OpenedPeer { server, token_file, documents })
     }
@@ -109,8 +114,11 @@ mod tests {
         }
         let plain = PeerOptions::new("ws://hq.example.com/sync");
         assert!(PeerOptions { unencrypted: true, ..plain.clone() }.open().is_ok());
-        let error = error(plain);
-        assert!(error.contains("ws://hq.example.com/sync") && error.contains("--peer-unencrypted"), "{error}");
+        let plain = error(plain);
+        assert!(plain.contains("ws://hq.example.com/sync") && plain.contains("--peer-unencrypted"), "{plain}");
+        for url in ["ws://hq.example.com/sync?token=sesame", "https://hq.example.com?token=sesame"] {
+            assert!(!error(PeerOptions::new(url)).contains("sesame"), "{url}");
+        }
     }
 
     #[test]

@@ -246,8 +246,7 @@ impl Access {
         by_token.max(by_record.min(most))
     }
 
-    /// The right of `requester` on a document that does not exist: users who may create it may write, others may wait
-    /// for it. A peering has no right on documents outside its set.
+    /// The right of `requester` on a document that does not exist: those who may create it may write, others may wait.
     pub(super) fn right_before(&self, requester: &Requester, id: &DocumentId) -> Right {
         let right = self.right(requester, id);
         if self.is_deleted(id) || (requester.is_peering() && right == Right::None) {

@@ -172,9 +172,9 @@ impl Requester {
         self.payer().map_or(PermitKey::Connection(key), PermitKey::Payer)
     }
 
-    /// Whether the client speaks automerge-repo's protocol.
+    /// Whether the client or server speaks automerge-repo's protocol.
     pub(super) fn speaks_repo(&self) -> bool {
-        self.0.surface == Surface::Sync
+        matches!(self.0.surface, Surface::Sync | Surface::Peer)
     }
 
     /// The role of this client as a peer of a document.

@@ -271,6 +271,8 @@ impl RepoSocket {
             Message::Request { sender, document, data, .. } if self.check_sender(&sender) => {
                 self.sync(document, data, true, reservation, out).await
             }
+            // A server may relay what it has got from this one.
+            Message::Ephemeral(message) if self.relays() && message.sender == self.identity.peer => Ok(()),
             Message::Ephemeral(message) if self.relays() || self.check_sender(&message.sender) => {
                 // Ephemeral messages are best effort.
                 if message.data.len() > self.max_ephemeral || !self.ephemerals.allow() {

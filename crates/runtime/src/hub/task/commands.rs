@@ -19,7 +19,7 @@ impl DocumentTask {
         if !matches!(command, Command::Leave(_)) {
             self.usage.last_use = Instant::now();
         }
-        self.note_user(&command);
+        self.note_use(&command);
         let Some(command) = self.pipeline.portions.defer(command) else { return };
         match command {
             Command::StartSync(peer) if self.is_denied(document, &peer) => self.hub.deny(&self.id, &peer, false, None),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sync_engine::carries_chunks;
 use tokio::time::Instant;
 
 use super::DocumentTask;
@@ -16,8 +17,8 @@ use crate::hub::outbox::ConnectionKey;
 pub(super) struct PeeringState {
     /// The version of the list of peerings that were added.
     seen: Option<u64>,
-    /// Whether anyone but peerings has used the document since it was opened.
-    is_used_by_others: bool,
+    /// Whether the document was used since it was opened, other than to compare it with a peering.
+    is_used: bool,
 }
 
 impl DocumentTask {
@@ -42,12 +43,11 @@ impl DocumentTask {
         }
     }
 
-    /// Notes whether a command comes from anyone but a peering.
-    pub(super) fn note_user(&mut self, command: &Command) {
-        self.subscribers.peerings.is_used_by_others |= match command {
-            Command::Sync { peer, .. } | Command::StartSync(peer) | Command::Postpone(peer) => {
-                !peer.requester.is_peering()
-            }
+    /// Notes whether a command uses the document, other than to compare it with a peering.
+    pub(super) fn note_use(&mut self, command: &Command) {
+        self.subscribers.peerings.is_used |= match command {
+            Command::Sync { peer, bytes, .. } => !peer.requester.is_peering() || carries_chunks(bytes),
+            Command::StartSync(peer) | Command::Postpone(peer) => !peer.requester.is_peering(),
             Command::Follow { .. } | Command::PeerLacks(_) | Command::Leave(_) | Command::Drained(_) => false,
             _ => true,
         };
@@ -61,11 +61,11 @@ impl DocumentTask {
             .any(|(key, subscription)| !subscription.peer.requester.is_peering() || document.engine.is_behind(*key))
     }
 
-    /// How long the document stays open without use. It is short if only peerings have used it: a server with many documents opens
-    /// each of them for a new peering.
+    /// How long the document stays open without use. It is short if it was only compared with peerings: a server with many documents
+    /// opens each of them for a new peering.
     pub(super) fn idle_after(&self) -> Duration {
         let idle_after = self.hub.inner.settings.idle_after;
-        if self.subscribers.peerings.is_used_by_others { idle_after } else { idle_after.min(MAINTENANCE_INTERVAL) }
+        if self.subscribers.peerings.is_used { idle_after } else { idle_after.min(MAINTENANCE_INTERVAL) }
     }
 
     /// Removes the peerings before the document is unloaded. What both sides have is recorded. If the document stays open, the next
