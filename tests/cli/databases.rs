@@ -133,13 +133,13 @@ fn check_names_the_damaged_row() {
     let folder = folder();
     succeeds(import(folder.path(), &[]));
     let out = succeeds(on_database(folder.path(), &["check"]));
-    assert!(out.contains("whole") && out.contains("1 changes") && out.contains("1 documents, all whole"), "{out}");
+    assert!(out.contains("whole") && out.contains("1 change,") && out.contains("1 document, all whole"), "{out}");
     let database = rusqlite::Connection::open(folder.path().join("plan.db")).unwrap();
     database.execute("UPDATE batch SET chunks = zeroblob(100) WHERE seq = 1", []).unwrap();
     let ended = on_database(folder.path(), &["check"]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(
-        ended.out.contains("row 1 of its batches does not match") && ended.out.contains("1 of 1 documents"),
+        ended.out.contains("row 1 of its batches does not match") && ended.out.contains("1 of 1 document damaged"),
         "{ended:?}"
     );
     fails(&on_database(folder.path(), &["export"]), "check");

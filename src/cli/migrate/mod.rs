@@ -33,7 +33,7 @@ use store::{OpenError, StateFile};
 
 use super::access::read_record;
 use super::config::{MigrateArgs, StoreLocation};
-use super::output::{OutputError, note};
+use super::output::{OutputError, counted, note};
 use super::storage::{OpenedStore, StorageError, StoreKind, database_options, runtime};
 use super::{FAILED, fail};
 
@@ -211,11 +211,8 @@ impl Migration<'_> {
         if changed.is_empty() {
             return Ok(true);
         }
-        let verb = if self.args.dry_run { "read" } else { "moved" };
-        note(format_args!(
-            "happierwork: {} documents of the source have changed since they were {verb}:",
-            changed.len()
-        ));
+        let count = counted(changed.len(), "document");
+        note(format_args!("happierwork: {count} of the source changed after reading:"));
         let row = |positions: &Positions, id: &DocumentId| positions.logs.get(id).map_or(0, |position| position.seq);
         for id in changed.iter().take(MAX_NAMED) {
             note(format_args!("  {id}  row {} then, row {} now", row(read, id), row(&now, id)));
