@@ -41,7 +41,7 @@ fn positions(folder: &Path, more: &[&str]) -> Vec<Value> {
 }
 
 /// Waits until `is_met` holds for the status and body of a request to this path.
-async fn answers(address: SocketAddr, path: &str, is_met: impl Fn(u16, &str) -> bool) {
+pub async fn answers(address: SocketAddr, path: &str, is_met: impl Fn(u16, &str) -> bool) {
     let mut last = String::new();
     let wait = async {
         loop {
@@ -57,7 +57,7 @@ async fn answers(address: SocketAddr, path: &str, is_met: impl Fn(u16, &str) -> 
 }
 
 /// Waits until a server shows this many positions.
-async fn shows(address: SocketAddr, id: &str, count: usize) {
+pub async fn shows(address: SocketAddr, id: &str, count: usize) {
     let path = format!("/api/documents/{id}/export.json");
     answers(address, &path, |status, answer| status == 200 && answer.matches("\"designation\"").count() == count).await;
 }

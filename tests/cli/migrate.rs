@@ -279,6 +279,8 @@ fn unusable_stores_are_refused_with_the_reason() {
     let nowhere = format!("files:{}", folder.path().join("nothing").display());
     fails(&migrate(&nowhere, &database, &[]), "holds no documents");
     fails(&migrate(&database, &nowhere, &[]), "holds no documents");
+    let misspelt = format!("files:{},{}", folder.path().join("plan.automerge").display(), files.documents.display());
+    fails(&migrate(&misspelt, &database, &[]), "plan.automerge does not exist");
     assert!(!folder.path().join("plan.db").exists() && !folder.path().join("nothing").exists());
 
     let ended = migrate(&files.name(), "postgres://me:hunter2@127.0.0.1:1/plan", &[]);

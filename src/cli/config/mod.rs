@@ -118,7 +118,13 @@ impl Command {
             Self::Export(args) => args.document.storage.resolve(matches),
             #[cfg(feature = "legacy")]
             Self::Import(args) => args.document.storage.resolve(matches),
-            Self::Check(args) => args.database.resolve(matches, &["file"]),
+            Self::Check(args) => {
+                args.database.resolve(matches, &["file"])?;
+                match (&args.file, &args.database.database) {
+                    (None, None) => Err("give the FILE of a document, or a database with --database".to_owned()),
+                    _ => Ok(()),
+                }
+            }
             Self::Document(args) => args.command.storage_mut().resolve(matches),
             Self::Migrate(_) | Self::Key(_) | Self::Token(_) | Self::User(_) => Ok(()),
         }

@@ -56,9 +56,7 @@ pub(super) fn run(args: &MigrateArgs) -> ExitCode {
 async fn migrate(args: &MigrateArgs) -> Result<bool, MigrateError> {
     check_paths(&args.from, &args.to)?;
     let source = Contents::open(&args.from).await?;
-    if matches!(source, Contents::Nothing) {
-        return Err(MigrateError::NoSource(args.from.to_string()));
-    }
+    check_source(&args.from, &source)?;
     let target = match args.dry_run {
         true => Contents::open(&args.to).await,
         false => open_target(args, &source).await.map(Contents::Store),
@@ -70,6 +68,22 @@ async fn migrate(args: &MigrateArgs) -> Result<bool, MigrateError> {
     source.close().await;
     target?.close().await;
     result
+}
+
+/// Refuses a source that is not there, so that a misspelt path does not look like an empty store.
+fn check_source(from: &StoreLocation, source: &Contents) -> Result<(), MigrateError> {
+    match (from, source) {
+        (_, Contents::Nothing) => Err(MigrateError::NoSource(from.to_string())),
+        (StoreLocation::Files { state, .. }, Contents::Files { default: None, .. }) => {
+            Err(MigrateError::NoState(state.clone()))
+        }
+        (StoreLocation::Files { documents, .. }, _) if !documents.exists() => {
+            let folder = documents.display();
+            note(format_args!("happierwork: the folder {folder} does not exist: there is only the default document"));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses files that are source and target at once.
