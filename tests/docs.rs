@@ -61,11 +61,12 @@ fn readme_csv_lines_are_real() {
 #[test]
 fn flags_in_the_docs_exist() {
     let help = happierwork(&["--help"]);
-    let commands = [&["import"][..], &["key", "new"], &["token"], &["user", "add"], &["user", "set"]];
+    let commands =
+        [&["import"][..], &["check"], &["migrate"], &["key", "new"], &["token"], &["user", "add"], &["user", "set"]];
     let of_commands: String =
         commands.iter().map(|command| happierwork(&[command, &["--help"][..]].concat())).collect();
-    let pages =
-        ["README.md", "docs/operations.md", "docs/peering.md", "docs/sync.md", "docs/security.md"].map(str::to_owned);
+    let pages = ["README.md", "docs/operations.md", "docs/cluster.md", "docs/peering.md", "docs/sync.md", "docs/security.md"]
+        .map(str::to_owned);
     for name in pages.into_iter().chain(decision_records()) {
         for word in page(&name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
             let known_elsewhere = ["--release", "--example", "--cacert", "--path"].contains(&word);
@@ -204,6 +205,7 @@ fn links_between_pages_resolve() {
         "docs/sync.md",
         "docs/legacy.md",
         "docs/operations.md",
+        "docs/cluster.md",
         "docs/api.md",
         "docs/security.md",
         "docs/testing.md",

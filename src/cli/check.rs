@@ -9,7 +9,7 @@ use store::check::check;
 use store::sql::{self, Database, DatabaseOptions, DocumentSummary};
 
 use super::access::read_record;
-use super::output::print;
+use super::output::{counted, print};
 use super::storage::{StorageError, runtime};
 use super::{NOT_WHOLE, fail};
 use crate::cli::config::CheckArgs;
@@ -21,7 +21,8 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
             runtime().map_err(|error| error.to_string()).and_then(|runtime| runtime.block_on(check_database(&options)))
         }
         (None, Some(file)) => check_file(file),
-        (None, None) => Err("give the FILE of a document, or a database with --database".to_owned()),
+        // Refused with the other invalid flags.
+        (None, None) => Ok(true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -46,8 +47,8 @@ async fn check_database(options: &DatabaseOptions) -> Result<bool, String> {
     let (documents, damaged) = result?;
     let location = &options.url;
     print(match damaged {
-        0 => format!("{location}: {documents} documents, all whole"),
-        _ => format!("{location}: {damaged} of {documents} documents are damaged"),
+        0 => format!("{location}: {}, all whole", counted(documents, "document")),
+        _ => format!("{location}: {damaged} of {} damaged", counted(documents, "document")),
     })
     .map_err(|error| error.to_string())?;
     Ok(damaged == 0)
@@ -96,12 +97,12 @@ fn describe(summary: &DocumentSummary) -> String {
         return format!("removed; its log ends at row {}", summary.position.seq);
     }
     format!(
-        "whole. {} bytes up to row {} ({} rows, a snapshot of {} bytes), {} changes, heads: {}",
+        "whole. {} bytes up to row {} (a snapshot of {} bytes, {}), {}, heads: {}",
         summary.len,
         summary.position.seq,
-        summary.batches,
         summary.snapshot_len,
-        summary.changes,
+        counted(summary.batches, "row"),
+        counted(usize::try_from(summary.changes).unwrap_or(usize::MAX), "change"),
         if summary.heads.is_empty() { "none".to_owned() } else { summary.heads.join(" ") }
     )
 }

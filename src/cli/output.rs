@@ -34,3 +34,9 @@ pub(super) fn note(line: impl Display) {
     // One write per line, so that lines of several processes in one file do not interleave.
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
+
+/// A number with its noun, in the singular or the plural.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}

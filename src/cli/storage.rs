@@ -77,6 +77,7 @@ pub(super) struct OpenedStore {
 pub(super) enum StoreKind {
     Files {
         /// The id of the document in the state file, whether the file exists or not.
+        #[cfg_attr(not(feature = "legacy"), allow(dead_code, reason = "only `import` reads it"))]
         state_id: DocumentId,
     },
     Database(Arc<dyn Database>),

@@ -41,7 +41,7 @@ fn positions(folder: &Path, more: &[&str]) -> Vec<Value> {
 }
 
 /// Waits until `is_met` holds for the status and body of a request to this path.
-async fn answers(address: SocketAddr, path: &str, is_met: impl Fn(u16, &str) -> bool) {
+pub async fn answers(address: SocketAddr, path: &str, is_met: impl Fn(u16, &str) -> bool) {
     let mut last = String::new();
     let wait = async {
         loop {
@@ -57,7 +57,7 @@ async fn answers(address: SocketAddr, path: &str, is_met: impl Fn(u16, &str) -> 
 }
 
 /// Waits until a server shows this many positions.
-async fn shows(address: SocketAddr, id: &str, count: usize) {
+pub async fn shows(address: SocketAddr, id: &str, count: usize) {
     let path = format!("/api/documents/{id}/export.json");
     answers(address, &path, |status, answer| status == 200 && answer.matches("\"designation\"").count() == count).await;
 }
@@ -133,13 +133,13 @@ fn check_names_the_damaged_row() {
     let folder = folder();
     succeeds(import(folder.path(), &[]));
     let out = succeeds(on_database(folder.path(), &["check"]));
-    assert!(out.contains("whole") && out.contains("1 changes") && out.contains("1 documents, all whole"), "{out}");
+    assert!(out.contains("whole") && out.contains("1 change,") && out.contains("1 document, all whole"), "{out}");
     let database = rusqlite::Connection::open(folder.path().join("plan.db")).unwrap();
     database.execute("UPDATE batch SET chunks = zeroblob(100) WHERE seq = 1", []).unwrap();
     let ended = on_database(folder.path(), &["check"]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(
-        ended.out.contains("row 1 of its batches does not match") && ended.out.contains("1 of 1 documents"),
+        ended.out.contains("row 1 of its batches does not match") && ended.out.contains("1 of 1 document damaged"),
         "{ended:?}"
     );
     fails(&on_database(folder.path(), &["export"]), "check");

@@ -101,9 +101,9 @@ fn files_come_back_from_a_database_byte_by_byte() {
         out.contains("4 documents: 4 moved and verified, 0 completed, 0 already there, 0 not moved; 3 changes"),
         "{out}"
     );
-    assert!(out.contains(&format!("{}  moved: 1 changes, heads ", id(0))), "{out}");
-    assert!(out.contains("1 author lines, access record"), "{out}");
-    assert!(out.contains(&format!("{}  moved: no content, 1 author lines, access record", id(2))), "{out}");
+    assert!(out.contains(&format!("{}  moved: 1 change, heads ", id(0))), "{out}");
+    assert!(out.contains("1 author line, access record"), "{out}");
+    assert!(out.contains(&format!("{}  moved: no content, 1 author line, access record", id(2))), "{out}");
     assert_eq!(files.contents(), before, "the source is not changed");
 
     for more in [&[][..], &["--document", id(0).as_str()]] {
@@ -144,14 +144,17 @@ fn dry_run_creates_nothing_and_says_what_is_missing() {
     let before = names(folder.path());
     for to in [database.as_str(), &format!("files:{}", folder.path().join("copy").display())] {
         let ended = migrate(&files.name(), to, &["--dry-run"]);
-        assert!(succeeds(&ended).contains("3 documents: 3 would be moved, 0 completed, 0 already there"), "{ended:?}");
+        assert!(
+            succeeds(&ended).contains("3 documents: 3 would be moved, 0 would be completed, 0 already there"),
+            "{ended:?}"
+        );
         assert_eq!(names(folder.path()), before, "{to}");
     }
     succeeds(&migrate(&files.name(), &database, &[]));
     sql(folder.path(), &format!("DELETE FROM batch WHERE document = '{}' AND kind = 0", id(1)));
     let ended = migrate(&files.name(), &database, &["--dry-run"]);
     assert!(succeeds(&ended).contains(&format!("{}  would be completed", id(1))), "{ended:?}");
-    assert!(ended.out.contains("1 completed, 2 already there"), "{ended:?}");
+    assert!(ended.out.contains("1 would be completed, 2 already there"), "{ended:?}");
 }
 
 #[test]
@@ -188,11 +191,11 @@ async fn change_of_the_source_meanwhile_is_reported() {
     assert_eq!(post_to(address, "/api/documents/default/positions", &row).await.0, 201);
     running.signal("CONT");
     let ended = running.ended();
-    fails(&ended, "1 documents of the source have changed since they were moved");
+    fails(&ended, "1 document of the source changed after reading");
     assert!(ended.err.contains("row 1 then, row 2 now") && ended.err.contains("run the command again"), "{ended:?}");
     assert_eq!(server.stop().code, Some(0));
     let ended = migrate(&database, &to, &[]);
-    assert!(succeeds(&ended).contains("0 moved and verified, 1 completed, 200 already there, 0 not moved; 1 changes"));
+    assert!(succeeds(&ended).contains("0 moved and verified, 1 completed, 200 already there, 0 not moved; 1 change"));
 }
 
 #[test]
@@ -276,6 +279,8 @@ fn unusable_stores_are_refused_with_the_reason() {
     let nowhere = format!("files:{}", folder.path().join("nothing").display());
     fails(&migrate(&nowhere, &database, &[]), "holds no documents");
     fails(&migrate(&database, &nowhere, &[]), "holds no documents");
+    let misspelt = format!("files:{},{}", folder.path().join("plan.automerge").display(), files.documents.display());
+    fails(&migrate(&misspelt, &database, &[]), "plan.automerge does not exist");
     assert!(!folder.path().join("plan.db").exists() && !folder.path().join("nothing").exists());
 
     let ended = migrate(&files.name(), "postgres://me:hunter2@127.0.0.1:1/plan", &[]);

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT, ScalarValue};
+use serde_json::json;
 
+use super::databases::{answers, shows};
 use super::migrate::{Files, fails, id, migrate, succeeds};
 use super::servers::{self, PASSWORD, USER};
-use super::support::process::{FIXTURES, folder, run};
+use super::support::post_to;
+use super::support::process::{FIXTURES, Running, folder, program, run};
 
 /// Creates a database. The servers accept connections some moments before they are ready.
 fn create(client: impl Fn() -> Command) {
@@ -91,6 +94,24 @@ fn documents_move_between_files_postgres_and_mariadb() {
             fails(&ended, "refused the login");
             assert!(!ended.err.contains("hunter2"), "{ended:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn running_servers_show_an_import_and_a_deletion() {
+    for database in [postgres("plan_shown"), mariadb("plan_shown")] {
+        let on_database = |arguments: &[&str]| run(&[arguments, &["--database", &database]].concat());
+        let (server, address) =
+            Running::server(program(&["serve", "--listen", "127.0.0.1:0", "--database", &database]));
+        shows(address, "default", 0).await;
+        succeeds(&on_database(&["import", &format!("{FIXTURES}/positions.json")]));
+        shows(address, "default", 60).await;
+        let (status, made) = post_to(address, "/api/documents", &json!({ "name": "x" })).await;
+        assert_eq!(status, 201, "{made}");
+        let id = made["id"].as_str().unwrap();
+        succeeds(&on_database(&["document", "delete", id]));
+        answers(address, &format!("/api/documents/{id}"), |status, _| status == 404).await;
+        assert_eq!(server.stop().code, Some(0));
     }
 }
 

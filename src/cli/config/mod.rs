@@ -120,7 +120,13 @@ impl Command {
             Self::Export(args) => args.document.storage.resolve(matches),
             #[cfg(feature = "legacy")]
             Self::Import(args) => args.document.storage.resolve(matches),
-            Self::Check(args) => args.database.resolve(matches, &["file"]),
+            Self::Check(args) => {
+                args.database.resolve(matches, &["file"])?;
+                match (&args.file, &args.database.database) {
+                    (None, None) => Err("give the FILE of a document, or a database with --database".to_owned()),
+                    _ => Ok(()),
+                }
+            }
             Self::Document(args) => args.command.storage_mut().resolve(matches),
             Self::Token(args) => args.resolve(matches),
             Self::User(args) => args.command.resolve(matches),

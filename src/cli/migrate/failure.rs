@@ -18,6 +18,9 @@ pub(super) enum MigrateError {
     /// There is nothing to move.
     #[error("{0} holds no documents: there is nothing to move")]
     NoSource(String),
+    /// The folder of the documents is there, and the file of the default document is not.
+    #[error("{} does not exist. Correct the source: files:STATE,DOCUMENTS", .0.display())]
+    NoState(PathBuf),
     /// Both locations lead to one store.
     #[error("source and target are the same store, or one is a copy of the other. Give another target")]
     SameStore,

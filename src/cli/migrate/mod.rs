@@ -33,7 +33,7 @@ use store::{OpenError, StateFile};
 
 use super::access::read_record;
 use super::config::{MigrateArgs, StoreLocation};
-use super::output::{OutputError, note};
+use super::output::{OutputError, counted, note};
 use super::storage::{OpenedStore, StorageError, StoreKind, database_options, runtime};
 use super::{FAILED, fail};
 
@@ -56,9 +56,7 @@ pub(super) fn run(args: &MigrateArgs) -> ExitCode {
 async fn migrate(args: &MigrateArgs) -> Result<bool, MigrateError> {
     check_paths(&args.from, &args.to)?;
     let source = Contents::open(&args.from).await?;
-    if matches!(source, Contents::Nothing) {
-        return Err(MigrateError::NoSource(args.from.to_string()));
-    }
+    check_source(&args.from, &source)?;
     let target = match args.dry_run {
         true => Contents::open(&args.to).await,
         false => open_target(args, &source).await.map(Contents::Store),
@@ -70,6 +68,22 @@ async fn migrate(args: &MigrateArgs) -> Result<bool, MigrateError> {
     source.close().await;
     target?.close().await;
     result
+}
+
+/// Refuses a source that is not there, so that a misspelt path does not look like an empty store.
+fn check_source(from: &StoreLocation, source: &Contents) -> Result<(), MigrateError> {
+    match (from, source) {
+        (_, Contents::Nothing) => Err(MigrateError::NoSource(from.to_string())),
+        (StoreLocation::Files { state, .. }, Contents::Files { default: None, .. }) => {
+            Err(MigrateError::NoState(state.clone()))
+        }
+        (StoreLocation::Files { documents, .. }, _) if !documents.exists() => {
+            let folder = documents.display();
+            note(format_args!("happierwork: the folder {folder} does not exist: there is only the default document"));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses files that are source and target at once.
@@ -211,11 +225,8 @@ impl Migration<'_> {
         if changed.is_empty() {
             return Ok(true);
         }
-        let verb = if self.args.dry_run { "read" } else { "moved" };
-        note(format_args!(
-            "happierwork: {} documents of the source have changed since they were {verb}:",
-            changed.len()
-        ));
+        let count = counted(changed.len(), "document");
+        note(format_args!("happierwork: {count} of the source changed after reading:"));
         let row = |positions: &Positions, id: &DocumentId| positions.logs.get(id).map_or(0, |position| position.seq);
         for id in changed.iter().take(MAX_NAMED) {
             note(format_args!("  {id}  row {} then, row {} now", row(read, id), row(&now, id)));

@@ -7,7 +7,7 @@ use primitives::DocumentId;
 use super::contents::DocumentCopy;
 use super::difference::Difference;
 use super::failure::DocumentFailure;
-use crate::cli::output::{OutputError, note, print};
+use crate::cli::output::{OutputError, counted, note, print};
 
 /// Prints what happens to each document, and counts it.
 pub(super) struct Report {
@@ -15,7 +15,7 @@ pub(super) struct Report {
     has_terminal: bool,
     total: usize,
     moved: usize,
-    continued: usize,
+    completed: usize,
     equal: usize,
     failed: usize,
     changes: usize,
@@ -24,7 +24,7 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(total: usize, is_dry_run: bool) -> Self {
         let has_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
-        Self { is_dry_run, has_terminal, total, moved: 0, continued: 0, equal: 0, failed: 0, changes: 0 }
+        Self { is_dry_run, has_terminal, total, moved: 0, completed: 0, equal: 0, failed: 0, changes: 0 }
     }
 
     /// Whether every document is in the target now.
@@ -51,15 +51,15 @@ impl Report {
         let count = match (difference.is_empty(), is_new) {
             (true, _) => &mut self.equal,
             (false, true) => &mut self.moved,
-            (false, false) => &mut self.continued,
+            (false, false) => &mut self.completed,
         };
         *count += 1;
         self.changes += difference.changes;
         self.line(&format!("{id}  {what}: {}", describe(source)))?;
         if source.torn > 0 {
             note(format_args!(
-                "happierwork: {id}: ignored {} bytes of an incomplete write at the end of its file",
-                source.torn
+                "happierwork: {id}: ignored {} of an incomplete write at the end of its file",
+                counted(usize::try_from(source.torn).unwrap_or(usize::MAX), "byte")
             ));
         }
         Ok(())
@@ -75,10 +75,18 @@ impl Report {
 
     pub(super) fn summary(&self) -> Result<(), OutputError> {
         self.clear_progress();
-        let verb = if self.is_dry_run { "would be moved" } else { "moved and verified" };
+        let [moved, completed] = match self.is_dry_run {
+            true => ["would be moved", "would be completed"],
+            false => ["moved and verified", "completed"],
+        };
         print(format_args!(
-            "{} documents: {} {verb}, {} completed, {} already there, {} not moved; {} changes",
-            self.total, self.moved, self.continued, self.equal, self.failed, self.changes
+            "{}: {} {moved}, {} {completed}, {} already there, {} not moved; {}",
+            counted(self.total, "document"),
+            self.moved,
+            self.completed,
+            self.equal,
+            self.failed,
+            counted(self.changes, "change")
         ))
     }
 
@@ -92,8 +100,8 @@ impl Report {
 
     fn show_progress(&self) {
         if self.has_terminal {
-            let done = self.moved + self.continued + self.equal + self.failed;
-            let _ = write!(io::stderr(), "\r{done} of {} documents", self.total);
+            let done = self.moved + self.completed + self.equal + self.failed;
+            let _ = write!(io::stderr(), "\r{done} of {}", counted(self.total, "document"));
         }
     }
 
@@ -111,12 +119,16 @@ fn describe(copy: &DocumentCopy) -> String {
         None => parts.push("no content".to_owned()),
         Some(content) => {
             let heads: Vec<String> = content.document.get_heads().iter().map(ToString::to_string).collect();
-            parts.push(format!("{} changes, heads {}", content.document.get_changes_meta(&[]).len(), heads.join(" ")));
+            parts.push(format!(
+                "{}, heads {}",
+                counted(content.document.get_changes_meta(&[]).len(), "change"),
+                heads.join(" ")
+            ));
         }
     }
     let authors = copy.authors.iter().filter(|byte| **byte == b'\n').count();
     if authors > 0 {
-        parts.push(format!("{authors} author lines"));
+        parts.push(counted(authors, "author line"));
     }
     if copy.access.is_some() {
         parts.push("access record".to_owned());

@@ -166,7 +166,7 @@ mod tests {
         }
         let without_first = chunks[1..].iter().cloned().map(changes).collect();
         let damage = check_rows(None, rows(without_first)).expect_err("dependency is missing");
-        assert!(matches!(damage, DocumentDamage::Batch { seq: 1, damage: Damage::MissingDependencies(_) }), "{damage}");
+        assert!(matches!(damage, DocumentDamage::Batch { seq: 1, .. }), "{damage}");
     }
 
     #[test]

@@ -252,6 +252,10 @@ fn settings() -> SqlOptions {
 }
 
 async fn open_once(options: &DatabaseOptions, tables: Tables) -> Opened {
+    // Opening an SQLite file creates it.
+    if tables == Tables::Require && matches!(&options.url, DatabaseUrl::Sqlite(path) if !path.exists()) {
+        return Ok(None);
+    }
     match &options.url {
         #[cfg(feature = "postgres")]
         DatabaseUrl::Postgres(url) => {
@@ -264,8 +268,6 @@ async fn open_once(options: &DatabaseOptions, tables: Tables) -> Opened {
         }
         #[cfg(feature = "mysql")]
         DatabaseUrl::MySql(url) => open_store(super::MySql::open(url, CONNECTIONS).await?, tables).await,
-        #[cfg(feature = "sqlite")]
-        DatabaseUrl::Sqlite(path) if tables == Tables::Require && !path.exists() => Ok(None),
         #[cfg(feature = "sqlite")]
         DatabaseUrl::Sqlite(path) => open_store(super::Sqlite::open(path).await?, tables).await,
         #[cfg(not(all(feature = "postgres", feature = "mysql", feature = "sqlite")))]
