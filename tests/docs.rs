@@ -65,8 +65,9 @@ fn flags_in_the_docs_exist() {
         [&["import"][..], &["check"], &["migrate"], &["key", "new"], &["token"], &["user", "add"], &["user", "set"]];
     let of_commands: String =
         commands.iter().map(|command| happierwork(&[command, &["--help"][..]].concat())).collect();
-    let pages = ["README.md", "docs/operations.md", "docs/cluster.md", "docs/peering.md", "docs/sync.md", "docs/security.md"]
-        .map(str::to_owned);
+    let pages =
+        ["README.md", "docs/operations.md", "docs/cluster.md", "docs/peering.md", "docs/sync.md", "docs/security.md"]
+            .map(str::to_owned);
     for name in pages.into_iter().chain(decision_records()) {
         for word in page(&name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
             let known_elsewhere = ["--release", "--example", "--cacert", "--path"].contains(&word);

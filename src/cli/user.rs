@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use auth::{
     Account, AccountName, AccountStore, Accounts, AuthError, AuthFolder, Copied, HashedPassword, InvalidPassword,
-    MAX_PASSWORD, copy_to_database,
+    MAX_PASSWORD, copy_accounts,
 };
 use runtime::clock::now;
 use store::sql::{self, DatabaseOpenError, DatabaseOptions, DatabaseUrl};
@@ -125,12 +125,14 @@ async fn change(args: &AccountArgs, change: impl FnMut(&mut Account) + Send) -> 
 async fn copy(auth: &Path, database: &DatabaseUrl) -> Result<(), UserError> {
     let folder = AuthFolder::open(auth)?;
     let target = sql::open(&DatabaseOptions { url: database.clone(), listen: None, wait: Duration::ZERO }).await?;
-    let Copied { accounts, existing, revocations } = copy_to_database(&folder, &target, now()).await?;
+    let (from, to) = (AccountStore::Folder(folder), AccountStore::Database(target));
+    let Copied { accounts, existing, differing, revocations } = copy_accounts(&from, Some(&to), now(), false).await?;
     for name in &accounts {
         note(format_args!("{name} is copied"));
     }
     for name in &existing {
-        note(format_args!("{name} was there already, and stays as it is"));
+        let difference = if differing.contains(name) { ", although it differs" } else { "" };
+        note(format_args!("{name} was there already, and stays as it is{difference}"));
     }
     note(format_args!(
         "{} of {} accounts and {revocations} revoked tokens copied to {database}",

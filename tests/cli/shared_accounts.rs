@@ -1,12 +1,14 @@
 //! `user` and `token` with accounts in a database, while servers use it.
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::keys_and_tokens::{Auth, refused};
+use super::migrate::{Files, fails, migrate, succeeds};
 use super::support::http::{http_to, post_to};
-use super::support::process::{Ended, Running, program, run_with};
+use super::support::process::{Ended, Running, folder, program, run_with};
 
 const PASSWORD: &str = "correct horse";
 
@@ -118,6 +120,39 @@ fn accounts_of_a_folder_are_copied_to_a_database() {
     let (status, answer): (u16, Value) = runtime.block_on(post_to(address, "/accounts/api/login/", &login));
     assert_eq!(status, 200, "{answer}");
     server.stop();
+}
+
+#[test]
+fn migrate_moves_accounts_with_the_documents() {
+    let home = folder();
+    let files = Files::filled(home.path(), 1);
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    let (auth, back) = (path("auth"), path("back"));
+    let [one, two] = ["one.db", "two.db"].map(|name| format!("sqlite:{}", path(name)));
+    let input = format!("{PASSWORD}\n");
+    let added = run_with(&["user", "add", "ceo", "--role", "owner", "--auth", &auth], &input);
+    assert_eq!(added.code, Some(0), "{}", added.err);
+
+    let moved = "1 account: 1 moved, 0 already there";
+    let would = migrate(&files.name(), &one, &["--accounts", &auth, "--dry-run"]);
+    assert!(succeeds(&would).contains("1 account: 1 would be moved, 0 already there"));
+    assert!(succeeds(&migrate(&files.name(), &one, &["--accounts", &auth])).contains(moved));
+    let again = migrate(&files.name(), &one, &["--accounts", &auth, "--dry-run"]);
+    assert!(succeeds(&again).contains("1 account: 0 would be moved, 1 already there"));
+    assert!(succeeds(&migrate(&one, &two, &[])).contains(moved));
+    fails(&migrate(&two, &Files::in_folder(&home.path().join("copy")).name(), &[]), "--accounts DIR");
+    let files_again = Files::in_folder(&home.path().join("copy")).name();
+    let would = migrate(&two, &files_again, &["--accounts", &back, "--dry-run"]);
+    assert!(succeeds(&would).contains("1 account: 1 would be moved, 0 already there"));
+    assert!(succeeds(&migrate(&two, &files_again, &["--accounts", &back])).contains(moved));
+    let users = |folder: &str| fs::read(home.path().join(folder).join("users.json")).unwrap();
+    assert_eq!(users("auth"), users("back"));
+
+    let changed = run_with(&["user", "set", "ceo", "--role", "viewer", "--database", &one], "");
+    assert_eq!(changed.code, Some(0), "{}", changed.err);
+    fails(&migrate(&one, &two, &[]), "the account ceo differs in the target");
+    fails(&migrate(&one, &two, &["--accounts", &auth]), "--accounts is for files");
+    fails(&migrate(&files.name(), &files_again, &["--accounts", &auth]), "Accounts of files stay");
 }
 
 #[test]

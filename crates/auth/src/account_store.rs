@@ -5,6 +5,7 @@ use std::sync::Arc;
 use primitives::strict_json;
 use store::sql::{self, Changed, Database};
 
+use super::token::is_expired;
 use super::{Account, AccountName, Accounts, AuthError, AuthFolder};
 
 /// How often a change of an account may find that another process has changed it.
@@ -73,6 +74,39 @@ impl AccountStore {
             }
         }
         Err(AuthError::Contended(name.clone()))
+    }
+}
+
+impl AccountStore {
+    /// The revoked tokens that have not expired at `now` (Unix seconds), with their expiry.
+    pub(super) async fn revocations(&self, now: i64) -> Result<Vec<(Arc<str>, i64)>, AuthError> {
+        match self {
+            Self::Folder(folder) => {
+                let revocations = folder.revocations()?;
+                let valid = revocations.tokens().filter(|(_, expires)| !is_expired(*expires, now));
+                Ok(valid.map(|(token, expires)| (Arc::clone(token), expires)).collect())
+            }
+            Self::Database(database) => {
+                let revoked = database.revocations(now).await?;
+                Ok(revoked.into_iter().map(|revoked| (revoked.token.into(), revoked.expires)).collect())
+            }
+        }
+    }
+
+    /// Revokes a token durably. Revoking it again changes nothing.
+    pub(super) async fn revoke(&self, token: &Arc<str>, expires: i64, now: i64) -> Result<(), AuthError> {
+        match self {
+            Self::Folder(folder) => {
+                let lock = folder.lock()?;
+                let revocations = folder.revocations()?;
+                if revocations.contains(token) {
+                    return Ok(());
+                }
+                let written = revocations.write_of(token, expires, now);
+                folder.write_revoked(&lock, &written.map_err(|_| AuthError::Crypto("encoding the revocation"))?)
+            }
+            Self::Database(database) => Ok(database.revoke(token, expires).await?),
+        }
     }
 }
 

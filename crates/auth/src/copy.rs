@@ -1,45 +1,57 @@
-//! Copies accounts and revocations from a folder to a database.
+//! Copies accounts and revocations from one place to another.
 
-use std::sync::Arc;
-
-use store::sql::Database;
-
-use super::{AccountName, AccountStore, AuthError, AuthFolder};
+use super::{AccountName, AccountStore, Accounts, AuthError};
 
 /// What was copied.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Copied {
-    /// Accounts that the database has now.
+    /// Accounts that the target has now.
     pub accounts: Vec<AccountName>,
-    /// Accounts that the database had already, which stay as they are.
+    /// Accounts that the target had already.
     pub existing: Vec<AccountName>,
+    /// Those of them that differ from the source. They stay as they are.
+    pub differing: Vec<AccountName>,
     /// Number of revoked tokens that have not expired.
     pub revocations: usize,
 }
 
-/// Copies the accounts of a folder, and the revocations that have not expired at `now` (Unix seconds). Changes nothing in the folder.
+/// Copies all accounts, and the revocations that have not expired at `now` (Unix seconds). Changes nothing in the source, and no
+/// account that the target has. Without a target, or with `dry_run`, only says what would be copied.
 ///
 /// # Errors
-/// When the folder cannot be read, or the database fails. Running it again then copies the rest.
-pub async fn copy_to_database(
-    folder: &AuthFolder,
-    database: &Arc<dyn Database>,
+/// When a place cannot be read or written. Running it again then copies the rest.
+pub async fn copy_accounts(
+    from: &AccountStore,
+    to: Option<&AccountStore>,
     now: i64,
+    dry_run: bool,
 ) -> Result<Copied, AuthError> {
-    let (accounts, revocations) = (folder.accounts()?, folder.revocations()?);
+    let accounts = from.accounts().await?;
+    let there = match to {
+        Some(to) => to.accounts().await?,
+        None => Accounts::default(),
+    };
+    let to = to.filter(|_| !dry_run);
     let mut copied = Copied::default();
     // First, so that no token that was logged out is accepted at any time.
-    for (token, expires) in revocations.tokens().filter(|(_, expires)| *expires >= now) {
-        database.revoke(token, expires).await?;
+    for (token, expires) in from.revocations(now).await? {
+        if let Some(to) = to {
+            to.revoke(&token, expires, now).await?;
+        }
         copied.revocations += 1;
     }
-    let target = AccountStore::Database(Arc::clone(database));
     for (name, account) in accounts.iter() {
-        match target.add(name, account.clone()).await {
-            Ok(()) => copied.accounts.push(name.clone()),
-            Err(AuthError::AccountExists(_)) => copied.existing.push(name.clone()),
-            Err(error) => return Err(error),
+        if let Some(known) = there.get(name) {
+            copied.existing.push(name.clone());
+            if known != account {
+                copied.differing.push(name.clone());
+            }
+            continue;
         }
+        if let Some(to) = to {
+            to.add(name, account.clone()).await?;
+        }
+        copied.accounts.push(name.clone());
     }
     Ok(copied)
 }

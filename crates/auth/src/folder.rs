@@ -85,6 +85,12 @@ impl AuthFolder {
         if path.is_dir() { Ok(Self { path }) } else { Err(AuthError::NoFolder(path)) }
     }
 
+    /// A folder that may not exist, for reading: then it holds nothing.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
     /// Opens a folder, or creates it.
     ///
     /// # Errors

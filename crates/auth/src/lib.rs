@@ -15,7 +15,7 @@
 //! | `login`, `throttle` | logins, and the limits on attempts |
 //! | `revocations` | tokens that were logged out |
 //! | `folder`, `watched` | the files: changed under a lock, replaced durably, read again when they change |
-//! | `copy` | from the folder to a database |
+//! | `copy` | copies accounts and revocations from one place to another |
 //! | `shared` | accounts, revocations and login attempts in a database that several servers share |
 //!
 //! ```
@@ -64,7 +64,7 @@ mod watched;
 pub use account_store::AccountStore;
 pub use accounts::{Account, Accounts};
 pub use authority::{AuthOptions, Authority};
-pub use copy::{Copied, copy_to_database};
+pub use copy::{Copied, copy_accounts};
 pub use documents::{DocumentName, Documents, InvalidDocuments};
 pub use error::AuthError;
 pub use folder::AuthFolder;

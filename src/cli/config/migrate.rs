@@ -23,6 +23,9 @@ pub struct MigrateArgs {
     /// Target, named in the same way; created if missing
     #[arg(long, value_name = "STORE", env = "HAPPIERWORK_MIGRATE_TO", hide_env_values = true)]
     pub to: StoreLocation,
+    /// Folder of accounts that belongs to the files: the server's --auth. Accounts move between it and the database
+    #[arg(long, value_name = "DIR")]
+    pub accounts: Option<PathBuf>,
     /// Only print what would be moved
     #[arg(long)]
     pub dry_run: bool,

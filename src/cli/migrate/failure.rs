@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use auth::AuthError;
 use primitives::DocumentId;
 use store::StoreError;
 use store::sql::DatabaseError;
@@ -33,6 +34,15 @@ pub(super) enum MigrateError {
          Give an empty target; a server creates a default document where it finds none, so start it after the migration"
     )]
     OtherDefault { from: DocumentId, target: DocumentId },
+    /// The accounts cannot be read or written.
+    #[error(transparent)]
+    Accounts(Box<AuthError>),
+    /// Files on both sides.
+    #[error("--accounts is for moving to or from a database. Accounts of files stay in their folder: copy it")]
+    NoDatabase,
+    /// Databases on both sides.
+    #[error("--accounts is for files: the accounts of a database move to the other database by themselves")]
+    TwoDatabases,
     /// Standard output failed.
     #[error(transparent)]
     Output(#[from] OutputError),

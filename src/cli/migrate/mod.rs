@@ -9,9 +9,11 @@
 //! | `contents` | reads the documents of files and databases |
 //! | `difference` | what the target lacks of a document |
 //! | `write` | writes it |
+//! | `accounts` | moves accounts |
 //! | `report` | what is printed |
 //! | `failure` | errors |
 
+mod accounts;
 mod contents;
 mod difference;
 mod failure;
@@ -22,6 +24,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use accounts::move_accounts;
 use contents::{Contents, DocumentCopy, Positions};
 use difference::Difference;
 use failure::{DocumentFailure, Failure, MigrateError};
@@ -144,8 +147,9 @@ impl Migration<'_> {
             }
         }
         report.summary()?;
+        let has_accounts = move_accounts(self.args, self.source, self.target).await?;
         let is_unchanged = self.is_source_unchanged(&read).await?;
-        Ok(report.is_complete() && is_unchanged)
+        Ok(report.is_complete() && has_accounts && is_unchanged)
     }
 
     fn check_same_database(&self) -> Result<(), MigrateError> {

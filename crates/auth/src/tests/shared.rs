@@ -145,10 +145,22 @@ async fn accounts_of_a_folder_must_be_copied_first() {
     let database = open_database(&home).await;
     let refused = Authority::open_shared(&home.options(), Arc::clone(&database), NOW).await.err().unwrap();
     assert!(refused.to_string().contains("happierwork user copy"), "{refused}");
-    let copied = copy_to_database(&home.folder, &database, NOW).await.unwrap();
-    assert_eq!(copied, Copied { accounts: vec![name("cfo")], existing: vec![], revocations: 1 });
-    let again = copy_to_database(&home.folder, &database, NOW).await.unwrap();
-    assert_eq!(again, Copied { accounts: vec![], existing: vec![name("cfo")], revocations: 1 });
+    let [folder, target] = [AccountStore::Folder(home.folder.clone()), AccountStore::Database(Arc::clone(&database))];
+    let copied = Copied { accounts: vec![name("cfo")], revocations: 1, ..Copied::default() };
+    assert_eq!(copy_accounts(&folder, Some(&target), NOW, true).await.unwrap(), copied);
+    assert_eq!(copy_accounts(&folder, None, NOW, true).await.unwrap(), copied);
+    assert!(target.accounts().await.unwrap().is_empty(), "a dry run");
+    assert_eq!(copy_accounts(&folder, Some(&target), NOW, false).await.unwrap(), copied);
+    let existing = Copied { existing: vec![name("cfo")], revocations: 1, ..Copied::default() };
+    assert_eq!(copy_accounts(&folder, Some(&target), NOW, false).await.unwrap(), existing);
+    // And back, into an empty folder.
+    let back = AuthFolder::create(home.path("../back")).unwrap();
+    let back = AccountStore::Folder(back);
+    assert_eq!(copy_accounts(&target, Some(&back), NOW, false).await.unwrap(), copied);
+    assert_eq!(copy_accounts(&back, Some(&target), NOW, false).await.unwrap(), existing);
+    target.change(&name("cfo"), |account| account.role = Role::Viewer).await.unwrap();
+    let differing = Copied { differing: vec![name("cfo")], ..existing };
+    assert_eq!(copy_accounts(&folder, Some(&target), NOW, false).await.unwrap(), differing);
     let server = Authority::open_shared(&home.options(), database, NOW).await.unwrap();
     assert!(server.login("cfo", PASSWORD, HERE, NOW).await.is_ok());
     assert_eq!(server.verify(&token, NOW), Err(Refused::LoggedOut));

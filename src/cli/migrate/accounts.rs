@@ -1,0 +1,86 @@
+//! Moves accounts and revoked tokens.
+
+use auth::{AccountStore, AuthError, AuthFolder, Copied, copy_accounts};
+use runtime::clock::now;
+
+use super::contents::Contents;
+use super::failure::MigrateError;
+use crate::cli::config::{MigrateArgs, StoreLocation};
+use crate::cli::output::{counted, note, print};
+use crate::cli::storage::{OpenedStore, StoreKind};
+
+/// Moves the accounts between two databases, or between a database and the folder of `--accounts`. Returns whether the target has
+/// them all. Accounts that belong to files on both sides have nothing to do with them.
+pub(super) async fn move_accounts(
+    args: &MigrateArgs,
+    source: &Contents,
+    target: &Contents,
+) -> Result<bool, MigrateError> {
+    let is_database = |location: &StoreLocation| matches!(location, StoreLocation::Database(_));
+    let (from, to) = match (is_database(&args.from), is_database(&args.to), &args.accounts) {
+        (true, true, Some(_)) => return Err(MigrateError::TwoDatabases),
+        (false, false, Some(_)) => return Err(MigrateError::NoDatabase),
+        // Nothing is known of a folder of accounts.
+        (false, _, None) => return Ok(true),
+        (true, true, None) => (database_accounts(source), database_accounts(target)),
+        (true, false, Some(folder)) if args.dry_run => {
+            (database_accounts(source), Some(AccountStore::Folder(AuthFolder::at(folder))))
+        }
+        (true, false, Some(folder)) => {
+            (database_accounts(source), Some(AccountStore::Folder(AuthFolder::create(folder)?)))
+        }
+        (false, true, Some(folder)) => {
+            (Some(AccountStore::Folder(AuthFolder::open(folder)?)), database_accounts(target))
+        }
+        (true, false, None) => return warn_of_accounts(database_accounts(source)).await,
+    };
+    let Some(from) = from else { return Ok(true) };
+    let copied = copy_accounts(&from, to.as_ref(), now(), args.dry_run).await?;
+    report(&copied, args.dry_run)?;
+    Ok(copied.differing.is_empty())
+}
+
+/// The accounts of a database. `None` for a database without tables, and for files.
+fn database_accounts(contents: &Contents) -> Option<AccountStore> {
+    match contents {
+        Contents::Store(OpenedStore { kind: StoreKind::Database(database), .. }) => {
+            Some(AccountStore::Database(database.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// Says that accounts stay behind, if there are any.
+async fn warn_of_accounts(from: Option<AccountStore>) -> Result<bool, MigrateError> {
+    let Some(from) = from else { return Ok(true) };
+    let count = from.accounts().await?.iter().count();
+    if count == 0 {
+        return Ok(true);
+    }
+    let count = counted(count, "account");
+    note(format_args!("happierwork: {count} not moved: name a folder for them with --accounts DIR"));
+    Ok(false)
+}
+
+fn report(copied: &Copied, is_dry_run: bool) -> Result<(), MigrateError> {
+    let Copied { accounts, existing, differing, revocations } = copied;
+    if accounts.len() + existing.len() + revocations == 0 {
+        return Ok(());
+    }
+    for name in differing {
+        note(format_args!(
+            "happierwork: the account {name} differs in the target, where it stays as it is. Change it with `happierwork user`"
+        ));
+    }
+    let moved = if is_dry_run { "would be moved" } else { "moved" };
+    let total = counted(accounts.len() + existing.len(), "account");
+    let tokens = counted(*revocations, "revoked token");
+    print(format_args!("{total}: {} {moved}, {} already there; {tokens}", accounts.len(), existing.len()))?;
+    Ok(())
+}
+
+impl From<AuthError> for MigrateError {
+    fn from(error: AuthError) -> Self {
+        Self::Accounts(Box::new(error))
+    }
+}
