@@ -6,10 +6,11 @@ use automerge::AutoCommit;
 use bytes::Bytes;
 use happierwork::server::PeerOptions;
 use primitives::DocumentId;
-use repo_protocol::{Ephemeral, Message};
+use repo_protocol::{Ephemeral, Message, presence};
+use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::support::TestServer;
+use super::support::{TestServer, wrapped};
 use super::{add, connected, create, server, until_positions};
 use crate::support::repo_peer::{PeerDocument, RepoPeer};
 
@@ -142,4 +143,36 @@ async fn ephemeral_messages_arrive_once_under_their_sender() {
     // What comes back to the first client is from the other one only.
     cfo.socket.send(ephemeral(&cfo, &plan, 1)).await;
     assert_eq!(next_ephemerals(&mut ceo, 1).await, [("cfo".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn presence_of_legacy_users_reaches_clients_of_the_peer_only_once() {
+    let servers = ring::<2>().await;
+    let plan = servers[0].document.clone();
+    until_positions(&servers[1], &plan, &[]).await;
+    let mut near = client(&servers[0], "near", &plan).await;
+    let mut far = client(&servers[1], "far", &plan).await;
+    let mut legacy = servers[0].legacy().await;
+    let people = |name: &str| Bytes::from(presence::snapshot([name].into_iter()));
+    let (server, mut counts) = (near.server.to_string(), Vec::new());
+    for name in ["CFO", "CEO"] {
+        legacy.send(wrapped(&json!(["login", name]))).await;
+        for client in [&mut near, &mut far] {
+            loop {
+                match client.next().await.expect("stays connected") {
+                    Message::Ephemeral(message) => {
+                        assert_eq!(message.sender.to_string(), server);
+                        counts.push(message.count);
+                        assert_eq!(message.data, people(name));
+                        break;
+                    }
+                    Message::Sync { .. } => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+    // Each client got each message once: a repeated one would have come before the second name.
+    assert_eq!((counts[0], counts[2]), (counts[1], counts[3]));
+    assert!(counts[0] < counts[2]);
 }

@@ -350,6 +350,10 @@ impl Protocol for RepoSocket {
         }
     }
 
+    fn on_drained(&mut self) {
+        self.hub.notify_peering_drained(self.key);
+    }
+
     fn first_message(&self) -> &'static str {
         if self.dialled.is_some() { "peer" } else { "join" }
     }
