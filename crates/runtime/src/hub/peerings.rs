@@ -2,7 +2,7 @@
 //!
 //! A client asks for the documents that it wants. A peering follows all documents that it may read: those that exist when it
 //! begins, and others as soon as they are opened. A document that clients ask for and that does not exist here is requested from
-//! the other server, too. A document that nobody but peerings uses is unloaded, and followed again when it is opened.
+//! the other server, too. A document that only peerings use is unloaded, and followed again when it is opened.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
