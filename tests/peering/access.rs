@@ -104,12 +104,18 @@ async fn only_chosen_documents_are_exchanged() {
 async fn peer_creates_nothing_where_nobody_may_create() {
     let other = server(|_| {}).await;
     let plan = create(&other).await;
+    let names = [DocumentName::Default, DocumentName::Id(plan.clone())];
+    let peer = PeerOptions { documents: Documents::Named(names.into()), ..dial(&other) };
     let ours = server(|options| {
-        options.peers = vec![dial_for(&other, &[&plan])];
+        options.peers = vec![peer];
         options.who_may_create = None;
     })
     .await;
-    ours.until_metric("happierwork_refusals_total{reason=\"denied\"}", |denied| denied >= 1.0).await;
+    // Both documents were named, and the one that exists here is kept in step.
+    ours.until_metric(&metric("documents", &other), |documents| documents == 2.0).await;
+    until_positions(&other, &ours.document, &[]).await;
+    add(&other, &ours.document, "theirs").await;
+    until_positions(&ours, &ours.document, &["theirs"]).await;
     assert_eq!(positions(&ours, &plan).await, None);
 }
 

@@ -36,6 +36,23 @@ async fn stored_documents_are_sent_to_a_new_peer() {
 }
 
 #[tokio::test]
+async fn many_documents_are_sent_to_a_new_peer() {
+    let (first, count) = (server(|_| {}).await, 200);
+    let mut plans = Vec::new();
+    for _ in 0..count {
+        plans.push(create(&first).await);
+    }
+    let folder = Arc::clone(&first.folder);
+    assert!(first.stop().await);
+    let other = server(|_| {}).await;
+    let ours = TestServer::start_in(folder, |options| options.peers = vec![dial(&other)]).await;
+    for plan in &plans {
+        until_positions(&other, plan, &[]).await;
+    }
+    ours.until_metric(&metric("documents", &other), |documents| documents == f64::from(count) + 1.0).await;
+}
+
+#[tokio::test]
 async fn edits_made_while_the_other_server_was_away_are_exchanged() {
     let other = server(|_| {}).await;
     let ours = dialler(&[&other]).await;

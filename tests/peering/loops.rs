@@ -6,10 +6,11 @@ use automerge::AutoCommit;
 use bytes::Bytes;
 use happierwork::server::PeerOptions;
 use primitives::DocumentId;
-use repo_protocol::{Ephemeral, Message};
+use repo_protocol::{Ephemeral, Message, presence};
+use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::support::TestServer;
+use super::support::{TestServer, wrapped};
 use super::{add, connected, create, server, until_positions};
 use crate::support::repo_peer::{PeerDocument, RepoPeer};
 
@@ -62,14 +63,17 @@ async fn edit_in_turn(servers: &[TestServer], plan: &DocumentId, edits: usize) -
 async fn assert_no_storm<const N: usize>() {
     let servers = ring::<N>().await;
     let plan = create(&servers[0]).await;
+    // The default documents arrive, too.
     for server in &servers {
-        until_positions(server, &plan, &[]).await;
+        for document in servers.iter().map(|server| &server.document).chain([&plan]) {
+            until_positions(server, document, &[]).await;
+        }
     }
     let edits = 30;
     let (messages, changes) = edit_in_turn(&servers, &plan, edits).await;
     let (edits, links) = (f64::from(u32::try_from(edits).unwrap()), f64::from(u32::try_from(N).unwrap()));
     assert_eq!(changes, edits * links, "each server stores each change once");
-    // The change and its acknowledgement, in both directions of each link.
+    // Usually two for each link: the change and its acknowledgement, or the change in both directions.
     assert!(messages <= edits * links * 4.0, "{messages} messages for {edits} edits");
 }
 
@@ -142,4 +146,36 @@ async fn ephemeral_messages_arrive_once_under_their_sender() {
     // What comes back to the first client is from the other one only.
     cfo.socket.send(ephemeral(&cfo, &plan, 1)).await;
     assert_eq!(next_ephemerals(&mut ceo, 1).await, [("cfo".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn presence_of_legacy_users_reaches_clients_of_the_peer_only_once() {
+    let servers = ring::<2>().await;
+    let plan = servers[0].document.clone();
+    until_positions(&servers[1], &plan, &[]).await;
+    let mut near = client(&servers[0], "near", &plan).await;
+    let mut far = client(&servers[1], "far", &plan).await;
+    let mut legacy = servers[0].legacy().await;
+    let people = |name: &str| Bytes::from(presence::snapshot([name].into_iter()));
+    let (server, mut counts) = (near.server.to_string(), Vec::new());
+    for name in ["CFO", "CEO"] {
+        legacy.send(wrapped(&json!(["login", name]))).await;
+        for client in [&mut near, &mut far] {
+            loop {
+                match client.next().await.expect("stays connected") {
+                    Message::Ephemeral(message) => {
+                        assert_eq!(message.sender.to_string(), server);
+                        counts.push(message.count);
+                        assert_eq!(message.data, people(name));
+                        break;
+                    }
+                    Message::Sync { .. } => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+    // Each client got each message once: a repeated one would have come before the second name.
+    assert_eq!((counts[0], counts[2]), (counts[1], counts[3]));
+    assert!(counts[0] < counts[2]);
 }

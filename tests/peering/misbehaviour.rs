@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use happierwork::server::PeerOptions;
+use primitives::DocumentId;
 use repo_protocol::{self, Message, PROTOCOL_VERSION, PeerId, PeerMetadata};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -16,19 +17,19 @@ use super::{add, create, server, until_positions};
 use crate::support::repo_peer::{PeerDocument, new_id, peer_id};
 
 /// A server that is written here, message by message.
-struct Stub {
+pub struct Stub {
     listener: TcpListener,
 }
 
 /// A connection that the stub has accepted.
-struct Accepted {
+pub struct Accepted {
     socket: WebSocketStream<TcpStream>,
     id: PeerId,
     client: PeerId,
 }
 
 impl Stub {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self { listener: TcpListener::bind(("127.0.0.1", 0)).await.unwrap() }
     }
 
@@ -36,7 +37,7 @@ impl Stub {
         self.listener.local_addr().unwrap().to_string()
     }
 
-    fn options(&self) -> PeerOptions {
+    pub fn options(&self) -> PeerOptions {
         PeerOptions::new(format!("ws://{}/sync", self.address()))
     }
 
@@ -49,7 +50,7 @@ impl Stub {
     }
 
     /// Accepts a connection, and reads the `join`.
-    async fn accept(&self) -> Accepted {
+    pub async fn accept(&self) -> Accepted {
         let (tcp, _) = timeout(PATIENCE, self.listener.accept()).await.expect("in time").unwrap();
         let mut accepted =
             Accepted { socket: accept_async(tcp).await.unwrap(), id: peer_id("stub"), client: peer_id("unknown") };
@@ -79,9 +80,19 @@ impl Accepted {
         self.socket.send(Frame::binary(message.encode())).await.unwrap();
     }
 
-    async fn answer_with(&mut self, version: &str) {
+    pub async fn answer_with(&mut self, version: &str) {
         let (sender, target, version) = (self.id.clone(), self.client.clone(), version.to_owned());
         self.send(&Message::Peer { sender, target, metadata: PeerMetadata::default(), version }).await;
+    }
+
+    pub async fn request(&mut self, document: &DocumentId, data: Bytes) {
+        let (sender, target, document) = (self.id.clone(), self.client.clone(), document.clone());
+        self.send(&Message::Request { sender, target, document, data }).await;
+    }
+
+    /// Reads until a message is as wanted.
+    pub async fn until(&mut self, wanted: impl Fn(&Message) -> bool) {
+        while !wanted(&self.next().await.expect("stays connected")) {}
     }
 
     /// Reads to the end. Returns the close frame, and the last error message.
@@ -125,15 +136,7 @@ async fn peer_that_sends_garbage_is_disconnected_and_dialled_later() {
     std::fs::write(&token_file, "second").unwrap();
     let mut accepted = stub.accept().await;
     accepted.answer_with(PROTOCOL_VERSION).await;
-    let announced = async {
-        loop {
-            match accepted.next().await.expect("stays connected") {
-                Message::Sync { document, .. } if document == plan => return,
-                _ => {}
-            }
-        }
-    };
-    timeout(PATIENCE, announced).await.expect("in time");
+    accepted.until(|message| matches!(message, Message::Sync { document, .. } if *document == plan)).await;
 }
 
 #[tokio::test]

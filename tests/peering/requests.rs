@@ -1,7 +1,10 @@
 //! Documents that clients ask for and that only another server has.
 
-use repo_protocol::Message;
+use automerge::ROOT;
+use automerge::transaction::Transactable;
+use repo_protocol::{Message, PROTOCOL_VERSION};
 
+use super::misbehaviour::Stub;
 use super::{add, connected, create, dialler, server, until_positions};
 use crate::support::repo_peer::{PeerDocument, RepoPeer, new_id};
 
@@ -21,6 +24,25 @@ async fn document_of_a_peer_is_fetched_when_a_client_asks() {
     until_positions(&ours, &plan, &["theirs"]).await;
     add(&other, &plan, "more").await;
     until_positions(&ours, &plan, &["more", "theirs"]).await;
+}
+
+#[tokio::test]
+async fn document_that_a_peer_asks_for_is_sent_once_it_exists() {
+    let stub = Stub::new().await;
+    let ours = server(|options| options.peers = vec![stub.options()]).await;
+    let mut accepted = stub.accept().await;
+    accepted.answer_with(PROTOCOL_VERSION).await;
+    let mut copy = PeerDocument::empty(&new_id());
+    let data = copy.generate().unwrap();
+    accepted.request(&copy.id, data).await;
+    accepted.until(|message| matches!(message, Message::DocUnavailable { document, .. } if *document == copy.id)).await;
+    // It does not stay in memory for that.
+    ours.until_metric("happierwork_documents_open", |open| open <= 1.0).await;
+    let mut author = RepoPeer::join(&ours, "author").await;
+    copy.doc.put(ROOT, "name", "made later").unwrap();
+    copy.state = Default::default();
+    author.until_agreed(&mut copy).await;
+    accepted.until(|message| matches!(message, Message::Sync { document, .. } if *document == copy.id)).await;
 }
 
 #[tokio::test]

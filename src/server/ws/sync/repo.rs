@@ -158,7 +158,7 @@ impl RepoSocket {
         reservation: Reservation,
         out: &mut Outbound,
     ) -> Result<(), CloseReason> {
-        if !self.documents.contains(&document) {
+        if !self.documents.contains(&document) && self.may_be_exchanged(&document) {
             if self.named_by_peer >= self.max_documents {
                 self.reject_document(document, out);
                 return Ok(());
@@ -315,8 +315,8 @@ impl RepoSocket {
                 Err(CloseReason { kind: CloseKind::Left, message: String::new() })
             }
             // Of a client it needs no action: the client would have sent the document if it had it.
-            Message::DocUnavailable { sender, document, .. } if self.check_sender(&sender) => {
-                self.record_lacking(&document).await;
+            Message::DocUnavailable { sender, document, message, .. } if self.check_sender(&sender) => {
+                self.record_lacking(&document, message.as_deref()).await;
                 Ok(())
             }
             Message::Error { message, .. } => {
@@ -348,6 +348,10 @@ impl Protocol for RepoSocket {
         if self.dialled.is_some() {
             self.write_join(out);
         }
+    }
+
+    fn on_drained(&mut self) {
+        self.hub.notify_peering_drained(self.key);
     }
 
     fn first_message(&self) -> &'static str {

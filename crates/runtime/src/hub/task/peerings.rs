@@ -55,10 +55,10 @@ impl DocumentTask {
 
     /// Whether a peer other than a peering is subscribed, or a message is due to a peering.
     pub(super) fn is_followed(&self, document: &Document) -> bool {
-        let peers = &self.subscribers.peers;
-        peers
-            .iter()
-            .any(|(key, subscription)| !subscription.peer.requester.is_peering() || document.engine.is_behind(*key))
+        // A message about a missing document is due once it exists. Then it is open.
+        let is_due = |key: &ConnectionKey| document.engine.exists() && document.engine.is_behind(*key);
+        let mut peers = self.subscribers.peers.iter();
+        peers.any(|(key, subscription)| !subscription.peer.requester.is_peering() || is_due(key))
     }
 
     /// How long the document stays open without use. It is short if it was only compared with peerings: a server with many documents

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use primitives::DocumentId;
 use repo_protocol::{Message, PROTOCOL_VERSION, PeerId, PeerMetadata};
-use runtime::hub::{CloseReason, ConnectionKey, Outbox, Requester};
+use runtime::hub::{CloseReason, ConnectionKey, Outbox, Requester, Right};
 use runtime::metrics::PeeringMetrics;
 use sync_engine::names_heads;
 
@@ -118,9 +118,18 @@ impl RepoSocket {
         }
     }
 
-    /// Records that a dialled server does not have a document.
-    pub(super) async fn record_lacking(&mut self, document: &DocumentId) {
-        if self.dialled.is_some() {
+    /// Whether a document is exchanged with this peer. A dialled server may announce others, which are refused.
+    pub(super) fn may_be_exchanged(&self, document: &DocumentId) -> bool {
+        self.dialled.is_none() || self.hub.right(&self.requester, document) > Right::None
+    }
+
+    /// Records that a dialled server does not have a document, or does not take it for this reason.
+    pub(super) async fn record_lacking(&mut self, document: &DocumentId, reason: Option<&str>) {
+        if let Some(Dialled { name, .. }) = &self.dialled {
+            if let Some(reason) = reason {
+                let said: String = reason.chars().take(MAX_LOGGED).collect();
+                tracing::info!(peer = %name, %document, ?said, "a peer does not take a document");
+            }
             if self.documents.remove(document) {
                 self.record_documents();
             }
