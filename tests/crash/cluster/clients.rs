@@ -32,7 +32,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause of a client before it connects again.
 const RETRY: Duration = Duration::from_millis(50);
 /// Longest pause between two edits of a client, in milliseconds.
-const PACE: u64 = 30;
+const PACE: u64 = 40;
 /// Characters of a text that does not compress: some hundred edits make a log that is compacted.
 const LONG: usize = 2_000;
 
@@ -64,23 +64,21 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Two clients of each kind.
+    /// A client of each kind.
     pub fn start(addresses: &Addresses, document: &DocumentId) -> Self {
         let (mode, receiver) = watch::channel(Mode::Read);
         let shared = Shared { addresses: Arc::clone(addresses), mode: receiver, promises: Mutex::default() };
         let mut clients = Self { tasks: JoinSet::new(), mode, shared: Arc::new(shared), copies: Vec::new() };
-        for number in 0..2 {
-            for protocol in [Protocol::Plain, Protocol::Repo] {
-                let (name, heads) = (format!("{protocol:?}-{number}").to_lowercase(), Heads::default());
-                clients.copies.push((name.clone(), Arc::clone(&heads)));
-                let client = Client::new(&clients.shared, name, number);
-                clients.tasks.spawn(client.syncs(protocol, document.clone(), heads));
-            }
-            let client = Client::new(&clients.shared, format!("legacy-{number}"), number + 1);
-            clients.tasks.spawn(client.uses_the_legacy_socket());
-            let client = Client::new(&clients.shared, format!("api-{number}"), number + 2);
-            clients.tasks.spawn(client.calls_the_api());
+        for (next, protocol) in [Protocol::Plain, Protocol::Repo].into_iter().enumerate() {
+            let (name, heads) = (format!("{protocol:?}").to_lowercase(), Heads::default());
+            clients.copies.push((name.clone(), Arc::clone(&heads)));
+            let client = Client::new(&clients.shared, name, next);
+            clients.tasks.spawn(client.syncs(protocol, document.clone(), heads));
         }
+        let client = Client::new(&clients.shared, "legacy".to_owned(), 2);
+        clients.tasks.spawn(client.uses_the_legacy_socket());
+        let client = Client::new(&clients.shared, "api".to_owned(), 0);
+        clients.tasks.spawn(client.calls_the_api());
         clients
     }
 
@@ -202,13 +200,14 @@ impl Client {
                         self.shared.promises.lock().changes.extend(&message.heads);
                         doc.sync().receive_sync_message(&mut state, message).unwrap();
                     }
-                    () = self.pace() => {}
+                    () = self.pace() => {
+                        if self.is(Mode::Write) && session.is_ready() {
+                            add_row(&mut doc, &self.row());
+                        }
+                    }
                 }
                 if self.is(Mode::Stop) {
                     return;
-                }
-                if self.is(Mode::Write) && session.is_ready() {
-                    add_row(&mut doc, &self.row());
                 }
             }
             sleep(RETRY).await;
@@ -233,17 +232,18 @@ impl Client {
                         }
                     }
                     () = sleep(ANSWER_TIMEOUT), if pending.is_some() => break,
-                    () = self.pace() => {}
+                    () = self.pace() => {
+                        if self.is(Mode::Write) && pending.is_none() {
+                            let row = self.row();
+                            if send(&mut socket, Message::text(add(&row))).await.is_err() {
+                                break;
+                            }
+                            pending = Some(row);
+                        }
+                    }
                 }
                 if self.is(Mode::Stop) {
                     return;
-                }
-                if self.is(Mode::Write) && pending.is_none() {
-                    let row = self.row();
-                    if send(&mut socket, Message::text(add(&row))).await.is_err() {
-                        break;
-                    }
-                    pending = Some(row);
                 }
             }
             sleep(RETRY).await;
