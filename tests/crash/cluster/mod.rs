@@ -105,7 +105,11 @@ async fn agreed(cluster: &Cluster, clients: &Clients, newcomer: &str, when: &str
             Ok(agreed) => break agreed,
             Err(difference) => difference,
         };
-        assert!(begun.elapsed() < PATIENCE, "{when}: {difference}; before: {differed:?}");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{when}: {difference}; before: {differed:?}; clients: {:#?}",
+            clients.events()
+        );
         if differed.last().is_none_or(|(_, last)| *last != difference) {
             differed.push((begun.elapsed(), difference));
         }
@@ -115,6 +119,7 @@ async fn agreed(cluster: &Cluster, clients: &Clients, newcomer: &str, when: &str
     let logs: Vec<String> = logs.filter(|line| !line.contains("INFO")).collect();
     if begun.elapsed() > SLOW {
         println!("{when}: agreed after {:?}; before: {differed:?}; logged: {logs:#?}", begun.elapsed());
+        println!("{:#?}", clients.events());
     }
     is_sound(&server.stop().err);
     agreed
