@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 # Requirements: a Rust toolchain (see rust-version in Cargo.toml), Node 20.19 or later, and Python 3.10 or later with venv.
-.PHONY: test tools browser databases lint program rust js clients dashboard secrets example bench bench-quick soak crash simulation deny audit clean
+.PHONY: test tools browser databases lint program rust js clients dashboard secrets example cluster bench bench-quick soak crash simulation deny audit clean
 
 # What is tested is the server with its dashboard.
 test lint program rust js clients dashboard: export HAPPIERWORK_DASHBOARD = required
@@ -62,10 +62,11 @@ PROGRAM := $(CURDIR)/target/$(patsubst dev,debug,$(PROFILE))/happierwork
 program:
 	cargo build --locked --profile $(PROFILE) --test docs
 
-# Stock JavaScript clients against the real server.
-js: program tests/js/node_modules/.package-lock.json | $(LOGS)
+# Stock JavaScript clients against the real server, and against three servers on one database.
+js: program databases tests/js/node_modules/.package-lock.json | $(LOGS)
 	rm -f $(LOGS)/js-*.log
 	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm test
+	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm run test:cluster
 
 # Clients that are generated from the description of the API, and the description itself, against the real server.
 clients: program tests/clients/node_modules/.package-lock.json target/python-venv | $(LOGS)
@@ -98,6 +99,11 @@ contenders: $(CONTENDERS:%=%/node_modules/.package-lock.json)
 # The point of the product in five seconds.
 example:
 	cargo run --locked --example ceo_and_cfo
+
+# Three servers on one PostgreSQL database behind a load balancer, until Ctrl-C.
+cluster:
+	cargo build --locked --release
+	@exec examples/cluster/run.sh
 
 # What it costs and how fast it is, beside others. (The load generator builds the server as it is shipped, and measures that.)
 bench: contenders

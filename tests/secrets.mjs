@@ -9,7 +9,7 @@ const SECRETS = {
   "a token": /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}/,
   "the hash of a password": /\$argon2/,
   "a private key": /"(d|k)"\s*:\s*"[\w-]{40,}|PRIVATE KEY/,
-  "a password": /(correct|wrong) horse|another horse|a (long|wrong) password|not the password|wrong, wrong/,
+  "a password": /(correct|wrong)( |%20)horse|another horse|a (long|wrong) password|not the password|wrong, wrong/,
 };
 /** From where there must be something, and something of the servers' finest level among it. */
 const EXPECTED = ["rust", "js", "dashboard"];

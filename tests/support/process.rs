@@ -157,6 +157,11 @@ impl Running {
         }
     }
 
+    /// The lines that it has logged since the last call of a method that reads them.
+    pub fn logged(&self) -> Vec<String> {
+        self.logged.try_iter().collect()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

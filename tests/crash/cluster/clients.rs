@@ -1,5 +1,6 @@
 //! Clients of four kinds that write to any server, and go to the next one when theirs is gone.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
@@ -32,7 +33,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause of a client before it connects again.
 const RETRY: Duration = Duration::from_millis(50);
 /// Longest pause between two edits of a client, in milliseconds.
-const PACE: u64 = 30;
+const PACE: u64 = 40;
 /// Characters of a text that does not compress: some hundred edits make a log that is compacted.
 const LONG: usize = 2_000;
 
@@ -53,34 +54,49 @@ struct Shared {
     promises: Mutex<Promises>,
 }
 
-/// The heads of a client's copy.
-type Heads = Arc<Mutex<Vec<ChangeHash>>>;
+/// Events of a client that are told when it does not agree in time.
+const EVENTS: usize = 30;
+
+/// What a client that syncs has, and what has happened to it lately.
+#[derive(Default)]
+struct Copy {
+    heads: Mutex<Vec<ChangeHash>>,
+    events: Mutex<VecDeque<(Instant, String)>>,
+}
+
+impl Copy {
+    fn note(&self, event: String) {
+        let mut events = self.events.lock();
+        if events.len() == EVENTS {
+            events.pop_front();
+        }
+        events.push_back((Instant::now(), event));
+    }
+}
 
 pub struct Clients {
     tasks: JoinSet<()>,
     mode: watch::Sender<Mode>,
     shared: Arc<Shared>,
-    copies: Vec<(String, Heads)>,
+    copies: Vec<(String, Arc<Copy>)>,
 }
 
 impl Clients {
-    /// Two clients of each kind.
+    /// A client of each kind.
     pub fn start(addresses: &Addresses, document: &DocumentId) -> Self {
         let (mode, receiver) = watch::channel(Mode::Read);
         let shared = Shared { addresses: Arc::clone(addresses), mode: receiver, promises: Mutex::default() };
         let mut clients = Self { tasks: JoinSet::new(), mode, shared: Arc::new(shared), copies: Vec::new() };
-        for number in 0..2 {
-            for protocol in [Protocol::Plain, Protocol::Repo] {
-                let (name, heads) = (format!("{protocol:?}-{number}").to_lowercase(), Heads::default());
-                clients.copies.push((name.clone(), Arc::clone(&heads)));
-                let client = Client::new(&clients.shared, name, number);
-                clients.tasks.spawn(client.syncs(protocol, document.clone(), heads));
-            }
-            let client = Client::new(&clients.shared, format!("legacy-{number}"), number + 1);
-            clients.tasks.spawn(client.uses_the_legacy_socket());
-            let client = Client::new(&clients.shared, format!("api-{number}"), number + 2);
-            clients.tasks.spawn(client.calls_the_api());
+        for (next, protocol) in [Protocol::Plain, Protocol::Repo].into_iter().enumerate() {
+            let (name, copy) = (format!("{protocol:?}").to_lowercase(), Arc::<Copy>::default());
+            clients.copies.push((name.clone(), Arc::clone(&copy)));
+            let client = Client::new(&clients.shared, name, next);
+            clients.tasks.spawn(client.syncs(protocol, document.clone(), copy));
         }
+        let client = Client::new(&clients.shared, "legacy".to_owned(), 2);
+        clients.tasks.spawn(client.uses_the_legacy_socket());
+        let client = Client::new(&clients.shared, "api".to_owned(), 0);
+        clients.tasks.spawn(client.calls_the_api());
         clients
     }
 
@@ -91,7 +107,16 @@ impl Clients {
     /// The name of a client whose copy is not at these heads.
     pub fn differing(&self, heads: &[ChangeHash]) -> Option<&str> {
         let copies = self.copies.iter();
-        copies.filter(|(_, copy)| copy.lock()[..] != *heads).map(|(name, _)| &name[..]).next()
+        copies.filter(|(_, copy)| copy.heads.lock()[..] != *heads).map(|(name, _)| &name[..]).next()
+    }
+
+    /// What has happened lately to the clients that sync: how long ago, and what.
+    pub fn events(&self) -> Vec<String> {
+        let told = |(name, copy): &(String, Arc<Copy>)| {
+            let events = copy.events.lock();
+            events.iter().map(|(at, event)| format!("{name}, {:?} ago: {event}", at.elapsed())).collect::<Vec<_>>()
+        };
+        self.copies.iter().flat_map(told).collect()
     }
 
     /// Compares what was promised so far with a document.
@@ -170,7 +195,7 @@ impl Client {
         }
     }
 
-    async fn syncs(mut self, protocol: Protocol, document: DocumentId, heads: Heads) {
+    async fn syncs(mut self, protocol: Protocol, document: DocumentId, copy: Arc<Copy>) {
         let path = match protocol {
             Protocol::Plain => format!("/sync/{document}"),
             Protocol::Repo => "/sync".to_owned(),
@@ -179,6 +204,7 @@ impl Client {
         while let Some(mut socket) = self.connect(&path).await {
             let mut session = Session { protocol, document: document.clone(), server: None, me: self.name.clone() };
             let mut state = sync::State::new();
+            copy.note(format!("connected to {:?}", socket_address(&socket)));
             if let Protocol::Repo = protocol
                 && send(&mut socket, session.join()).await.is_err()
             {
@@ -188,27 +214,33 @@ impl Client {
                 while let Some(message) =
                     session.is_ready().then(|| doc.sync().generate_sync_message(&mut state)).flatten()
                 {
+                    copy.note(format!("sends {} changes, needs {}", message.changes.len(), message.need.len()));
                     if send(&mut socket, session.wrap(message.encode())).await.is_err() {
                         break;
                     }
                 }
-                *heads.lock() = doc.get_heads();
+                *copy.heads.lock() = doc.get_heads();
                 tokio::select! {
                     message = socket.next() => {
                         let Some(Ok(message)) = message else { break };
-                        let Message::Binary(data) = message else { continue };
-                        let Some(data) = session.unwrap(data) else { continue };
+                        let Message::Binary(data) = message else {
+                            copy.note(format!("receives {message:?}"));
+                            continue;
+                        };
+                        let Some(data) = session.unwrap(data, &copy) else { continue };
                         let message = sync::Message::decode(&data).unwrap();
+                        copy.note(format!("receives {} changes; {} needed", message.changes.len(), message.need.len()));
                         self.shared.promises.lock().changes.extend(&message.heads);
                         doc.sync().receive_sync_message(&mut state, message).unwrap();
                     }
-                    () = self.pace() => {}
+                    () = self.pace() => {
+                        if self.is(Mode::Write) && session.is_ready() {
+                            add_row(&mut doc, &self.row());
+                        }
+                    }
                 }
                 if self.is(Mode::Stop) {
                     return;
-                }
-                if self.is(Mode::Write) && session.is_ready() {
-                    add_row(&mut doc, &self.row());
                 }
             }
             sleep(RETRY).await;
@@ -233,17 +265,18 @@ impl Client {
                         }
                     }
                     () = sleep(ANSWER_TIMEOUT), if pending.is_some() => break,
-                    () = self.pace() => {}
+                    () = self.pace() => {
+                        if self.is(Mode::Write) && pending.is_none() {
+                            let row = self.row();
+                            if send(&mut socket, Message::text(add(&row))).await.is_err() {
+                                break;
+                            }
+                            pending = Some(row);
+                        }
+                    }
                 }
                 if self.is(Mode::Stop) {
                     return;
-                }
-                if self.is(Mode::Write) && pending.is_none() {
-                    let row = self.row();
-                    if send(&mut socket, Message::text(add(&row))).await.is_err() {
-                        break;
-                    }
-                    pending = Some(row);
                 }
             }
             sleep(RETRY).await;
@@ -305,7 +338,7 @@ impl Session {
     }
 
     /// The sync message in a frame.
-    fn unwrap(&mut self, frame: Bytes) -> Option<Bytes> {
+    fn unwrap(&mut self, frame: Bytes, copy: &Copy) -> Option<Bytes> {
         if let Protocol::Plain = self.protocol {
             return Some(frame);
         }
@@ -315,7 +348,10 @@ impl Session {
                 None
             }
             repo_protocol::Message::Sync { data, .. } => Some(data),
-            _ => None,
+            other => {
+                copy.note(format!("receives {other:?}"));
+                None
+            }
         }
     }
 }
@@ -327,6 +363,13 @@ fn add_row(doc: &mut AutoCommit, name: &str) {
     let text: String = (0..rand::random_range(0..LONG)).map(|_| char::from(rand::random_range(33..127u8))).collect();
     doc.put(&row, "designation", text).unwrap();
     doc.commit();
+}
+
+fn socket_address(socket: &Socket) -> Option<SocketAddr> {
+    match socket.get_ref() {
+        MaybeTlsStream::Plain(stream) => stream.peer_addr().ok(),
+        _ => None,
+    }
 }
 
 async fn send(socket: &mut Socket, message: Message) -> Result<(), ()> {

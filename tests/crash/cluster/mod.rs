@@ -21,6 +21,7 @@ use primitives::DocumentId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use servers::{Cluster, Databases, start};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::number;
@@ -29,6 +30,8 @@ use super::support::process::Running;
 
 /// Rounds on one database, so that its document grows, and is compacted.
 const ROUNDS_PER_DATABASE: u32 = 12;
+/// One test at a time: each keeps both cores busy.
+static TURN: Mutex<()> = Mutex::const_new(());
 /// Pause between two looks at something that takes a while.
 const LOOK: Duration = Duration::from_millis(50);
 /// A longer time until all agree is told.
@@ -36,6 +39,7 @@ const SLOW: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cluster_loses_nothing_acknowledged_or_shown() {
+    let _turn = TURN.lock().await;
     let rounds = number("ROUNDS", u32::try_from(faults::ALL.len()).unwrap());
     let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
     let mut databases = Databases::start();
@@ -101,14 +105,21 @@ async fn agreed(cluster: &Cluster, clients: &Clients, newcomer: &str, when: &str
             Ok(agreed) => break agreed,
             Err(difference) => difference,
         };
-        assert!(begun.elapsed() < PATIENCE, "{when}: {difference}; before: {differed:?}");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{when}: {difference}; before: {differed:?}; clients: {:#?}",
+            clients.events()
+        );
         if differed.last().is_none_or(|(_, last)| *last != difference) {
             differed.push((begun.elapsed(), difference));
         }
         sleep(LOOK).await;
     };
+    let logs = cluster.nodes.iter().flat_map(|node| node.running.as_ref().map(Running::logged).unwrap_or_default());
+    let logs: Vec<String> = logs.filter(|line| !line.contains("INFO")).collect();
     if begun.elapsed() > SLOW {
-        println!("{when}: agreed after {:?}; before: {differed:?}", begun.elapsed());
+        println!("{when}: agreed after {:?}; before: {differed:?}; logged: {logs:#?}", begun.elapsed());
+        println!("{:#?}", clients.events());
     }
     is_sound(&server.stop().err);
     agreed
@@ -118,7 +129,8 @@ async fn agreed(cluster: &Cluster, clients: &Clients, newcomer: &str, when: &str
 async fn disagreement(addresses: &[SocketAddr], clients: &Clients) -> Result<Automerge, String> {
     let mut agreed: Option<Automerge> = None;
     for (node, address) in addresses.iter().enumerate() {
-        if request(*address, "GET", "/readyz", String::new()).await.is_none_or(|(status, _)| status != 200) {
+        let readiness = request(*address, "GET", "/readyz", String::new()).await;
+        if readiness.is_none_or(|(status, _)| status != 200) {
             return Err(format!("server {node} is not ready"));
         }
         let Some(doc) = exported(*address).await else { return Err(format!("server {node} has no document")) };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use super::TURN;
 use super::servers::{Cluster, Databases};
 use crate::support::users::Users;
 use crate::support::{Socket, connect_to, http_to};
@@ -61,6 +62,7 @@ async fn until_closed(socket: &mut Socket, since: Instant) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_rights_act_at_other_servers_within_a_second() {
+    let _turn = TURN.lock().await;
     let users = Users::new();
     let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
     let folder = users.path().to_str().unwrap().to_owned();

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::LOOK;
 use super::clients::request;
 use super::servers::{Cluster, Databases};
+use super::{LOOK, TURN};
 
 async fn add(address: SocketAddr, id: &str) -> Option<u16> {
     let row = json!({ "id": id, "designation": id, "department": "HR", "budget": 7, "location": "Pune" });
@@ -22,6 +22,7 @@ async fn has(address: SocketAddr, id: &str) -> bool {
 /// After a crash, PostgreSQL shows commits that were waiting for the standby. A failover would lose them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn row_that_no_standby_has_is_not_acknowledged_or_shown() {
+    let _turn = TURN.lock().await;
     let databases = Databases::start();
     let cluster = Cluster::start(&databases, "plan", &[]).await;
     let addresses = cluster.addresses.lock().clone();

@@ -7,6 +7,9 @@ import { SERVERS } from "./server.mjs";
 /** A test that needs one server with files of its own. */
 export const testOfFiles = SERVERS > 1 ? skipped("about the files of one server") : test;
 
+/** A test that starts servers of its own, and so needs to run in one mode only. */
+export const testOfOwnServers = SERVERS > 1 ? skipped("starts servers of its own, and runs with one server") : test;
+
 /** A test in which messages that are not stored go from client to client. */
 export const testOfMessages = SERVERS > 1 ? skipped("messages that are not stored do not reach other servers yet") : test;
 

@@ -2,10 +2,10 @@
 
 import { execFile } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
+import { freePort } from "./ports.mjs";
 import { BINARY, ROOT } from "./program.mjs";
 
 export { ROOT };
@@ -79,16 +79,6 @@ kill "$pid"`,
   // An answer that is an error is one.
   curl: `exec "$CURL" --fail-with-body --max-time 20 "$@"`,
 };
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 /** A clean machine: an empty home, a copy of the repository, the packages that the pages name. */
 async function machine(t) {

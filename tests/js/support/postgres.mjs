@@ -2,10 +2,10 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, openSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
+import { freePort } from "./ports.mjs";
 import { pause } from "./until.mjs";
 
 const USER = "admin";
@@ -30,16 +30,6 @@ function programs() {
 function unprivileged(...command) {
   const isRoot = process.getuid() === 0;
   return isRoot ? ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", ...command] : command;
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 class Postgres {

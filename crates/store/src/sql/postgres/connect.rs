@@ -120,7 +120,7 @@ impl Connector {
                  set synchronous_standby_names"
             );
         }
-        match self.await_standbys(&settings).await {
+        match self.await_standbys(&client, &settings).await {
             Ok(()) => Ok(client),
             Err(error) => Err(DatabaseOpenError::Unreachable { location, detail: error.detail }),
         }
@@ -133,12 +133,12 @@ impl Connector {
         let settings = self.set_up(&client).await.map_err(|error| not_sent(text(&error)))?;
         match unsafe_setting(&settings) {
             Some((setting, advice)) => Err(not_sent(format!("the database now has {setting}. {advice}"))),
-            None => self.await_standbys(&settings).await.map(|()| client),
+            None => self.await_standbys(&client, &settings).await.map(|()| client),
         }
     }
 
     /// Waits until the synchronous standbys, if there are any, have all that the server shows.
-    async fn await_standbys(&self, settings: &ServerSettings) -> Result<(), EngineError> {
+    async fn await_standbys(&self, client: &Client, settings: &ServerSettings) -> Result<(), EngineError> {
         if !settings.is_synchronous() {
             return Ok(());
         }
@@ -146,7 +146,7 @@ impl Connector {
             let connector = self.clone();
             async move { connector.connect_raw(drive).await.map_err(|error| error.to_string()) }
         };
-        self.standbys.catch_up(STATEMENT_TIMEOUT, connect).await
+        self.standbys.catch_up(client, STATEMENT_TIMEOUT, connect).await
     }
 
     /// A connection whose messages `drive` gets.

@@ -18,6 +18,10 @@ use crate::sql::engine::{EngineError, Failure};
 
 /// A commit that changes nothing.
 const COMMIT: &str = "SELECT pg_logical_emit_message(true, 'happierwork', '')";
+/// Writes to the server's log without a commit, and so without waiting.
+const NUDGE: &str = "SELECT pg_logical_emit_message(false, 'happierwork', '')";
+/// How often to nudge. A standby that has just come back reports again when it receives something, or after ten seconds.
+const NUDGE_INTERVAL: Duration = Duration::from_secs(1);
 
 type Wait = Shared<BoxFuture<'static, Result<(), String>>>;
 
@@ -31,13 +35,18 @@ pub(super) struct Standbys {
 }
 
 impl Standbys {
-    /// Waits until the standbys have all that a connection shows that was made before this call. `connect` makes the connection on
-    /// which to wait.
-    pub(super) async fn catch_up<C>(&self, limit: Duration, connect: impl Fn() -> C) -> Result<(), EngineError>
+    /// Waits until the standbys have all that this connection shows. `connect` makes another one on which to wait.
+    pub(super) async fn catch_up<C>(
+        &self,
+        client: &Client,
+        limit: Duration,
+        connect: impl Fn() -> C,
+    ) -> Result<(), EngineError>
     where
         C: Future<Output = Result<Client, String>> + Send + 'static,
     {
         let called = Instant::now();
+        let mut nudge_at = called + NUDGE_INTERVAL;
         loop {
             let (begun, wait) = {
                 let mut last = self.last.lock();
@@ -46,11 +55,17 @@ impl Standbys {
                     None => last.insert((Instant::now(), begin(connect()))).clone(),
                 }
             };
-            let error = match timeout_at(called + limit, wait).await {
+            let error = match timeout_at(nudge_at.min(called + limit), wait).await {
                 // A commit from before this call says nothing of later ones.
                 Ok(_) if begun < called => continue,
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => error,
+                Err(_) if nudge_at < called + limit => {
+                    nudge_at += NUDGE_INTERVAL;
+                    // If it fails, the statement after this one fails, too.
+                    let _ = timeout_at(called + limit, client.simple_query(NUDGE)).await;
+                    continue;
+                }
                 Err(_) => "the database waits for its synchronous standby".to_owned(),
             };
             return Err(EngineError::new(Failure::NotSent, error));
