@@ -22,6 +22,8 @@ pub enum Network {
 pub struct Proxy {
     pub port: u16,
     network: watch::Sender<Network>,
+    /// Ends all connections when it changes.
+    cuts: watch::Sender<u64>,
 }
 
 impl Proxy {
@@ -29,23 +31,31 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (network, state) = watch::channel(Network::Works);
+        let (cuts, cut) = watch::channel(0);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let mut until_cut = state.clone();
+                if *state.borrow() == Network::IsCut {
+                    continue;
+                }
+                let mut cut = cut.clone();
+                cut.mark_unchanged();
                 let connection = connection(client, to, state.clone());
                 tokio::spawn(async move {
                     tokio::select! {
                         () = connection => {}
-                        _ = until_cut.wait_for(|network| *network == Network::IsCut) => {}
+                        _ = cut.changed() => {}
                     }
                 });
             }
         });
-        Self { port, network }
+        Self { port, network, cuts }
     }
 
     pub fn set(&self, network: Network) {
         self.network.send_replace(network);
+        if network == Network::IsCut {
+            self.cuts.send_modify(|cuts| *cuts += 1);
+        }
     }
 }
 

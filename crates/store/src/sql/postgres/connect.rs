@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Connection, Error, NoTls, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::standbys::Standbys;
+use super::standbys::{COMMIT, Standbys};
 use super::{STATEMENT_TIMEOUT, failure, text};
 use crate::sql::engine::{EngineError, Failure};
 use crate::sql::error::DatabaseOpenError;
@@ -21,6 +21,9 @@ use crate::sql::url::{Password, ServerUrl, Tls};
 
 /// PostgreSQL 13 is the oldest version that we test the statements with.
 const MIN_VERSION: u32 = 13;
+
+/// How long a commit may wait for standbys before another connection tries: this one may be dead.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes connections.
 #[derive(Clone)]
@@ -142,11 +145,32 @@ impl Connector {
         if !settings.is_synchronous() {
             return Ok(());
         }
-        let connect = || {
-            let connector = self.clone();
-            async move { connector.connect_raw(drive).await.map_err(|error| error.to_string()) }
-        };
-        self.standbys.catch_up(client, STATEMENT_TIMEOUT, connect).await
+        self.standbys.catch_up(client, STATEMENT_TIMEOUT, || self.clone().commit_to_standbys()).await
+    }
+
+    /// Makes a commit that the standbys have when this returns.
+    async fn commit_to_standbys(self) -> Result<(), String> {
+        let client = self.connect_raw(drive).await.map_err(|error| error.to_string())?;
+        match timeout(COMMIT_TIMEOUT, client.simple_query(COMMIT)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if failure(&error) == Failure::Unknown => Err(text(&error)),
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    error = text(&error),
+                    "cannot find out whether the standbys have all commits; a failover after a crash may lose some"
+                );
+                Ok(())
+            }
+            Err(_) => {
+                // A session that waits for a standby does not end when its client goes.
+                let token = client.cancel_token();
+                let _ = match self.tls {
+                    None => timeout(STATEMENT_TIMEOUT, token.cancel_query(NoTls)).await,
+                    Some(tls) => timeout(STATEMENT_TIMEOUT, token.cancel_query(tls)).await,
+                };
+                Err("the database waits for its synchronous standby".to_owned())
+            }
+        }
     }
 
     /// A connection whose messages `drive` gets.

@@ -13,11 +13,10 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::Client;
 
-use super::{failure, text};
 use crate::sql::engine::{EngineError, Failure};
 
 /// A commit that changes nothing.
-const COMMIT: &str = "SELECT pg_logical_emit_message(true, 'happierwork', '')";
+pub(super) const COMMIT: &str = "SELECT pg_logical_emit_message(true, 'happierwork', '')";
 /// Writes to the server's log without a commit, and so without waiting.
 const NUDGE: &str = "SELECT pg_logical_emit_message(false, 'happierwork', '')";
 /// How often to nudge. A standby that has just come back reports again when it receives something, or after ten seconds.
@@ -35,15 +34,15 @@ pub(super) struct Standbys {
 }
 
 impl Standbys {
-    /// Waits until the standbys have all that this connection shows. `connect` makes another one on which to wait.
+    /// Waits until the standbys have all that this connection shows. `commit` makes a [`COMMIT`] on another one.
     pub(super) async fn catch_up<C>(
         &self,
         client: &Client,
         limit: Duration,
-        connect: impl Fn() -> C,
+        commit: impl Fn() -> C,
     ) -> Result<(), EngineError>
     where
-        C: Future<Output = Result<Client, String>> + Send + 'static,
+        C: Future<Output = Result<(), String>> + Send + 'static,
     {
         let called = Instant::now();
         let mut nudge_at = called + NUDGE_INTERVAL;
@@ -52,7 +51,7 @@ impl Standbys {
                 let mut last = self.last.lock();
                 match last.clone().filter(|(_, wait)| wait.peek().is_none()) {
                     Some(waiting) => waiting,
-                    None => last.insert((Instant::now(), begin(connect()))).clone(),
+                    None => last.insert((Instant::now(), begin(commit()))).clone(),
                 }
             };
             let error = match timeout_at(nudge_at.min(called + limit), wait).await {
@@ -73,21 +72,8 @@ impl Standbys {
     }
 }
 
-/// Commits in a task of its own, which goes on when the callers give up.
-fn begin(connect: impl Future<Output = Result<Client, String>> + Send + 'static) -> Wait {
-    let task = tokio::spawn(async move {
-        let client = connect.await?;
-        match client.simple_query(COMMIT).await {
-            Ok(_) => Ok(()),
-            Err(error) if failure(&error) == Failure::Unknown => Err(text(&error)),
-            Err(error) => {
-                tracing::warn!(
-                    error = text(&error),
-                    "cannot find out whether the standbys have all commits; a failover after a crash may lose some"
-                );
-                Ok(())
-            }
-        }
-    });
+/// Runs in a task of its own, which goes on when the callers give up.
+fn begin(commit: impl Future<Output = Result<(), String>> + Send + 'static) -> Wait {
+    let task = tokio::spawn(commit);
     async move { task.await.unwrap_or_else(|error| Err(error.to_string())) }.boxed().shared()
 }
