@@ -16,7 +16,7 @@ import {
   rest,
   untilDocument,
 } from "./support/clients.mjs";
-import { testOfMessages } from "./support/needs.mjs";
+import { testOfStorages } from "./support/needs.mjs";
 import { add, plainList, plainRows, position } from "./support/positions.mjs";
 import { RECORDED, Server } from "./support/server.mjs";
 import { until } from "./support/until.mjs";
@@ -210,7 +210,7 @@ test("a document that appears while a stock find waits for it makes the find suc
   assert.equal(Automerge.decodeSyncMessage(sync.data).heads.length, 1);
 });
 
-testOfMessages("an ephemeral message reaches the other clients of its document, once, and nobody else", async (t) => {
+test("an ephemeral message reaches the other clients of its document, once, and nobody else", async (t) => {
   const server = await Server.start(t);
   const ears = [];
   const listen = async (url) => {
@@ -257,7 +257,7 @@ testOfMessages("an ephemeral message reaches the other clients of its document, 
   assert.equal(one.targetId, second.client.repo.peerId);
 });
 
-testOfMessages("an ephemeral message that is sent twice is passed on once", async (t) => {
+test("an ephemeral message that is sent twice is passed on once", async (t) => {
   const server = await Server.start(t);
   const { documentId } = server;
   const [, data] = Automerge.generateSyncMessage(Automerge.init(), Automerge.initSyncState());
@@ -280,7 +280,7 @@ testOfMessages("an ephemeral message that is sent twice is passed on once", asyn
   assert.deepEqual(counts, [1, 2, 3]);
 });
 
-testOfMessages("a client that subscribes to another's storage hears of its heads through the server", async (t) => {
+testOfStorages("a client that subscribes to another's storage hears of its heads through the server", async (t) => {
   const server = await Server.start(t);
   const [watcher, writer] = [
     repoClient(server, { storage: true, gossip: true }),

@@ -1,11 +1,11 @@
 // Who is here: what automerge-repo's own Presence sees of people on legacy clients.
 
 import assert from "node:assert/strict";
+import { test } from "node:test";
 
 import { Presence } from "@automerge/automerge-repo";
 
 import { legacyClient, repoClient } from "./support/clients.mjs";
-import { testOfMessages as test } from "./support/needs.mjs";
 import { Server } from "./support/server.mjs";
 import { until } from "./support/until.mjs";
 

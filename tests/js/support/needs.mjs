@@ -10,8 +10,8 @@ export const testOfFiles = SERVERS > 1 ? skipped("about the files of one server"
 /** A test that starts servers of its own, and so needs to run in one mode only. */
 export const testOfOwnServers = SERVERS > 1 ? skipped("starts servers of its own, and runs with one server") : test;
 
-/** A test in which messages that are not stored go from client to client. */
-export const testOfMessages = SERVERS > 1 ? skipped("messages that are not stored do not reach other servers yet") : test;
+/** A test in which clients hear of the heads in the storages of other clients. */
+export const testOfStorages = SERVERS > 1 ? skipped("the heads of other clients' storages do not reach other servers") : test;
 
 function skipped(reason) {
   return (name, run) => test(name, { skip: reason }, run);
