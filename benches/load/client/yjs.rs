@@ -22,8 +22,8 @@ use crate::measure::Board;
 const DOCUMENT: &str = "plan";
 /// Yjs' id of the writer.
 const WRITER: u64 = 1_000_003;
-/// Number of rows.
-const ROWS: u64 = 100;
+/// Number of rows. The writer makes them before the edits, each with an update of its own.
+pub const ROWS: u64 = 100;
 
 const SYNC: u64 = 0;
 const AUTH: u64 = 2;
@@ -126,8 +126,8 @@ pub async fn view(
     }
 }
 
-/// Makes the document, then edits it on the schedules that are ordered. Records the edits in the ledger, and tells how many
-/// the server has accepted.
+/// Makes the document, then edits it on the schedules that are ordered. Records the edits in the ledger. Tells how many updates
+/// the server has accepted, each time that it has accepted all.
 pub async fn write(
     server: Address,
     ledger: Arc<Ledger>,

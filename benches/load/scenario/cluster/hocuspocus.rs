@@ -31,8 +31,8 @@ pub async fn measure(mut servers: Servers, viewers: u32, rate: u32, seconds: u32
             board.note_failure(format!("the writer: {error}"));
         }
     });
-    let made = timeout(patience, accepted.wait_for(|accepted| *accepted > 0)).await;
-    if !matches!(made, Ok(Ok(_))) {
+    let made = async { accepted.wait_for(|accepted| *accepted > 0).await.is_ok() };
+    if !timeout(patience, made).await.unwrap_or(false) {
         let failure = boards[0].failure().unwrap_or_default();
         return Err(servers.explain(format!("the document was not made: {failure}")).into());
     }
@@ -54,8 +54,8 @@ pub async fn measure(mut servers: Servers, viewers: u32, rate: u32, seconds: u32
     };
     let warm_up = |edits| Order::Paced { first: Instant::now(), every: Duration::from_millis(20), edits };
     order.send_replace(Some((Instant::now(), warm_up(WARM_UP))));
-    tokio::time::sleep(SETTLE).await;
-    if !delivered().await {
+    let warm = async { accepted.wait_for(|accepted| *accepted >= yjs::ROWS + u64::from(WARM_UP)).await.is_ok() };
+    if !timeout(patience, warm).await.unwrap_or(false) || !delivered().await {
         return Err(servers.explain("the first edits were not delivered").into());
     }
 
@@ -66,12 +66,9 @@ pub async fn measure(mut servers: Servers, viewers: u32, rate: u32, seconds: u32
     let (begun, every) = (Instant::now(), Duration::from_secs(1) / rate);
     let paced = Order::Paced { first: begun + every, every, edits: rate * seconds };
     order.send_replace(Some((begun, paced)));
-    let made = async {
-        while ledger.totals()[0] < before + rate * seconds {
-            tokio::time::sleep(every).await;
-        }
-    };
-    let made = timeout(Duration::from_secs(seconds.into()) + patience, made).await.is_ok();
+    let all = yjs::ROWS + u64::from(before + rate * seconds);
+    let made = async { accepted.wait_for(|accepted| *accepted >= all).await.is_ok() };
+    let made = timeout(Duration::from_secs(seconds.into()) + patience, made).await.unwrap_or(false);
     let converged = made && delivered().await;
     let wall = begun.elapsed().as_secs_f64();
     tokio::time::sleep(SETTLE).await;
