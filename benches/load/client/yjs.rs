@@ -68,8 +68,7 @@ impl Connection {
     /// Reads what has arrived, and answers. Calls `came` with the number of items before and after each update.
     fn hear(&mut self, mut came: impl FnMut(u64, u64, usize)) -> Fallible<()> {
         let Socket { inbox, outbox, .. } = &mut self.socket;
-        loop {
-            let Some(frame) = inbox.next(outbox)? else { break };
+        while let Some(frame) = inbox.next(outbox)? {
             let mut reader = Reader(frame);
             reader.skip_bytes()?;
             match reader.number()? {

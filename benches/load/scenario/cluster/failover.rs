@@ -74,12 +74,12 @@ async fn measure(servers: &mut Servers, plan: &Plan, viewers: u32) -> Fallible<F
         board: Arc::clone(&board),
         servers: [LAST, number].map(|number| addresses[number].clone()),
     };
-    for number in 0..LAST {
+    for (number, address) in addresses.iter().enumerate().take(LAST) {
         let (ledger, language) = (Arc::clone(&ledger), language.clone());
         let audience = Audience { language, ledger, viewers, sleepers: None };
         let first = number * viewers as usize;
-        crowds.push(Crowd::gather_from(first, &addresses[number], vec![audience], &board, IN_ORDER));
-        writers.push(Writer::start(&thread, clients(number).role(number, &addresses[number], plan.open())).await?);
+        crowds.push(Crowd::gather_from(first, address, vec![audience], &board, IN_ORDER));
+        writers.push(Writer::start(&thread, clients(number).role(number, address, plan.open())).await?);
     }
     // Those of the killed server.
     let (joined, mut joining) = mpsc::unbounded_channel();
