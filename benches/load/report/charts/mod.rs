@@ -22,7 +22,7 @@ pub struct Chart {
 const CPU: &str = "CPU per delivered edit against viewers, µs";
 const LATENCY: &str = "p99 latency against viewers, ms";
 const FLAT_OUT: &str = "Edits per second, 4 writers flat out, by viewers";
-const CLUSTER: &str = "p99 latency of viewers at three servers that share a document, ms";
+const CLUSTER: &str = "p99 latency of viewers, edits at one of the servers, ms";
 const HISTORY: &str = "CPU per delivered edit against the length of the history (changes), µs";
 
 /// All charts, in the order of the page.
