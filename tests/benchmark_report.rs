@@ -102,7 +102,7 @@ fn committed_report_has_every_target() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
     let shown = fs::read_to_string(path).expect("docs/benchmarks.md");
     let targets: Vec<&str> = rendered.lines().filter_map(|line| line.strip_suffix("not measured | – |")).collect();
-    assert_eq!(targets.len(), 19);
+    assert_eq!(targets.len(), 23);
     for target in targets {
         assert!(shown.contains(target), "docs/benchmarks.md lacks this target: run `make bench`\n{target}");
     }
@@ -123,6 +123,32 @@ fn diverged_clients_cannot_meet_a_target() {
 fn target_for_a_faster_disk_is_undecided() {
     let page = page(&fixture());
     assert_eq!(row(&page, "one sequential writer")[2..], ["1,210 edits/s; `fdatasync` 610 µs", "–"]);
+}
+
+fn spread(server: &str, figures: &[(&str, f64)]) -> Measurement {
+    Measurement {
+        scenario: "cluster".to_owned(),
+        server: server.to_owned(),
+        case: "1,000 viewers at all servers, 20 edits/s at one".to_owned(),
+        viewers: Some(1_000),
+        figures: figures.iter().map(|(name, figure)| ((*name).to_owned(), *figure)).collect(),
+        note: None,
+    }
+}
+
+#[test]
+fn cluster_targets_are_those_of_three_servers() {
+    let mut results = fixture();
+    let one = [("same_server_p99_ms", 20.0), ("append_p99_ms", 9.0), ("converged", 1.0)];
+    let three = [("other_servers_p99_ms", 16.0), ("append_p99_ms", 14.0), ("other_servers_p99_beyond_append_ms", 2.0)];
+    results
+        .measurements
+        .extend([spread("1 on PostgreSQL", &one), spread("3 on PostgreSQL", &[&one[..1], &one[2..], &three].concat())]);
+    let files = written(&results);
+    let met = row(&files["benchmarks.md"], "3 servers on PostgreSQL, 1,000 viewers");
+    assert_eq!(met[2..], ["p99 16.0 ms; append p99 14.0 ms; beyond it 2.00 ms; converged", "yes"]);
+    // Two servers with a bar for viewers at the same server, one with another bar, and the legend.
+    assert_eq!(files["cluster.svg"].matches("class=\"mark").count(), 2 + 1 + 2);
 }
 
 #[test]

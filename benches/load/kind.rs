@@ -4,6 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::contenders::Contender;
+use crate::postgres;
+
+/// Number of servers of a cluster, unless a case says otherwise.
+pub const CLUSTER: u8 = 3;
 
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +16,8 @@ pub enum Kind {
     Happierwork,
     /// The server under test with authentication: all clients send a token.
     WithUsers,
+    /// As many of the servers under test, on one PostgreSQL database.
+    Cluster(u8),
     /// See [`crate::floor`].
     Floor,
     /// See [`crate::contenders`].
@@ -38,6 +44,13 @@ impl Kind {
     ];
     /// For features that only the server under test has.
     pub const OURS: [Self; 1] = [Self::Happierwork];
+    /// For what the server under test costs on a database.
+    pub const CLUSTERS: [Self; 3] = [Self::Happierwork, Self::Cluster(1), Self::Cluster(CLUSTER)];
+    /// Servers that share a document.
+    pub const SHARING: [Self; 4] =
+        [Self::Happierwork, Self::Cluster(1), Self::Cluster(CLUSTER), Self::Other(Contender::Hocuspocus)];
+    /// Only the servers that share a database.
+    pub const SHARED: [Self; 1] = [Self::Cluster(CLUSTER)];
     /// For the cost of authentication.
     pub const USERS: [Self; 2] = [Self::Happierwork, Self::WithUsers];
 
@@ -46,6 +59,8 @@ impl Kind {
         match self {
             Self::Happierwork => "happierwork",
             Self::WithUsers => "with users",
+            Self::Cluster(1) => "1 on PostgreSQL",
+            Self::Cluster(_) => "3 on PostgreSQL",
             Self::Floor => "floor",
             Self::Other(contender) => contender.name(),
         }
@@ -54,8 +69,17 @@ impl Kind {
     /// Longest time for clients to join, and for edits to arrive. For the other servers, as long as the run allows.
     pub fn patience(self) -> Duration {
         match self {
-            Self::Happierwork | Self::WithUsers | Self::Floor => Duration::from_secs(30),
+            Self::Happierwork | Self::WithUsers | Self::Cluster(_) | Self::Floor => Duration::from_secs(30),
             Self::Other(_) => Duration::from_secs(10),
+        }
+    }
+
+    /// Number of servers.
+    pub fn servers(self) -> u8 {
+        match self {
+            Self::Cluster(servers) => servers,
+            Self::Other(Contender::Hocuspocus) => CLUSTER,
+            _ => 1,
         }
     }
 
@@ -63,6 +87,7 @@ impl Kind {
     pub fn version(self) -> String {
         match self {
             Self::Happierwork | Self::WithUsers => env!("CARGO_PKG_VERSION").to_owned(),
+            Self::Cluster(_) => postgres::version().unwrap_or_else(|| "not installed".to_owned()),
             Self::Floor => "axum's WebSocket, without documents".to_owned(),
             Self::Other(contender) => contender.version(),
         }
@@ -72,6 +97,7 @@ impl Kind {
     pub fn installed(self) -> Result<(), String> {
         match self {
             Self::Happierwork | Self::WithUsers | Self::Floor => Ok(()),
+            Self::Cluster(_) => postgres::installed(),
             Self::Other(contender) => contender.installed(),
         }
     }

@@ -12,6 +12,7 @@
 //! | [`kind`], [`server`] | the servers, and running them as child processes |
 //! | [`floor`] | the baseline server that only relays bytes |
 //! | [`contenders`] | other document servers |
+//! | [`postgres`] | the database that servers share |
 //! | [`plan`] | the documents |
 //! | [`measure`] | processor time, memory, latencies |
 //! | [`run`], [`figures`], [`results`] | the results |
@@ -24,6 +25,7 @@ mod floor;
 mod kind;
 mod measure;
 mod plan;
+mod postgres;
 mod report;
 mod results;
 mod run;
@@ -153,8 +155,8 @@ fn run(options: &Options) -> Fallible<()> {
         }
     }
     for name in &options.server {
-        if !Kind::ALL.iter().any(|kind| kind.name() == name) {
-            let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        if !kinds().any(|kind| kind.name() == name) {
+            let names: Vec<&str> = kinds().map(Kind::name).collect();
             return Err(format!("there is no server {name}; there are {}", names.join(", ")).into());
         }
     }
@@ -259,5 +261,10 @@ fn allow_files() -> Fallible<()> {
 }
 
 fn versions() -> BTreeMap<String, String> {
-    Kind::ALL.into_iter().map(|kind| (kind.name().to_owned(), kind.version())).collect()
+    kinds().map(|kind| (kind.name().to_owned(), kind.version())).collect()
+}
+
+/// All kinds of servers, each once.
+fn kinds() -> impl Iterator<Item = Kind> {
+    Kind::ALL.into_iter().chain(Kind::SHARING.into_iter().filter(|kind| !Kind::ALL.contains(kind)))
 }

@@ -50,7 +50,7 @@ impl Run {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { place.clean_up_on_signals() })?;
         let mut missing = Vec::new();
-        for kind in Kind::ALL {
+        for kind in crate::kinds() {
             if let Err(why) = kind.installed() {
                 eprintln!("left out: {why}");
                 missing.push(kind);

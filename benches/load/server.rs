@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::client::Socket;
 use crate::client::envelope::Envelope;
+use crate::contenders::Contender;
 use crate::kind::{Address, Kind};
 use crate::measure::Process;
 use crate::plan::Plan;
@@ -81,7 +82,7 @@ pub struct Server {
     /// Folder of the server's files.
     pub folder: TempDir,
     binary: PathBuf,
-    more: &'static [&'static str],
+    more: Vec<String>,
     child: Child,
 }
 
@@ -91,20 +92,21 @@ impl Server {
         Self::start_with(kind, plans, place, &[]).await
     }
 
-    /// Like [`start`](Self::start), with additional arguments, which only our server accepts.
-    pub async fn start_with(kind: Kind, plans: &[Plan], place: &Workplace, more: &'static [&str]) -> Fallible<Self> {
+    /// Like [`start`](Self::start), with additional arguments, for servers that accept them.
+    pub async fn start_with(kind: Kind, plans: &[Plan], place: &Workplace, more: &[&str]) -> Fallible<Self> {
         let folder = place.folder()?;
         for (number, plan) in plans.iter().enumerate() {
             lay(kind, folder.path(), plan, number == 0)?;
         }
         let port = free_port()?;
         let path = match kind {
-            Kind::Happierwork => "/sync",
+            Kind::Happierwork | Kind::Cluster(_) => "/sync",
             Kind::WithUsers => path_with_token(&place.binary, folder.path())?,
             Kind::Floor | Kind::Other(_) => "/",
         };
         let address = Address { kind, socket: (Ipv4Addr::LOCALHOST, port).into(), path };
-        let child = spawn(kind, &place.binary, folder.path(), port, more)?;
+        let more: Vec<String> = more.iter().map(|argument| (*argument).to_owned()).collect();
+        let child = spawn(kind, &place.binary, folder.path(), port, &more)?;
         let mut server = Self { address, folder, binary: place.binary.clone(), more, child };
         server.until_ready().await?;
         Ok(server)
@@ -117,7 +119,7 @@ impl Server {
 
     /// The process.
     pub fn process(&self) -> Process {
-        Process(self.pid())
+        process(&self.child)
     }
 
     fn pid(&self) -> Pid {
@@ -126,8 +128,7 @@ impl Server {
 
     /// Kills the server, like a crash.
     pub fn kill(&mut self) -> io::Result<()> {
-        let pid = self.pid();
-        running().retain(|running| *running != pid);
+        note_ended(&self.child);
         self.child.kill()?;
         self.child.wait().map(drop)
     }
@@ -140,8 +141,7 @@ impl Server {
         while begun.elapsed() < limit {
             if let Some(status) = self.child.try_wait()? {
                 let took = begun.elapsed();
-                let pid = self.pid();
-                running().retain(|running| *running != pid);
+                note_ended(&self.child);
                 return Ok((status.code(), took));
             }
             tokio::time::sleep(LOOK).await;
@@ -152,7 +152,8 @@ impl Server {
 
     /// Starts the server again, in the same folder and on the same port. Does not wait until it is ready.
     pub fn restart(&mut self) -> io::Result<()> {
-        self.child = spawn(self.address.kind, &self.binary, self.folder.path(), self.address.socket.port(), self.more)?;
+        self.child =
+            spawn(self.address.kind, &self.binary, self.folder.path(), self.address.socket.port(), &self.more)?;
         Ok(())
     }
 
@@ -183,7 +184,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(kind: Kind, binary: &Path, folder: &Path, port: u16, more: &[&str]) -> io::Result<Child> {
+fn spawn(kind: Kind, binary: &Path, folder: &Path, port: u16, more: &[String]) -> io::Result<Child> {
     let mut command = match kind {
         Kind::Happierwork | Kind::WithUsers => {
             let mut command = Command::new(binary);
@@ -195,17 +196,47 @@ fn spawn(kind: Kind, binary: &Path, folder: &Path, port: u16, more: &[&str]) -> 
             command.arg("--documents").arg(folder.join("documents")).args(more);
             command
         }
+        Kind::Cluster(_) => {
+            let mut command = Command::new(binary);
+            command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(more);
+            command
+        }
         Kind::Floor => {
             let mut command = Command::new(std::env::current_exe()?);
             command.arg("floor").arg(port.to_string());
             command
         }
-        Kind::Other(contender) => contender.command(port, folder),
+        Kind::Other(contender) => {
+            let mut command = contender.command(port, folder);
+            command.args(more);
+            command
+        }
     };
     let log = File::options().create(true).append(true).open(folder.join("log"))?;
     let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-    running().push(pid(&child));
+    note_running(&child);
     Ok(child)
+}
+
+/// Remembers a process, to be killed if this program is interrupted.
+pub fn note_running(child: &Child) {
+    running().push(pid(child));
+}
+
+/// Forgets a process that is about to end.
+pub fn note_ended(child: &Child) {
+    let pid = pid(child);
+    running().retain(|running| *running != pid);
+}
+
+/// A child, to be measured.
+pub fn process(child: &Child) -> Process {
+    Process(pid(child))
+}
+
+/// Whether a process has not ended.
+pub fn is_running(child: &mut Child) -> bool {
+    matches!(child.try_wait(), Ok(None))
 }
 
 fn pid(child: &Child) -> Pid {
@@ -221,7 +252,8 @@ fn lay(kind: Kind, folder: &Path, plan: &Plan, default: bool) -> io::Result<()> 
             std::fs::create_dir_all(folder.join("documents"))?;
             std::fs::write(folder.join(format!("documents/{}.automerge", plan.id)), &plan.bytes)
         }
-        Kind::Floor => Ok(()),
+        // Documents are in the database.
+        Kind::Cluster(_) | Kind::Other(Contender::Hocuspocus) | Kind::Floor => Ok(()),
         Kind::Other(_) => contenders::lay(folder, plan.id.as_str(), &plan.bytes),
     }
 }
@@ -249,12 +281,14 @@ fn run(binary: &Path, arguments: &[&str], folder: &Path, input: &str) -> Fallibl
     Ok(String::from_utf8(done.stdout)?.trim().to_owned())
 }
 
-fn free_port() -> io::Result<u16> {
+/// A port of 127.0.0.1 that nothing listens on.
+pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 async fn is_ready(server: &Address) -> bool {
-    if matches!(server.kind, Kind::Other(_)) {
+    let speaks_automerge = server.kind != Kind::Other(Contender::Hocuspocus);
+    if matches!(server.kind, Kind::Other(_)) && speaks_automerge {
         return matches!(timeout(ANSWER, probe(server)).await, Ok(Ok(())));
     }
     let Ok(mut stream) = TcpStream::connect(server.socket).await else { return false };

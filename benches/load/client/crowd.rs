@@ -50,12 +50,23 @@ pub struct Crowd {
 impl Crowd {
     /// Connects the viewers, up to `at_once` at a time. Records on the board when each has the document, or fails.
     pub fn gather(server: &Address, audiences: Vec<Audience>, board: &Arc<Board>, at_once: usize) -> Self {
+        Self::gather_from(0, server, audiences, board, at_once)
+    }
+
+    /// Like [`gather`](Self::gather). The viewers have numbers from `first` on, which differ from those of other crowds.
+    pub fn gather_from(
+        first: usize,
+        server: &Address,
+        audiences: Vec<Audience>,
+        board: &Arc<Board>,
+        at_once: usize,
+    ) -> Self {
         let (server, board) = (server.clone(), Arc::clone(board));
         let pool = LocalPoolHandle::new(1);
         pool.spawn_pinned(move || async move {
             let mut all = JoinSet::new();
             let dialing = Rc::new(Semaphore::new(at_once));
-            let mut number = 0;
+            let mut number = first;
             for Audience { language, ledger, viewers, sleepers } in audiences {
                 let answers = Rc::new(RefCell::new(Answers::new(ledger)));
                 for viewer in 0..viewers {

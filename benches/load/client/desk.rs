@@ -92,6 +92,32 @@ impl Desk {
         }
     }
 
+    /// Edits on schedule until the connection is lost. Returns the document and the number of edits that were acknowledged by
+    /// then.
+    pub(super) async fn edit_until_lost(mut self, every: Duration) -> Fallible<(Automerge, u32)> {
+        let mut due = Instant::now();
+        loop {
+            let turn = tokio::select! {
+                biased;
+                () = sleep_until(due.into()) => {
+                    due += every;
+                    self.edit()
+                }
+                turn = self.socket.turn() => match turn {
+                    Ok(()) => self.hear(),
+                    Err(error) => Err(error.into()),
+                },
+            };
+            if turn.is_err() {
+                // What has arrived before the end counts.
+                let _ = self.listen();
+                let acknowledged = self.acknowledged();
+                let Voice::Repo(voice) = self.voice else { return Err("this writer has no document".into()) };
+                return Ok((voice.doc, acknowledged));
+            }
+        }
+    }
+
     async fn carry_out(&mut self, order: Order) -> Fallible<Report> {
         let mut late = Duration::ZERO;
         match order {

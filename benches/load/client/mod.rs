@@ -12,8 +12,9 @@ pub mod script;
 mod socket;
 mod viewer;
 mod writer;
+pub mod yjs;
 
-pub use crowd::{Audience, Crowd, IN_ORDER, Sleepers};
+pub use crowd::{Audience, Crowd, IN_ORDER, Sleepers, source};
 pub use http::Http;
 pub use socket::{Outbox, Socket};
 pub use viewer::{Hello, Language, Viewer};

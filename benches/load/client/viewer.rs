@@ -9,7 +9,7 @@ use automerge::ChangeHash;
 use primitives::DocumentId;
 use tokio::sync::watch;
 
-use super::answers::{Answers, from_nothing};
+use super::answers::{Answers, from_nothing, up_to_date};
 use super::envelope::{Envelope, request};
 use super::ledger::Covered;
 use super::socket::{Outbox, Socket};
@@ -127,6 +127,32 @@ impl Viewer {
 }
 
 impl Viewer {
+    /// Receives edits until it has all of these.
+    pub async fn run_until(&mut self, wanted: &Covered) -> Fallible<()> {
+        loop {
+            let now = Instant::now();
+            let Socket { inbox, outbox, .. } = &mut self.socket;
+            while let Some(frame) = inbox.next(outbox)? {
+                self.view.take(frame, outbox, now)?;
+            }
+            self.socket.write_now()?;
+            if self.view.covered.iter().zip(wanted).all(|(has, wanted)| has >= wanted) {
+                return Ok(());
+            }
+            self.socket.turn().await?;
+        }
+    }
+
+    /// The first message to another server: what this viewer has.
+    pub fn hello_again(&self) -> Hello {
+        match &self.view.voice {
+            Voice::Repo { said, .. } if !said.is_empty() => {
+                Hello::Has { heads: said.clone(), message: up_to_date(said, true) }
+            }
+            _ => Hello::Nothing,
+        }
+    }
+
     /// Receives edits until the server closes the socket. Returns the time of the close.
     pub async fn until_closed(&mut self) -> Fallible<Instant> {
         // Messages before the close contain the reason.

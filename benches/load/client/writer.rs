@@ -83,6 +83,14 @@ impl Writer {
         Ok(Self { orders })
     }
 
+    /// Connects, and edits on schedule until the server is lost. Calls `joined` once connected. Returns the document and the
+    /// number of edits that the server has acknowledged. Does not note the loss as a failure.
+    pub async fn edit_until_lost(role: Role, every: Duration, joined: impl FnOnce()) -> Fallible<(Automerge, u32)> {
+        let desk = Desk::open(role).await?;
+        joined();
+        desk.edit_until_lost(every).await
+    }
+
     /// Sends a command, and waits until it is completed.
     pub async fn order(&self, order: Order, limit: Duration) -> Fallible<Report> {
         let (reply, report) = oneshot::channel();

@@ -1,9 +1,10 @@
-//! Other servers of the automerge-repo protocol, for comparison. Each is the published one, or built as its
+//! Other servers of documents, for comparison, most of them of the automerge-repo protocol. Each is the published one, or built as its
 //! documentation describes, with its own file storage.
 //!
 //! When comparing, note that none of them waits for the disk before it acknowledges or relays a change, and none
 //! calls `fsync`. The two from npm save, and relay to other peers, at most every 100 ms per document.
 
+pub mod redis;
 pub mod samod;
 
 use std::io;
@@ -24,6 +25,8 @@ pub enum Contender {
     AutomergeRepo,
     /// The smallest server of samod, which is in Rust.
     Samod,
+    /// Hocuspocus servers that share documents through Redis. They speak Yjs' protocol.
+    Hocuspocus,
 }
 
 /// A contender from npm.
@@ -50,6 +53,13 @@ const AUTOMERGE_REPO: Node = Node {
     script: "automerge-repo-server.mjs",
 };
 
+const HOCUSPOCUS: Node = Node {
+    folder: "hocuspocus",
+    lock: include_str!("node/hocuspocus/package-lock.json"),
+    package: "@hocuspocus/server",
+    script: "hocuspocus-server.mjs",
+};
+
 impl Contender {
     /// Name in results and in the report.
     pub fn name(self) -> &'static str {
@@ -57,6 +67,7 @@ impl Contender {
             Self::SyncServer => "sync-server",
             Self::AutomergeRepo => "automerge-repo",
             Self::Samod => "samod",
+            Self::Hocuspocus => "hocuspocus",
         }
     }
 
@@ -72,11 +83,18 @@ impl Contender {
                 format!("{} {}", AUTOMERGE_REPO.package, AUTOMERGE_REPO.locked(AUTOMERGE_REPO.package))
             }
             Self::Samod => format!("samod {}", locked_crate("samod")),
+            Self::Hocuspocus => {
+                let version = HOCUSPOCUS.locked(HOCUSPOCUS.package);
+                format!("{} {version} with its extension for Redis", HOCUSPOCUS.package)
+            }
         }
     }
 
     /// Whether it can be started. The error says how to install it.
     pub fn installed(self) -> Result<(), String> {
+        if self == Self::Hocuspocus {
+            redis::installed().map_err(|error| format!("{}: {error}", self.name()))?;
+        }
         self.node().map_or(Ok(()), |node| node.installed(self.name()))
     }
 
@@ -105,6 +123,7 @@ impl Contender {
         match self {
             Self::SyncServer => Some(&SYNC_SERVER),
             Self::AutomergeRepo => Some(&AUTOMERGE_REPO),
+            Self::Hocuspocus => Some(&HOCUSPOCUS),
             Self::Samod => None,
         }
     }

@@ -33,6 +33,16 @@ on the same machine and take CPU from the servers: notes say where they used mor
 
 ";
 
+const CLUSTER: &str = "\
+A PostgreSQL server for each case, with its default settings, runs on the same machine, and so do all servers and clients. \"Same
+server\" is the one where edits are made, \"other servers\" the others. \"Append p99\" is from the buckets of the metric
+`happierwork_append_seconds`, and is as coarse as they are. \"Database CPU\" is that of all processes of PostgreSQL, or of Redis.
+The clients of a server that is killed connect to the others at once, with what they have; its writer stays away until the database
+was read, so that it cannot bring back what was lost. Hocuspocus is measured only where it can be measured fairly: its clients speak
+Yjs' protocol, in which viewers do not answer, and its servers store nothing.
+
+";
+
 const BUILDS: &str = "
 The floor and samod are part of the load generator's program, which is built by `[profile.bench]` of `Cargo.toml`; this server is
 built as it is shipped.
@@ -56,7 +66,11 @@ pub fn render(results: &Results, charts: &[&Chart]) -> String {
         page.push_str(READING);
     }
     for scenario in tables::scenarios(results) {
-        let _ = write!(page, "### {scenario}\n\n{}\n", tables::table(results, scenario));
+        let _ = write!(page, "### {scenario}\n\n");
+        if scenario == "cluster" {
+            page.push_str(CLUSTER);
+        }
+        let _ = writeln!(page, "{}", tables::table(results, scenario));
     }
     page.truncate(page.trim_end().len());
     page.push('\n');

@@ -3,7 +3,7 @@
 use crate::results::Results;
 
 /// In the order of the report, each with a note for comparisons.
-const KNOWN: [(&str, &str); 5] = [
+const KNOWN: [(&str, &str); 8] = [
     ("happierwork", "this server; a change is on disk (`fdatasync`) before it is acknowledged or relayed"),
     ("floor", "an axum WebSocket server that hands bytes to everybody: no documents, no disk"),
     (
@@ -18,6 +18,16 @@ const KNOWN: [(&str, &str); 5] = [
     (
         "samod",
         "the smallest server of samod, with its own axum integration; it writes at once, and does not wait for the disk",
+    ),
+    (
+        "1 on PostgreSQL",
+        "this server with a PostgreSQL database; a change is committed (`fsync`) before it is acknowledged or relayed",
+    ),
+    ("3 on PostgreSQL", "three of these servers on one PostgreSQL database, with the same promise"),
+    (
+        "hocuspocus",
+        "three Hocuspocus servers on Node.js that exchange Yjs updates through Redis; nothing is stored before it is \
+         acknowledged or relayed, and what Redis does not deliver is missing until the next edit",
     ),
 ];
 

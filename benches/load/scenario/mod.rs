@@ -1,6 +1,7 @@
 //! The measured scenarios.
 
 pub mod attack;
+mod cluster;
 mod cold_start;
 mod documents;
 mod export;
@@ -70,6 +71,7 @@ pub const ALL: &[Scenario] = &[
     Scenario { name: "export", about: "the document as JSON", only_if_named: false, run: export::run },
     Scenario { name: "memory", about: "what connections and documents take", only_if_named: false, run: memory::run },
     Scenario { name: "cold-start", about: "a long history is read", only_if_named: false, run: cold_start::run },
+    Scenario { name: "cluster", about: "several servers on one database", only_if_named: false, run: cluster::run },
     Scenario { name: "stalled", about: "some viewers stop reading", only_if_named: false, run: stalled::run },
     Scenario {
         name: "attack",

@@ -6,6 +6,7 @@ pub mod scale;
 pub mod svg;
 
 use super::figures::{converged, figure};
+use super::number::thousands;
 use super::servers;
 use crate::results::{Measurement, Results};
 
@@ -21,6 +22,7 @@ pub struct Chart {
 const CPU: &str = "CPU per delivered edit against viewers, µs";
 const LATENCY: &str = "p99 latency against viewers, ms";
 const FLAT_OUT: &str = "Edits per second, 4 writers flat out, by viewers";
+const CLUSTER: &str = "p99 latency of viewers, edits at one of the servers, ms";
 const HISTORY: &str = "CPU per delivered edit against the length of the history (changes), µs";
 
 /// All charts, in the order of the page.
@@ -29,6 +31,7 @@ pub const ALL: &[Chart] = &[
     Chart { file: "latency.svg", title: LATENCY, draw: |results| against_viewers(results, LATENCY, "p99_ms") },
     Chart { file: "flat-out.svg", title: FLAT_OUT, draw: flat_out },
     Chart { file: "history.svg", title: HISTORY, draw: history },
+    Chart { file: "cluster.svg", title: CLUSTER, draw: cluster },
 ];
 
 /// A server's values: (x, y).
@@ -53,8 +56,30 @@ fn flat_out(results: &Results) -> Option<String> {
         let point = (measurement.viewers?.into(), figure(measurement, "edits_per_s")?);
         (measurement.scenario == "fan-out" && drawn).then_some(point)
     });
-    bars::draw(FLAT_OUT, "viewers", &series)
+    bars::draw(FLAT_OUT, |viewers| format!("{} viewers", thousands(viewers)), &series)
 }
+
+/// Two points of each server: viewers at the server where edits are made, and at the others.
+fn cluster(results: &Results) -> Option<String> {
+    let point = |x: f64, name: &'static str| {
+        move |measurement: &Measurement| {
+            let drawn = measurement.scenario == "cluster" && measurement.case.contains("viewers at all servers");
+            drawn.then_some((x, figure(measurement, name)?))
+        }
+    };
+    let mut all = series(results, point(SAME, "same_server_p99_ms"));
+    for Series { server, points } in series(results, point(OTHER, "other_servers_p99_ms")) {
+        match all.iter_mut().find(|series| series.server == server) {
+            Some(series) => series.points.extend(points),
+            None => all.push(Series { server, points }),
+        }
+    }
+    let group = |x: f64| if x == SAME { "at the server of the writer" } else { "at the other servers" }.to_owned();
+    bars::draw(CLUSTER, group, &all)
+}
+
+const SAME: f64 = 1.0;
+const OTHER: f64 = 2.0;
 
 fn history(results: &Results) -> Option<String> {
     let series = series(results, |measurement| {

@@ -18,10 +18,12 @@ const STYLE: &str = "\
 text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-size:15px;font-weight:600}.tick{fill:#59636e;font-size:12px}\
 .grid{stroke:#d1d9e0}path.line{fill:none;stroke-width:2}\
 .s0{fill:#0060a8;stroke:#0060a8}.s1{fill:#6e7781;stroke:#6e7781}.s2{fill:#bc4c00;stroke:#bc4c00}\
-.s3{fill:#a0418e;stroke:#a0418e}.s4{fill:#00704f;stroke:#00704f}.s5{fill:#57606a;stroke:#57606a}\
+.s3{fill:#a0418e;stroke:#a0418e}.s4{fill:#00704f;stroke:#00704f}.s5{fill:#4aa3df;stroke:#4aa3df}\
+.s6{fill:#0b3d75;stroke:#0b3d75}.s7{fill:#9a6700;stroke:#9a6700}.s8{fill:#57606a;stroke:#57606a}\
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.tick{fill:#9198a1}.grid{stroke:#3d444d}\
 .s0{fill:#58b0ff;stroke:#58b0ff}.s1{fill:#9aa4ae;stroke:#9aa4ae}.s2{fill:#ff9a56;stroke:#ff9a56}\
-.s3{fill:#e48fd3;stroke:#e48fd3}.s4{fill:#3fcf9c;stroke:#3fcf9c}.s5{fill:#b0b8c0;stroke:#b0b8c0}}";
+.s3{fill:#e48fd3;stroke:#e48fd3}.s4{fill:#3fcf9c;stroke:#3fcf9c}.s5{fill:#9fd4ff;stroke:#9fd4ff}\
+.s6{fill:#2f81f7;stroke:#2f81f7}.s7{fill:#d4a72c;stroke:#d4a72c}.s8{fill:#b0b8c0;stroke:#b0b8c0}}";
 
 /// Puts a drawing into its frame.
 pub fn framed(title: &str, servers: &[&str], drawing: &str) -> String {
@@ -56,6 +58,9 @@ pub fn mark(svg: &mut String, server: &str, x: f64, y: f64) {
         2 => format!("M{x:.1} {:.1}l5.5 9h-11z", y - 5.0),
         3 => format!("M{x:.1} {:.1}l5.5 5.5l-5.5 5.5l-5.5 -5.5z", y - 5.5),
         4 => format!("M{x:.1} {:.1}l5.5 -9h-11z", y + 5.0),
+        5 => format!("M{:.1} {:.1}h3v10h-3z", x - 1.5, y - 5.0),
+        6 => format!("M{:.1} {:.1}h10v3h-10z", x - 5.0, y - 1.5),
+        7 => format!("M{:.1} {:.1}l3 -5h6l-3 5l3 5h-6z", x - 4.5, y),
         _ => format!("M{:.1} {:.1}h10v4h-10z", x - 5.0, y - 2.0),
     };
     let _ = writeln!(svg, "<path class=\"mark {class}\" d=\"{path}\"/>");

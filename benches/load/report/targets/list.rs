@@ -1,7 +1,7 @@
 //! The targets. Scenarios, cases and figures have the names that the scenarios use.
 
 use super::Bound::{Any, AtLeast, AtMost, Below, BelowMade, Premise};
-use super::Source::{Figure, Growth, Over, Under};
+use super::Source::{Figure, Growth, Of, Over, Under};
 use super::{Bound, Cases, Goal, Part, Source, Target};
 use crate::report::memory_bound;
 use crate::report::number::Unit;
@@ -37,6 +37,11 @@ const REVOCATION: Cases = cases("revocation", &["150 viewers and 50 legacy socke
 const ATTACK: Cases = cases("attack", &["50 viewers", "attacked for 60 s"]);
 const HOSTILE_USER: Cases = cases("hostile-user", &["all attacks", "for 60 s"]);
 
+const SPREAD: Cases = cases("cluster", &["1,000 viewers at all servers", "20 edits/s"]);
+const CONTENDED: Cases = cases("cluster", &["4 writers flat out on one document"]);
+const SHARED_DOCUMENTS: Cases = cases("cluster", &["1,000 documents", "400 edits/s"]);
+const KILLED: Cases = cases("cluster", &["one of 3 servers is killed", "300 viewers"]);
+
 /// Names of figures.
 const CPU: &str = "cpu_us_per_delivered_edit";
 const MESSAGE_CPU: &str = "cpu_us_per_message";
@@ -47,6 +52,11 @@ const fn by_message(server: &'static str, cases: &'static Cases) -> Part {
 
 const fn by_edit(label: &'static str, server: &'static str, cases: &'static Cases) -> Part {
     part(label, Under { figure: CPU, server, cases }, Times, Any)
+}
+
+/// A figure of three servers on one database.
+const fn shared(label: &'static str, cases: &'static Cases, figure: &'static str, unit: Unit, bound: Bound) -> Part {
+    part(label, Of { server: "3 on PostgreSQL", cases, figure }, unit, bound)
 }
 
 /// The target is a price per message, but late servers put several edits into one message.
@@ -212,6 +222,42 @@ pub const ALL: &[Target] = &[
             part("key", Figure(&REVOCATION, "retired_key_all_closed_ms"), Millis, AtMost(1_000.0)),
             part("account", Figure(&REVOCATION, "disabled_user_all_closed_ms"), Millis, AtMost(1_000.0)),
             part("", Figure(&REVOCATION, "converged"), Agreement, AtLeast(1.0)),
+        ],
+    ),
+    target(
+        "3 servers on PostgreSQL, 1,000 viewers, 20 edits/s: p99 to viewers at the other servers",
+        "≤ 20 ms, and ≤ 3 ms beyond the p99 of the server's appends",
+        &[
+            shared("p99", &SPREAD, "other_servers_p99_ms", Millis, AtMost(20.0)),
+            shared("append p99", &SPREAD, "append_p99_ms", Millis, Any),
+            shared("beyond it", &SPREAD, "other_servers_p99_beyond_append_ms", Millis, AtMost(3.0)),
+            shared("", &SPREAD, "converged", Agreement, AtLeast(1.0)),
+        ],
+    ),
+    target(
+        "4 writers flat out on one document at 3 servers on PostgreSQL",
+        "≥ 500 edits/s",
+        &[
+            shared("", &CONTENDED, "edits_per_s", EditsPerSecond, AtLeast(500.0)),
+            shared("tries per append", &CONTENDED, "tries_per_append", Plain, Any),
+            shared("", &CONTENDED, "converged", Agreement, AtLeast(1.0)),
+        ],
+    ),
+    target(
+        "1,000 documents, 400 edits/s at 3 servers: CPU of PostgreSQL per edit",
+        "≤ 250 µs",
+        &[
+            shared("", &SHARED_DOCUMENTS, "database_cpu_us_per_edit", Micros, AtMost(250.0)),
+            shared("", &SHARED_DOCUMENTS, "converged", Agreement, AtLeast(1.0)),
+        ],
+    ),
+    target(
+        "one of 3 servers on PostgreSQL is killed under load",
+        "its clients in sync at the others ≤ 3 s; no acknowledged edit lost",
+        &[
+            shared("", &KILLED, "all_in_sync_s", Seconds, AtMost(3.0)),
+            shared("lost", &KILLED, "acknowledged_edits_lost", Plain, AtMost(0.0)),
+            shared("", &KILLED, "converged", Agreement, AtLeast(1.0)),
         ],
     ),
     Target {

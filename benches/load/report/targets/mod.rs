@@ -44,6 +44,8 @@ pub struct Cases {
 pub enum Source {
     /// A figure of our server.
     Figure(&'static Cases, &'static str),
+    /// Figure of a server with this name, which is ours in another arrangement.
+    Of { server: &'static str, cases: &'static Cases, figure: &'static str },
     /// Ratio of one figure of our server to another.
     Growth { from: (&'static Cases, &'static str), to: (&'static Cases, &'static str) },
     /// Our figure divided by another server's.
@@ -143,6 +145,7 @@ impl Source {
     fn value(&self, results: &Results) -> Option<Value> {
         match self {
             Self::Figure(cases, name) => value(cases.measurement(results, OURS)?, name),
+            Self::Of { server, cases, figure } => value(cases.measurement(results, server)?, figure),
             Self::Growth { from, to } => {
                 let values = [from, to].map(|(cases, name)| value(cases.measurement(results, OURS)?, name));
                 match values {

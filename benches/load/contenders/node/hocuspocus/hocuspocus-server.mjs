@@ -1,0 +1,14 @@
+// The smallest Hocuspocus server that shares documents with others through Redis, as its documentation describes. It has no storage:
+// the measured time from server to server does not contain any. Arguments: the port of Redis.
+
+import { Redis } from "@hocuspocus/extension-redis";
+import { Server } from "@hocuspocus/server";
+
+const redis = new Redis({ host: "127.0.0.1", port: Number(process.argv[2]) });
+
+await new Server({
+  address: "127.0.0.1",
+  port: Number(process.env.PORT),
+  quiet: true,
+  extensions: [redis],
+}).listen();
