@@ -70,7 +70,7 @@ fn flags_in_the_docs_exist() {
             .map(str::to_owned);
     for name in pages.into_iter().chain(decision_records()) {
         for word in page(&name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
-            let known_elsewhere = ["--release", "--example", "--cacert", "--path"].contains(&word);
+            let known_elsewhere = ["--build", "--release", "--example", "--cacert", "--path"].contains(&word);
             let is_flag =
                 word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
             if is_flag && !known_elsewhere {

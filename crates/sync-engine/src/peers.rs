@@ -16,6 +16,7 @@ mod stall;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use automerge::sync::Capability;
 use automerge::{Automerge, ChangeHash, sync};
 use bytes::Bytes;
 use stall::Stall;
@@ -256,10 +257,17 @@ impl Peers {
     /// Forgets what the peer has. Its next message asks the peer to do the same.
     fn reset_one(&mut self, key: PeerKey) {
         let Some(old) = self.state_of(key) else { return };
+        let was_heard = old.their_heads.is_some();
+        // A peer from before the flag that asks for a reset is asked by a message without heads. If it has nothing, it takes that for
+        // agreement, and never answers. So a peer that was not heard counts as one that knows the flag; `receive` corrects that.
+        let their_capabilities =
+            if was_heard { old.their_capabilities.clone() } else { Some(vec![Capability::SyncReset]) };
+        let knows_flag = their_capabilities.as_ref().is_some_and(|known| known.contains(&Capability::SyncReset));
+        let has_nothing = old.their_heads.as_ref().is_none_or(Vec::is_empty);
         let state = sync::State {
-            their_capabilities: old.their_capabilities.clone(),
+            their_capabilities,
             read_only: old.read_only,
-            needs_reset: true,
+            needs_reset: knows_flag || !has_nothing,
             ..sync::State::new()
         };
         self.move_to(key, state);

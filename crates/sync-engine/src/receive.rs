@@ -34,6 +34,9 @@ pub(crate) fn receive(doc: &Automerge, state: &sync::State, message: sync::Messa
             next.sent_hashes.clear();
         }
         next.peer_read_only = flags.contains(MessageFlags::READ_ONLY);
+    } else {
+        // It was assumed to know the flags until its first message.
+        next.their_capabilities = None;
     }
 
     let our_heads = doc.get_heads();

@@ -13,6 +13,16 @@ use crate::link::Link;
 use crate::network::Life;
 use crate::replica::{Flavor, Replica};
 
+/// What a sync message says, for the log.
+fn summary(message: &[u8]) -> String {
+    match sync::Message::decode(message) {
+        Ok(sync::Message { heads, need, changes, .. }) => {
+            format!("heads {heads:?}, needs {need:?}, {} changes", changes.len())
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
 /// A device, and the user who has it.
 pub struct Client {
     pub replica: Replica,
@@ -236,7 +246,7 @@ impl Cluster {
         match outgoing {
             Outgoing::Sync { data, .. } => {
                 client.replica.receive(&data).map_err(|error| format!("device {index}: {error}"))?;
-                self.log(|| format!("device {index} gets a message"));
+                self.log(|| format!("device {index} gets a message: {}", summary(&data)));
             }
             Outgoing::Refused { kind: CloseKind::BadMessage, message, .. } => {
                 return Err(format!("device {index} is honest, and was refused: {message}"));

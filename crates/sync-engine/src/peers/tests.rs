@@ -280,6 +280,43 @@ fn thousand_viewers_cost_one_message_and_acknowledgement() {
 }
 
 #[test]
+fn peer_without_anything_answers_after_a_reset() {
+    for flags in [true, false] {
+        let mut remote = Automerge::new();
+        let mut state = sync::State::new();
+        let mut hello = remote.generate_sync_message(&mut state).unwrap();
+        if !flags {
+            hello.flags = None;
+        }
+        for was_heard in [true, false] {
+            let (mut peers, key, mut empty) = (Peers::default(), PeerKey(1), Automerge::new());
+            peers.join(key, Vec::new());
+            if was_heard {
+                peers.receive(&empty, key, hello.clone(), None);
+                let _ = peers.generate(&empty, |_| true);
+            }
+            // The document is read again, and then another process creates it.
+            peers.reset();
+            for delivery in peers.generate(&empty, |_| true) {
+                let message = sync::Message::decode(&delivery.message).unwrap();
+                remote.receive_sync_message(&mut state, message).unwrap();
+                if let Some(answer) = remote.generate_sync_message(&mut state) {
+                    peers.receive(&empty, key, answer, None);
+                }
+            }
+            let mut made = AutoCommit::new();
+            made.put(ROOT, "key", 1).unwrap();
+            empty.apply_changes(made.get_changes(&[])).unwrap();
+            peers.document_changed(&empty);
+            let deliveries = peers.generate(&empty, |_| true);
+            assert_eq!(deliveries.len(), 1, "flags {flags}, heard {was_heard}");
+            let message = sync::Message::decode(&deliveries[0].message).unwrap();
+            assert_eq!(message.heads, empty.get_heads());
+        }
+    }
+}
+
+#[test]
 fn consecutive_newcomers_share_one_saved_document() {
     let mut world = World::new();
     world.join();

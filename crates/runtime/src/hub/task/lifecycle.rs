@@ -197,10 +197,7 @@ impl DocumentTask {
     /// idle.
     pub(super) async fn maintain(&mut self, document: &mut Document) -> ControlFlow<()> {
         self.save_peers().await;
-        let was_stale = self.pipeline.log.needs_reload();
-        if self.recover_log(document).await && was_stale {
-            self.restart_sync(document);
-        }
+        self.recover_log(document).await;
         self.resume_suspended(document).await;
         if !self.pipeline.log.needs_reload() && document.engine.retry_stalled() {
             self.restart_sync(document);

@@ -212,7 +212,12 @@ impl DocumentTask {
             return recovered;
         }
         self.after_reload(document).await;
-        !self.pipeline.log.needs_reload()
+        if self.pipeline.log.needs_reload() {
+            return false;
+        }
+        // Other processes may have appended meanwhile, and the next batch may hold nothing for the peers that waited.
+        self.restart_sync(document);
+        true
     }
 
     /// Sends watchers the row changes that a reload has brought to light.
