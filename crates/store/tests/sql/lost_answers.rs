@@ -1,7 +1,7 @@
 //! Connections that are lost between a statement and its answer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use store::conformance::{TestEditor, id};
@@ -125,38 +125,41 @@ async fn killed_connections_lose_nothing<E: Engine>(
     kill: impl AsyncFn(),
 ) {
     const EDITS: usize = 150;
-    let is_done = Arc::new(AtomicBool::new(false));
+    const KILLS: u64 = 4;
+    let (is_done, kills) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut writers = Vec::new();
     for (writer, store) in stores.into_iter().enumerate() {
-        let mut replica = Replica::new(Arc::new(store));
+        let (mut replica, kills) = (Replica::new(Arc::new(store)), Arc::clone(&kills));
         writers.push(tokio::spawn(async move {
-            for edit in 0..EDITS {
-                replica.edit(format!("{writer} {edit:03}")).await;
+            let mut edits = 0;
+            while edits < EDITS || kills.load(Ordering::SeqCst) < KILLS {
+                replica.edit(format!("{writer} {edits:06}")).await;
+                edits += 1;
             }
+            edits
         }));
     }
     let killing = async {
-        let mut kills = 0;
         while !is_done.load(Ordering::SeqCst) {
             kill().await;
-            kills += 1;
+            let kills = kills.fetch_add(1, Ordering::SeqCst);
             // Long enough at times for a new connection to log in.
             tokio::time::sleep(Duration::from_millis(20 + kills % 10 * 40)).await;
         }
-        kills
     };
     let writing = async {
+        let mut edits = 0;
         for writer in writers {
-            writer.await.expect("succeeds");
+            edits += writer.await.expect("succeeds");
         }
         is_done.store(true, Ordering::SeqCst);
+        edits
     };
-    let (kills, ()) = futures_util::join!(killing, writing);
-    assert!(kills > 3, "{kills}");
+    let ((), edits) = futures_util::join!(killing, writing);
     let (keys, authors) = keys_and_authors(&check).await;
-    assert_eq!(keys.len(), 2 * EDITS);
+    assert_eq!(keys.len(), edits);
     assert_eq!(keys, authors, "every batch is stored once");
-    assert_eq!(check.positions(&[id(1)]).await.expect("reads")[0].1.seq, 2 * EDITS as u64);
+    assert_eq!(check.positions(&[id(1)]).await.expect("reads")[0].1.seq, edits as u64);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
