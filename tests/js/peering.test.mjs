@@ -5,7 +5,8 @@ import { test } from "node:test";
 
 import { repoClient, untilDocument } from "./support/clients.mjs";
 import { position } from "./support/positions.mjs";
-import { Server, StockServer } from "./support/server.mjs";
+import { Server } from "./support/server.mjs";
+import { StockServer } from "./support/stock.mjs";
 
 const has = (id) => (doc) => doc.positions?.[id] !== undefined;
 const add = (handle, id) =>

@@ -27,6 +27,12 @@ process.on("exit", () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
+/** Kills a process when the tests end, if it is still there. */
+export function killAtExit(child) {
+  children.add(child);
+  child.once("exit", () => children.delete(child));
+}
+
 export function newFolder() {
   const folder = mkdtempSync(path.join(tmpdir(), "happierwork-js-"));
   folders.add(folder);

@@ -2,6 +2,7 @@
 
 import { Database } from "./database.mjs";
 import { Files } from "./files.mjs";
+import { ownHost } from "./host.mjs";
 import { Program, newFolder, removeFolder } from "./program.mjs";
 import { within } from "./until.mjs";
 
@@ -13,15 +14,6 @@ export const SERVERS = Number(process.env.HAPPIERWORK_TEST_SERVERS ?? 1);
 const DATABASE = process.env.HAPPIERWORK_TEST_DATABASE;
 if (SERVERS > 1 !== (DATABASE === "postgres") || !(SERVERS >= 1)) {
   throw new Error("several servers need a database: HAPPIERWORK_TEST_SERVERS=3 HAPPIERWORK_TEST_DATABASE=postgres");
-}
-
-// Each server has a loopback address of its own, where the system has them: so a server that is started again finds its
-// ports free, whatever other tests open meanwhile.
-let hosts = 0;
-function ownHost() {
-  if (process.platform !== "linux") return "127.0.0.1";
-  hosts += 1;
-  return `127.${1 + (process.pid % 250)}.${1 + ((process.pid >> 8) % 250)}.${1 + (hosts % 250)}`;
 }
 
 export class Server {
@@ -165,55 +157,5 @@ export class Server {
   /** Result of the command `check` on what is stored of the default document. */
   checked() {
     return this.storage.checked();
-  }
-}
-
-const STOCK_SERVER = path.join(ROOT, "tests/js/support/stock_server.mjs");
-
-/** A stock automerge-repo server on Node.js, as a process of its own. Clients treat it like a [`Server`]. */
-export class StockServer {
-  /** Starts one that ends with the test. `announces`: sends its documents to peers that have not asked for them. */
-  static async start(t, { announces = true } = {}) {
-    const server = new StockServer(newFolder(), announces);
-    t.after(() => server.dispose());
-    await server.start();
-    return server;
-  }
-
-  constructor(folder, announces) {
-    this.folder = folder;
-    this.announces = announces;
-    this.host = ownHost();
-    this.port = 0;
-    this.clients = [];
-  }
-
-  /** Starts the process, on the port that it had before if it had one, and waits until it listens. */
-  async start() {
-    const ANNOUNCE = this.announces ? "yes" : "no";
-    const env = { ...process.env, HOST: this.host, PORT: String(this.port), DATA_DIR: path.join(this.folder, "data"), ANNOUNCE };
-    const child = spawn(process.execPath, [STOCK_SERVER], { env, stdio: ["ignore", "pipe", "inherit"] });
-    children.add(child);
-    this.child = child;
-    this.exited = once(child, "exit").then(() => children.delete(child));
-    const [line] = await within(once(createInterface(child.stdout), "line"), "the stock server to listen");
-    this.port = Number(line.split(" ")[1]);
-  }
-
-  ws() {
-    return `ws://${this.host}:${this.port}/`;
-  }
-
-  /** kill -9. */
-  async kill() {
-    this.child.kill("SIGKILL");
-    return within(this.exited, "the stock server to be dead");
-  }
-
-  async dispose() {
-    for (const client of this.clients.splice(0)) client.close();
-    if (children.has(this.child)) await this.kill();
-    rmSync(this.folder, { recursive: true, force: true });
-    folders.delete(this.folder);
   }
 }

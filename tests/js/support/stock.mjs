@@ -1,0 +1,59 @@
+// A stock automerge-repo server on Node.js, as a process of its own.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+import { createInterface } from "node:readline";
+
+import { ownHost } from "./host.mjs";
+import { ROOT, killAtExit, newFolder, removeFolder } from "./program.mjs";
+import { within } from "./until.mjs";
+
+const STOCK_SERVER = path.join(ROOT, "tests/js/support/stock_server.mjs");
+
+/** Clients treat it like a `Server`. */
+export class StockServer {
+  /** Starts one that ends with the test. `announces`: sends its documents to peers that have not asked for them. */
+  static async start(t, { announces = true } = {}) {
+    const server = new StockServer(newFolder(), announces);
+    t.after(() => server.dispose());
+    await server.start();
+    return server;
+  }
+
+  constructor(folder, announces) {
+    this.folder = folder;
+    this.announces = announces;
+    this.host = ownHost();
+    this.port = 0;
+    this.clients = [];
+  }
+
+  /** Starts the process, on the port that it had before if it had one, and waits until it listens. */
+  async start() {
+    const ANNOUNCE = this.announces ? "yes" : "no";
+    const env = { ...process.env, HOST: this.host, PORT: String(this.port), DATA_DIR: path.join(this.folder, "data"), ANNOUNCE };
+    const child = spawn(process.execPath, [STOCK_SERVER], { env, stdio: ["ignore", "pipe", "inherit"] });
+    killAtExit(child);
+    this.child = child;
+    this.exited = once(child, "exit");
+    const [line] = await within(once(createInterface(child.stdout), "line"), "the stock server to listen");
+    this.port = Number(line.split(" ")[1]);
+  }
+
+  ws() {
+    return `ws://${this.host}:${this.port}/`;
+  }
+
+  /** kill -9. */
+  async kill() {
+    this.child.kill("SIGKILL");
+    return within(this.exited, "the stock server to be dead");
+  }
+
+  async dispose() {
+    for (const client of this.clients.splice(0)) client.close();
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.kill();
+    removeFolder(this.folder);
+  }
+}
