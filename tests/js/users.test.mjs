@@ -113,8 +113,10 @@ test("a modified client that goes on sending as a viewer changes nothing, and th
 
 test("a page logs in, and its cookie opens everything that the page uses, and nothing for other pages", async (t) => {
   const users = await Users.make(t);
-  await users.account("jane.doe@example.com", "editor", "a long password");
-  const server = (await Server.start(t, { flags: users.flags })).one();
+  const all = await Server.prepare(t, { flags: users.flags });
+  await users.account("jane.doe@example.com", "editor", "a long password", all.storage.accountFlags);
+  await all.start();
+  const server = all.one();
   const login = (password) =>
     fetch(server.http("/accounts/api/login/"), {
       method: "POST",

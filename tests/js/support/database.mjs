@@ -37,6 +37,8 @@ export class Database {
     this.server = server;
     this.name = name;
     this.flags = [];
+    /** Where accounts are, for commands. */
+    this.accountFlags = ["--database", server.url(name)];
     this.environment = { HAPPIERWORK_DATABASE: server.url(name) };
   }
 

@@ -30,6 +30,8 @@ export class Files {
     this.state = path.join(folder, "state.automerge");
     this.documents = path.join(folder, "documents");
     this.environment = {};
+    /** Where accounts are, for commands: in the folder that they name. */
+    this.accountFlags = [];
     mkdirSync(this.documents);
   }
 

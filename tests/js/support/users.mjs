@@ -33,9 +33,9 @@ export class Users {
     return this.run("token", "--user", user, "--role", role, "--documents", documents);
   }
 
-  /** An account with a password. */
-  account(name, role, password, documents = "*") {
-    const args = ["user", "add", name, "--role", role, "--documents", documents, ...this.flags];
+  /** An account with a password for all documents. `flags` name its place beside the folder. */
+  account(name, role, password, flags) {
+    const args = ["user", "add", name, "--role", role, ...this.flags, ...flags];
     return new Promise((resolve, reject) => {
       const child = execFile(BINARY, args, (error, stdout) => (error ? reject(error) : resolve(stdout)));
       child.stdin.end(`${password}\n`);
