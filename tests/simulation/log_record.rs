@@ -7,6 +7,8 @@ use automerge::{Automerge, ChangeHash, ROOT, ReadDoc};
 use serde_json::Value;
 use store::{Batch, BatchKind, Position};
 
+use crate::cluster::USERS;
+
 /// The document's log, and what was lost of it.
 #[derive(Default)]
 pub struct LogRecord {
@@ -20,6 +22,9 @@ pub struct LogRecord {
     forgotten_positions: BTreeSet<String>,
     /// Users whose tokens let them write.
     trusted: BTreeSet<String>,
+    /// Users whose role, which a server may have confirmed, the database has forgotten. A server that knows it acts by it until the
+    /// next record.
+    forgotten_roles: BTreeSet<String>,
     violation: Option<String>,
 }
 
@@ -40,6 +45,9 @@ impl LogRecord {
         if last.next(&batch) != at {
             self.note(format!("row {at} does not follow row {last}"));
         }
+        if batch.kind == BatchKind::Access {
+            self.forgotten_roles.clear();
+        }
         if batch.kind == BatchKind::Changes {
             self.check_rights(at, &batch.authors);
             if let Err(error) = self.doc.load_incremental(&batch.chunks) {
@@ -55,7 +63,10 @@ impl LogRecord {
         if len >= self.rows.len() {
             return;
         }
+        let writers: Vec<&str> = USERS.into_iter().filter(|user| self.may_write(user)).collect();
         self.rows.truncate(len);
+        self.forgotten_roles
+            .extend(writers.into_iter().filter(|user| !self.may_write(user)).map(str::to_owned).collect::<Vec<_>>());
         let mut doc = Automerge::new();
         for (_, batch) in self.rows.iter().filter(|(_, batch)| batch.kind == BatchKind::Changes) {
             let _ = doc.load_incremental(&batch.chunks);
@@ -84,9 +95,11 @@ impl LogRecord {
         }
     }
 
-    /// Whether the last access record, or a token, lets a user write.
+    /// Whether the last access record, one that the database has forgotten since, or a token lets a user write.
     fn may_write(&self, user: &str) -> bool {
-        self.trusted.contains(user) || matches!(self.role(user).as_deref(), Some("editor" | "owner"))
+        self.trusted.contains(user)
+            || self.forgotten_roles.contains(user)
+            || matches!(self.role(user).as_deref(), Some("editor" | "owner"))
     }
 
     /// The role of a user in the last access record.
