@@ -7,8 +7,6 @@ use automerge::{Automerge, ChangeHash, ROOT, ReadDoc};
 use serde_json::Value;
 use store::{Batch, BatchKind, Position};
 
-use crate::cluster::USERS;
-
 /// The document's log, and what was lost of it.
 #[derive(Default)]
 pub struct LogRecord {
@@ -22,9 +20,8 @@ pub struct LogRecord {
     forgotten_positions: BTreeSet<String>,
     /// Users whose tokens let them write.
     trusted: BTreeSet<String>,
-    /// Users whose role, which a server may have confirmed, the database has forgotten. A server that knows it acts by it until the
-    /// next record.
-    forgotten_roles: BTreeSet<String>,
+    /// Whether the database has forgotten an access record. Servers that know it may act by it, so rights are not checked any more.
+    has_forgotten_rights: bool,
     violation: Option<String>,
 }
 
@@ -45,9 +42,6 @@ impl LogRecord {
         if last.next(&batch) != at {
             self.note(format!("row {at} does not follow row {last}"));
         }
-        if batch.kind == BatchKind::Access {
-            self.forgotten_roles.clear();
-        }
         if batch.kind == BatchKind::Changes {
             self.check_rights(at, &batch.authors);
             if let Err(error) = self.doc.load_incremental(&batch.chunks) {
@@ -63,10 +57,8 @@ impl LogRecord {
         if len >= self.rows.len() {
             return;
         }
-        let writers: Vec<&str> = USERS.into_iter().filter(|user| self.may_write(user)).collect();
+        self.has_forgotten_rights |= self.rows[len..].iter().any(|(_, batch)| batch.kind == BatchKind::Access);
         self.rows.truncate(len);
-        self.forgotten_roles
-            .extend(writers.into_iter().filter(|user| !self.may_write(user)).map(str::to_owned).collect::<Vec<_>>());
         let mut doc = Automerge::new();
         for (_, batch) in self.rows.iter().filter(|(_, batch)| batch.kind == BatchKind::Changes) {
             let _ = doc.load_incremental(&batch.chunks);
@@ -95,10 +87,10 @@ impl LogRecord {
         }
     }
 
-    /// Whether the last access record, one that the database has forgotten since, or a token lets a user write.
+    /// Whether the last access record, or a token, lets a user write, as far as that is known.
     fn may_write(&self, user: &str) -> bool {
         self.trusted.contains(user)
-            || self.forgotten_roles.contains(user)
+            || self.has_forgotten_rights
             || matches!(self.role(user).as_deref(), Some("editor" | "owner"))
     }
 

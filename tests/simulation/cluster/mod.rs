@@ -44,7 +44,7 @@ type Violation = String;
 /// Longest step of the clock.
 const STEP: u64 = 20;
 /// Users whose rights are in the access record of the document.
-pub const USERS: [&str; 3] = ["ceo", "cfo", "hr"];
+const USERS: [&str; 3] = ["ceo", "cfo", "hr"];
 /// The user of all devices where the database forgets.
 ///
 /// A change that only a device brings back is attributed to the user of that device. So its actor could go over to another
