@@ -98,7 +98,7 @@ struct Receiving {
 struct Sending(SplitSink<WebSocketStream<MaybeTlsStream<TcpStream>>, Message>);
 
 impl Line {
-    /// None: the server is gone.
+    /// `None`: the server is gone.
     async fn open(address: SocketAddr, path: &str, of: String) -> Option<Self> {
         let (socket, _) = connect_async(format!("ws://{address}{path}")).await.ok()?;
         let (sink, stream) = socket.split();

@@ -149,7 +149,7 @@ async fn ephemeral_messages_arrive_once_under_their_sender() {
 }
 
 #[tokio::test]
-async fn presence_of_legacy_users_reaches_clients_of_the_peer_only_once() {
+async fn legacy_presence_reaches_clients_of_a_peer_once() {
     let servers = ring::<2>().await;
     let plan = servers[0].document.clone();
     until_positions(&servers[1], &plan, &[]).await;
