@@ -5,13 +5,14 @@ use std::sync::Arc;
 use primitives::strict_json;
 use store::sql::{self, Changed, Database};
 
+use super::shared::read_revocations;
 use super::token::is_expired;
 use super::{Account, AccountName, Accounts, AuthError, AuthFolder};
 
-/// How often a change of an account may find that another process has changed it.
+/// Maximum number of attempts to change an account that other processes change at the same time.
 const MAX_ATTEMPTS: u32 = 100;
 
-/// The place of the accounts. Servers that run at the same place notice changes within a second.
+/// Storage of the accounts. Running servers notice changes within a second.
 #[derive(Clone)]
 pub enum AccountStore {
     /// users.json in this folder.
@@ -75,9 +76,7 @@ impl AccountStore {
         }
         Err(AuthError::Contended(name.clone()))
     }
-}
 
-impl AccountStore {
     /// The revoked tokens that have not expired at `now` (Unix seconds), with their expiry.
     pub(super) async fn revocations(&self, now: i64) -> Result<Vec<(Arc<str>, i64)>, AuthError> {
         match self {
@@ -86,10 +85,7 @@ impl AccountStore {
                 let valid = revocations.tokens().filter(|(_, expires)| !is_expired(*expires, now));
                 Ok(valid.map(|(token, expires)| (Arc::clone(token), expires)).collect())
             }
-            Self::Database(database) => {
-                let revoked = database.revocations(now).await?;
-                Ok(revoked.into_iter().map(|revoked| (revoked.token.into(), revoked.expires)).collect())
-            }
+            Self::Database(database) => read_revocations(&**database, now).await,
         }
     }
 

@@ -302,13 +302,14 @@ impl Authority {
             *self.0.accounts.write() = Arc::new(accounts);
         }
         if let Some(revocations) = revocations {
-            *self.0.revocations.write() = revocations;
+            // Not replaced: a logout at this server may be newer than what was read.
+            self.0.revocations.write().extend(revocations, now);
         }
         let is_stale = shared.is_stale();
         if self.0.was_stale.swap(is_stale, Ordering::Relaxed) != is_stale {
             changed = true;
             if is_stale {
-                tracing::error!("no token is accepted until the database says again which ones are revoked");
+                tracing::error!("no token is accepted until revocations can be read from the database again");
             }
         }
         if changed {

@@ -61,9 +61,11 @@ impl Revocations {
         Ok(read)
     }
 
-    /// Revocations that are not kept in a file.
-    pub(super) fn from_tokens(tokens: impl Iterator<Item = (Arc<str>, i64)>) -> Self {
-        Self { tokens: tokens.collect(), ..Self::default() }
+    /// Adds revocations that are not kept in a file, and drops expired ones. A revocation never ends before its token, so those that
+    /// are known already stay.
+    pub(super) fn extend(&mut self, tokens: impl IntoIterator<Item = (Arc<str>, i64)>, now: i64) {
+        self.tokens.extend(tokens);
+        self.tokens.retain(|_, expires| !is_expired(*expires, now));
     }
 
     /// The revoked tokens with their expiry.
@@ -132,6 +134,14 @@ mod tests {
         };
         known.add(token, expires, rewritten, now);
         rewritten
+    }
+
+    #[test]
+    fn older_reading_undoes_no_revocation() {
+        let mut known = Revocations::default();
+        known.add("own".into(), 1_000, false, 0);
+        known.extend([("other".into(), 2_000), ("expired".into(), 10)], 500);
+        assert!(known.contains("own") && known.contains("other") && !known.contains("expired"));
     }
 
     #[test]

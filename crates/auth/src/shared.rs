@@ -14,8 +14,8 @@ use super::revocations::Revocations;
 use super::throttle::PER_ACCOUNT;
 use super::{AccountName, Accounts, AuthError};
 
-/// How long a server goes by what it knows while it cannot ask the database. Afterwards it accepts no token, so that a revocation
-/// at another server takes effect.
+/// Maximum age of accounts and revocations that were read from the database. A server that cannot read them for longer accepts no
+/// token, so that a revocation at another server takes effect.
 pub const MAX_STALENESS: Duration = Duration::from_secs(10);
 
 /// Interval between removals of revocations that have expired.
@@ -25,24 +25,26 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 pub(super) struct Shared {
     database: Arc<dyn Database>,
     follower: AsyncMutex<Follower>,
-    /// When the database last said what has changed.
+    /// Time of the last successful query for changes.
     asked_at: Mutex<Instant>,
 }
 
-/// How far this server has followed the changes.
+/// State of the polling for changes.
 struct Follower {
+    /// The latest control revision whose changes were read.
     revision: u64,
-    /// When to forget expired revocations next.
+    /// When to delete expired revocations next.
     forget_at: Instant,
     /// The last logged error.
     logged_error: Option<String>,
 }
 
-/// What has changed.
+/// Accounts and revocations that were read again because they have changed.
 #[derive(Default)]
 pub(super) struct SharedChanges {
     pub(super) accounts: Option<Accounts>,
-    pub(super) revocations: Option<Revocations>,
+    /// The revoked tokens with their expiry.
+    pub(super) revocations: Option<Vec<(Arc<str>, i64)>>,
 }
 
 impl SharedChanges {
@@ -61,10 +63,11 @@ impl Shared {
         now: i64,
     ) -> Result<(Self, Accounts, Revocations), AuthError> {
         let asked_at = Instant::now();
-        // Read first: what changes meanwhile is read twice.
+        // The revision is read first, so that a concurrent change is read twice and not missed.
         let (revision, _) = database.control_since(0).await.map_err(|error| AuthError::Store(Box::new(error)))?;
         let accounts = read_all(&*database).await?;
-        let revocations = read_revocations(&*database, now).await?;
+        let mut revocations = Revocations::default();
+        revocations.extend(read_revocations(&*database, now).await?, now);
         let follower = Follower { revision, forget_at: asked_at + FORGET_INTERVAL, logged_error: None };
         let shared = Self { database, follower: AsyncMutex::new(follower), asked_at: Mutex::new(asked_at) };
         Ok((shared, accounts, revocations))
@@ -78,14 +81,14 @@ impl Shared {
             Ok(changes) => {
                 *self.asked_at.lock() = asked_at;
                 if follower.logged_error.take().is_some() {
-                    tracing::info!("the database says again which accounts and tokens have changed");
+                    tracing::info!("accounts and revocations can be read from the database again");
                 }
                 changes
             }
             Err(error) => {
                 let error = error.to_string();
                 if follower.logged_error.as_ref() != Some(&error) {
-                    tracing::error!(%error, "cannot read which accounts and tokens have changed");
+                    tracing::error!(%error, "cannot read accounts and revocations from the database");
                     follower.logged_error = Some(error);
                 }
                 SharedChanges::default()
@@ -114,7 +117,7 @@ impl Shared {
         Ok(changes)
     }
 
-    /// Whether what this server knows may be out of date.
+    /// Whether accounts and revocations are older than [`MAX_STALENESS`].
     pub(super) fn is_stale(&self) -> bool {
         self.asked_at.lock().elapsed() >= MAX_STALENESS
     }
@@ -143,7 +146,8 @@ fn bucket(account: &AccountName) -> String {
     format!("login:{account}")
 }
 
-async fn read_revocations(database: &dyn Database, now: i64) -> Result<Revocations, AuthError> {
+/// The revoked tokens that have not expired at `now` (Unix seconds), with their expiry.
+pub(super) async fn read_revocations(database: &dyn Database, now: i64) -> Result<Vec<(Arc<str>, i64)>, AuthError> {
     let revoked = database.revocations(now).await?;
-    Ok(Revocations::from_tokens(revoked.into_iter().map(|revoked| (revoked.token.into(), revoked.expires))))
+    Ok(revoked.into_iter().map(|revoked| (revoked.token.into(), revoked.expires)).collect())
 }
