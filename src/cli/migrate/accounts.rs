@@ -1,6 +1,6 @@
 //! Moves accounts and revoked tokens.
 
-use auth::{AccountStore, AuthError, AuthFolder, Copied, copy_accounts};
+use auth::{AccountStore, AuthFolder, Copied, copy_accounts};
 use runtime::clock::now;
 
 use super::contents::Contents;
@@ -9,20 +9,29 @@ use crate::cli::config::{MigrateArgs, StoreLocation};
 use crate::cli::output::{counted, note, print};
 use crate::cli::storage::{OpenedStore, StoreKind};
 
+/// Checks whether `--accounts` fits the stores.
+///
+/// # Errors
+/// When neither store is a database, or both are.
+pub(super) fn check_flag(args: &MigrateArgs) -> Result<(), MigrateError> {
+    match (is_database(&args.from), is_database(&args.to), &args.accounts) {
+        (true, true, Some(_)) => Err(MigrateError::TwoDatabases),
+        (false, false, Some(_)) => Err(MigrateError::NoDatabase),
+        _ => Ok(()),
+    }
+}
+
 /// Moves the accounts between two databases, or between a database and the folder of `--accounts`. Returns whether the target has
-/// them all. Accounts that belong to files on both sides have nothing to do with them.
+/// all of them.
 pub(super) async fn move_accounts(
     args: &MigrateArgs,
     source: &Contents,
     target: &Contents,
 ) -> Result<bool, MigrateError> {
-    let is_database = |location: &StoreLocation| matches!(location, StoreLocation::Database(_));
     let (from, to) = match (is_database(&args.from), is_database(&args.to), &args.accounts) {
-        (true, true, Some(_)) => return Err(MigrateError::TwoDatabases),
-        (false, false, Some(_)) => return Err(MigrateError::NoDatabase),
-        // Nothing is known of a folder of accounts.
-        (false, _, None) => return Ok(true),
-        (true, true, None) => (database_accounts(source), database_accounts(target)),
+        // The folder of accounts is not named, or has nothing to do with either store.
+        (false, _, None) | (false, false, _) => return Ok(true),
+        (true, true, _) => (database_accounts(source), database_accounts(target)),
         (true, false, Some(folder)) if args.dry_run => {
             (database_accounts(source), Some(AccountStore::Folder(AuthFolder::at(folder))))
         }
@@ -40,6 +49,10 @@ pub(super) async fn move_accounts(
     Ok(copied.differing.is_empty())
 }
 
+fn is_database(location: &StoreLocation) -> bool {
+    matches!(location, StoreLocation::Database(_))
+}
+
 /// The accounts of a database. `None` for a database without tables, and for files.
 fn database_accounts(contents: &Contents) -> Option<AccountStore> {
     match contents {
@@ -50,7 +63,7 @@ fn database_accounts(contents: &Contents) -> Option<AccountStore> {
     }
 }
 
-/// Says that accounts stay behind, if there are any.
+/// Reports accounts that are not moved. Returns whether there are none.
 async fn warn_of_accounts(from: Option<AccountStore>) -> Result<bool, MigrateError> {
     let Some(from) = from else { return Ok(true) };
     let count = from.accounts().await?.iter().count();
@@ -77,10 +90,4 @@ fn report(copied: &Copied, is_dry_run: bool) -> Result<(), MigrateError> {
     let tokens = counted(*revocations, "revoked token");
     print(format_args!("{total}: {} {moved}, {} already there; {tokens}", accounts.len(), existing.len()))?;
     Ok(())
-}
-
-impl From<AuthError> for MigrateError {
-    fn from(error: AuthError) -> Self {
-        Self::Accounts(Box::new(error))
-    }
 }

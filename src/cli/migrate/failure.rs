@@ -48,6 +48,12 @@ pub(super) enum MigrateError {
     Output(#[from] OutputError),
 }
 
+impl From<AuthError> for MigrateError {
+    fn from(error: AuthError) -> Self {
+        Self::Accounts(Box::new(error))
+    }
+}
+
 /// Why a document was not moved.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {

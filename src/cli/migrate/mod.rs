@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use accounts::move_accounts;
+use accounts::{check_flag, move_accounts};
 use contents::{Contents, DocumentCopy, Positions};
 use difference::Difference;
 use failure::{DocumentFailure, Failure, MigrateError};
@@ -58,6 +58,7 @@ pub(super) fn run(args: &MigrateArgs) -> ExitCode {
 /// Returns whether everything was moved.
 async fn migrate(args: &MigrateArgs) -> Result<bool, MigrateError> {
     check_paths(&args.from, &args.to)?;
+    check_flag(args)?;
     let source = Contents::open(&args.from).await?;
     check_source(&args.from, &source)?;
     let target = match args.dry_run {
