@@ -143,12 +143,12 @@ fn changes_in(entries: &[LogEntry<'_>]) -> Result<Vec<Change>, MustReload> {
 
 #[cfg(test)]
 mod tests {
-    use automerge::{Automerge, sync};
+    use automerge::Automerge;
     use automerge_chunks::testing::round_robin_changes;
-    use bytes::Bytes;
 
     use super::*;
     use crate::provenance::{Contributor, Surface};
+    use crate::test_messages::carrying;
     use crate::{Item, MessageLimits, NoEdits, Outcome, PeerKey, PeerRole};
 
     const PEER: PeerKey = PeerKey(7);
@@ -199,18 +199,6 @@ mod tests {
             }
             self.engine.publish(&mut applied, |_| true).changes
         }
-    }
-
-    fn carrying(changes: &[Change]) -> Bytes {
-        let message = sync::Message {
-            heads: changes.last().map(Change::hash).into_iter().collect(),
-            need: Vec::new(),
-            have: Vec::new(),
-            changes: changes.iter().map(|change| change.raw_bytes().to_vec()).collect::<Vec<_>>().into(),
-            flags: None,
-            version: sync::MessageVersion::V1,
-        };
-        message.encode().into()
     }
 
     #[test]

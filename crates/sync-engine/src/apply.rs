@@ -414,12 +414,12 @@ fn join_proven(proven: &mut Arc<HashSet<ChangeHash>>, more: Arc<HashSet<ChangeHa
 
 #[cfg(test)]
 mod tests {
-    use automerge::{ActorId, Automerge, sync};
+    use automerge::{ActorId, Automerge};
     use automerge_chunks::chunk::Chunk;
     use automerge_chunks::testing::{empty_change, round_robin_changes};
 
     use super::*;
-    use crate::{MessageLimits, NoEdits};
+    use crate::{MessageLimits, NoEdits, test_messages};
 
     const PEER: PeerKey = PeerKey(66);
 
@@ -432,15 +432,7 @@ mod tests {
 
     /// A message with these changes.
     fn carrying(changes: &[Change]) -> Item<NoEdits> {
-        let message = sync::Message {
-            heads: changes.last().map(Change::hash).into_iter().collect(),
-            need: Vec::new(),
-            have: Vec::new(),
-            changes: changes.iter().map(|change| change.raw_bytes().to_vec()).collect::<Vec<_>>().into(),
-            flags: None,
-            version: sync::MessageVersion::V1,
-        };
-        Item::Sync { peer: PEER, bytes: message.encode().into() }
+        Item::Sync { peer: PEER, bytes: test_messages::carrying(changes) }
     }
 
     #[test]

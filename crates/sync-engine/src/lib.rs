@@ -62,6 +62,8 @@ mod provenance;
 mod quota;
 mod receive;
 mod schema;
+#[cfg(test)]
+mod test_messages;
 mod validation;
 
 pub use absorb::{LogEntry, MustReload};

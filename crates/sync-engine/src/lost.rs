@@ -62,12 +62,12 @@ impl<S: Schema> Engine<S> {
 
 #[cfg(test)]
 mod tests {
-    use automerge::{ActorId, Automerge, sync};
+    use automerge::{ActorId, Automerge};
     use automerge_chunks::testing::round_robin_changes;
-    use bytes::Bytes;
 
     use super::*;
     use crate::provenance::{Authors, Contributor, Surface};
+    use crate::test_messages::carrying;
     use crate::{Item, MessageLimits, NoEdits, PeerKey, PeerRole};
 
     const PEER: PeerKey = PeerKey(7);
@@ -78,18 +78,6 @@ mod tests {
         let by = Contributor { user: "ceo".into(), surface: Surface::Sync };
         engine.introduce(PEER, PeerRole { by: Some(by), read_only: false });
         engine
-    }
-
-    fn carrying(changes: &[Change]) -> Bytes {
-        let message = sync::Message {
-            heads: changes.last().map(Change::hash).into_iter().collect(),
-            need: Vec::new(),
-            have: Vec::new(),
-            changes: changes.iter().map(|change| change.raw_bytes().to_vec()).collect::<Vec<_>>().into(),
-            flags: None,
-            version: sync::MessageVersion::V1,
-        };
-        message.encode().into()
     }
 
     #[test]
