@@ -1,4 +1,4 @@
-//! Presence of legacy users across the servers of a cluster: each server tells its names when they change, and repeats them.
+//! Presence of legacy users across the servers of a cluster. Each server sends its names when they change, and repeats them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::presence::{Announcement, PresenceBoard};
 
 /// Interval at which a server repeats its names.
 const REPEAT: Duration = Duration::from_secs(5);
-/// The names of a server that says nothing for so long are no longer shown.
+/// Names of a server are hidden after this time without a message from it.
 const SILENCE: Duration = Duration::from_secs(16);
 /// Bytes of names in one message. Users beyond that are shown at their own server alone.
 const MAX_NAME_BYTES: usize = 4_000;

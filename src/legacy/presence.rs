@@ -15,7 +15,7 @@ pub type RenderPresence = fn(&[&str]) -> Text;
 /// Maximum number of names that are listed. The number of the others is appended.
 const MAX_NAMES: usize = 100;
 
-/// Something that the boards of other servers have to show, too.
+/// A change that the boards of other servers have to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Announcement {
     /// The names at this server have changed.
@@ -32,7 +32,7 @@ pub struct PresenceBoard {
     render: RenderPresence,
     state: Mutex<State>,
     announcements: mpsc::Sender<Announcement>,
-    /// Taken by the task that sends them. Without one they are dropped.
+    /// Taken by the task that sends them. Announcements are dropped if there is no such task.
     announced: Mutex<Option<mpsc::Receiver<Announcement>>>,
 }
 
@@ -66,7 +66,7 @@ impl PresenceBoard {
         Self { render, state: Mutex::default(), announcements, announced: Mutex::new(Some(announced)) }
     }
 
-    /// What other servers have to hear, from the first call on. Empty from the second call on.
+    /// The announcements for other servers. `None` after the first call.
     pub fn announcements(&self) -> Option<mpsc::Receiver<Announcement>> {
         self.announced.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -202,9 +202,14 @@ impl PresenceBoard {
 }
 
 impl State {
-    /// The names at all servers.
-    fn all_names(&self) -> BTreeSet<&str> {
-        self.names.keys().chain(self.elsewhere.values().flatten()).map(String::as_str).collect()
+    /// The names at all servers, sorted.
+    fn all_names(&self) -> Vec<&str> {
+        let own = self.names.keys().map(String::as_str);
+        if self.elsewhere.is_empty() {
+            return own.collect();
+        }
+        let all: BTreeSet<&str> = own.chain(self.elsewhere.values().flatten().map(String::as_str)).collect();
+        all.into_iter().collect()
     }
 
     /// Removes one socket from a name. Returns whether the name is no longer used.

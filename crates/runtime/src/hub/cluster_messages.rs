@@ -1,5 +1,5 @@
-//! What the processes that share a store tell each other and do not store: ephemeral messages of their clients, and messages of
-//! further protocols. They may be lost.
+//! Messages between the processes that share a store. They are not stored, and may be lost: ephemeral messages of clients, and
+//! messages of further protocols.
 //!
 //! ```text
 //! length of the head (4, little endian) | head as JSON | data
@@ -61,7 +61,9 @@ impl Hub {
     /// Sends a message to the further protocol at all other processes. It may be lost, and is dropped if it has more than about
     /// 5,000 bytes.
     pub fn tell_surfaces(&self, message: &[u8]) {
-        self.tell_others(&Head::Surface, message);
+        if self.is_shared() {
+            self.tell_others(&Head::Surface, message);
+        }
     }
 
     /// The messages that other processes send with [`tell_surfaces`](Self::tell_surfaces), from now on.
@@ -72,6 +74,9 @@ impl Hub {
 
     /// Sends an ephemeral message of a local client to the clients of all other processes.
     pub(super) fn tell_ephemeral(&self, message: &Ephemeral, user: Option<Arc<str>>) {
+        if !self.is_shared() {
+            return;
+        }
         let Ephemeral { document, sender, session, count, data } = message;
         let (sender, session) = (Arc::clone(sender), Arc::clone(session));
         let document = document.as_str().to_owned();
@@ -79,9 +84,6 @@ impl Hub {
     }
 
     fn tell_others(&self, head: &Head, data: &[u8]) {
-        if !self.is_shared() {
-            return;
-        }
         match encode(head, data) {
             Some(message) => self.inner.store.tell(message),
             None => self.inner.metrics.cluster_messages_dropped.increment(1),

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Hub;
 
-/// Interval between questions for changes of access. A hint of one may be lost, and a revocation must act within a second.
+/// Interval of the queries for changes of access. Notifications may be lost, and a revocation must act within a second.
 const CONTROL_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Hub {
@@ -51,7 +51,7 @@ impl Hub {
         }
     }
 
-    /// Records how well this process hears of the changes of others. Call it now and then.
+    /// Updates the metrics of a shared store. Call this periodically.
     pub fn record_store_state(&self) {
         if !self.is_shared() {
             return;
