@@ -29,7 +29,7 @@ pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), OutputError> {
     Ok(out.flush()?)
 }
 
-/// Writes a line for people to standard error. Errors are ignored: there is nowhere else to report them.
+/// Writes a line for people to standard error. Ignores errors, because they could be reported on standard error only.
 pub(super) fn note(line: impl Display) {
     // One write per line, so that lines of several processes in one file do not interleave.
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
