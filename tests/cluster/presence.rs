@@ -4,29 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use runtime::hub::{
-    ConnectionKey, Ephemeral, Hub, MailboxQuota, OutboxReceiver, Outgoing, Refusals, Requester, SyncPeer, outbox,
-};
+use runtime::hub::{Ephemeral, Hub, MailboxQuota, OutboxReceiver, Outgoing, Refusals, Requester, SyncPeer, outbox};
 use sync_engine::Surface;
 use tokio_util::sync::CancellationToken;
 
 use super::{add, converged, edit, id, nodes};
 
 /// A client that is subscribed to the document.
-async fn subscriber(hub: &Hub) -> (ConnectionKey, OutboxReceiver) {
+pub async fn subscriber(hub: &Hub) -> (SyncPeer, OutboxReceiver) {
     let (sender, receiver) = outbox(CancellationToken::new());
-    let key = hub.new_connection();
     let peer = SyncPeer {
         requester: Requester::anonymous(Surface::Sync),
-        key,
+        key: hub.new_connection(),
         outbox: sender,
         storage: None,
         mailbox_quota: MailboxQuota::default(),
         refusals: Refusals::default(),
         relays: false,
     };
-    hub.start_sync(&id(), peer).await.unwrap();
-    (key, receiver)
+    hub.start_sync(&id(), peer.clone()).await.unwrap();
+    (peer, receiver)
 }
 
 fn message(sender: &str, count: u64) -> Ephemeral {
@@ -54,7 +51,7 @@ async fn ephemeral_message_reaches_clients_of_other_servers_once() {
         others.push(subscriber(hub).await);
     }
     for count in [1, 1, 2] {
-        hubs[0].ephemeral(from, message("tab", count));
+        hubs[0].ephemeral(from.key, message("tab", count));
     }
     for (_, other) in &mut others {
         assert_eq!(next(other).await, message("tab", 1));

@@ -201,7 +201,10 @@ impl DocumentLog {
                 document.engine.note_authors(applied, time_ms);
                 Ok(Append::Stored)
             }
-            Ok(Appended::Behind) => Ok(Append::Behind),
+            Ok(Appended::Behind) => {
+                applied.restore_chunks();
+                Ok(Append::Behind)
+            }
             Err(error) => {
                 // Only the store knows whether the failed write could be undone.
                 let unavailable = self.store.health().unavailable;

@@ -31,6 +31,8 @@ pub struct MemoryStore {
     processes: Arc<AtomicU64>,
     peers: Mutex<HashMap<DocumentId, Vec<PeerRecord>>>,
     failing_appends: AtomicUsize,
+    /// Shared by all processes.
+    obstructed_appends: Arc<AtomicUsize>,
 }
 
 /// What all stores on one memory share.
@@ -89,6 +91,7 @@ impl Default for MemoryStore {
             processes: Arc::default(),
             peers: Mutex::default(),
             failing_appends: AtomicUsize::new(0),
+            obstructed_appends: Arc::default(),
         }
     }
 }
@@ -108,6 +111,7 @@ impl MemoryStore {
             news: self.news.clone(),
             process: self.processes.fetch_add(1, Ordering::Relaxed) + 1,
             processes: Arc::clone(&self.processes),
+            obstructed_appends: Arc::clone(&self.obstructed_appends),
             ..Self::default()
         }
     }
@@ -148,6 +152,12 @@ impl MemoryStore {
         self.failing_appends.store(count, Ordering::SeqCst);
     }
 
+    /// Makes the next `count` appends of any process answer [`Appended::Behind`], as if they had met a batch of another process that a failover
+    /// then forgets.
+    pub fn obstruct_appends(&self, count: usize) {
+        self.obstructed_appends.store(count, Ordering::SeqCst);
+    }
+
     fn append_now(&self, id: &DocumentId, after: Position, batch: Batch) -> Result<Appended, StoreError> {
         debug_assert!(integrity::are_whole_chunks(&batch.chunks), "only whole chunks are appended");
         let failing =
@@ -161,7 +171,9 @@ impl MemoryStore {
             return Ok(Appended::Stored { at: after, lengths });
         }
         let document = database.documents.entry(id.clone()).or_default();
-        if document.position != after {
+        let obstructed =
+            self.obstructed_appends.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+        if document.position != after || obstructed.is_ok() {
             return Ok(Appended::Behind);
         }
         let at = document.append(batch.clone());

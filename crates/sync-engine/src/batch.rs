@@ -169,19 +169,24 @@ impl<S: Schema> Applied<S> {
         self.attributions.clear();
     }
 
+    /// Restores the chunks of the changes, after they were moved into an append that stored nothing.
+    pub fn restore_chunks(&mut self) {
+        self.chunks = self.changes.iter_mut().flat_map(|change| change.bytes().into_owned()).collect();
+    }
+
     /// Removes changes that are in the log already from those to be stored.
     pub(crate) fn remove_stored(&mut self, stored: &HashSet<ChangeHash>) {
-        let (removed, mut kept): (Vec<Change>, Vec<Change>) =
+        let (removed, kept): (Vec<Change>, Vec<Change>) =
             std::mem::take(&mut self.changes).into_iter().partition(|change| stored.contains(&change.hash()));
-        // The chunks may have been moved into the append that failed.
-        self.chunks = kept.iter_mut().flat_map(|change| change.bytes().into_owned()).collect();
-        self.change_count = kept.len();
-        if !removed.is_empty() {
-            self.absorbed.extend(removed);
-            let actors: HashSet<&ActorId> = kept.iter().map(Change::actor_id).collect();
-            self.attributions.retain_mut(|attribution| attribution.remove_stored(stored, &actors));
-        }
         self.changes = kept;
+        if removed.is_empty() {
+            return;
+        }
+        self.restore_chunks();
+        self.change_count = self.changes.len();
+        self.absorbed.extend(removed);
+        let actors: HashSet<&ActorId> = self.changes.iter().map(Change::actor_id).collect();
+        self.attributions.retain_mut(|attribution| attribution.remove_stored(stored, &actors));
     }
 
     /// Takes all changes to publish, in causal order.
