@@ -33,8 +33,8 @@ export class Users {
     return this.run("token", "--user", user, "--role", role, "--documents", documents);
   }
 
-  /** An account with a password for all documents. `flags` name its place beside the folder. */
-  account(name, role, password, flags) {
+  /** An account with a password for all documents. `flags` name the place of accounts, if it is not the folder. */
+  account(name, role, password, flags = []) {
     const args = ["user", "add", name, "--role", role, ...this.flags, ...flags];
     return new Promise((resolve, reject) => {
       const child = execFile(BINARY, args, (error, stdout) => (error ? reject(error) : resolve(stdout)));
