@@ -97,6 +97,15 @@ pub struct DocumentLog {
     last_compaction_size: u64,
 }
 
+/// The content of a stored log.
+#[derive(Default)]
+struct StoredLog {
+    /// All changes, as chunks.
+    chunks: Vec<u8>,
+    /// The provenance of these changes, as lines.
+    authors: Vec<u8>,
+}
+
 impl DocumentLog {
     /// The log of a document that was just loaded: its end and its sizes in the store.
     pub fn new(
@@ -269,11 +278,10 @@ impl DocumentLog {
     /// # Errors
     /// When the store cannot be read.
     pub async fn rewind(&mut self, document: &mut Document) -> Result<Option<Applied>, StoreError> {
-        let log = self.load().await?;
-        // Lines of batches after those of the log do no harm: they are read once more with their batch.
-        let (authors, _) = Authors::read(&self.store.load_authors(&self.id).await?);
+        let StoredLog { chunks, authors } = self.load().await?;
+        let (authors, _) = Authors::read(&authors);
         let actor = self.actors.fresh();
-        let rewound = run_cpu_bound(|| document.rewind(&log, authors, actor));
+        let rewound = run_cpu_bound(|| document.rewind(&chunks, authors, actor));
         rewound.map(Some).or_else(|error| {
             tracing::debug!(document = %self.id, %error, "the document is reloaded");
             Ok(None)
@@ -281,22 +289,22 @@ impl DocumentLog {
     }
 
     /// Reads the log, and notes where it ends.
-    async fn load(&mut self) -> Result<Vec<u8>, StoreError> {
+    async fn load(&mut self) -> Result<StoredLog, StoreError> {
         loop {
             if let Some(loaded) = self.store.load(&self.id).await? {
                 (self.position, self.lengths) = (loaded.position, loaded.lengths());
-                return Ok(loaded.bytes);
+                return Ok(StoredLog { chunks: loaded.bytes, authors: loaded.authors });
             }
             (self.position, self.lengths) = (Position::START, Lengths { snapshot: 0, log: 0 });
             // The log of a document that does not exist may begin with access records.
             let After::Batches(batches) = self.store.after(&self.id, Position::START).await? else {
-                return Ok(Vec::new());
+                return Ok(StoredLog::default());
             };
             if let Some((end, _)) = batches.last()
                 && batches.iter().all(|(_, batch)| batch.kind != BatchKind::Changes)
             {
                 self.position = *end;
-                return Ok(Vec::new());
+                return Ok(StoredLog::default());
             }
             // Another process has created the document in between.
         }
@@ -326,12 +334,14 @@ impl DocumentLog {
         let told = |error: StoreError| error.to_string();
         if !self.store.is_shared() {
             let log = self.load().await.map_err(told)?;
-            return run_cpu_bound(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string());
+            return run_cpu_bound(|| document.reload(&log.chunks, self.actors.fresh()))
+                .map_err(|error| error.to_string());
         }
-        let log = self.load_healed(document).await.map_err(told)?;
+        let StoredLog { chunks, authors } = self.load_healed(document).await.map_err(told)?;
         // Other processes have stored lines too, and lines of batches that were not stored are not valid.
-        let (authors, _) = Authors::read(&self.store.load_authors(&self.id).await.map_err(told)?);
-        let change = run_cpu_bound(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string())?;
+        let (authors, _) = Authors::read(&authors);
+        let change =
+            run_cpu_bound(|| document.reload(&chunks, self.actors.fresh())).map_err(|error| error.to_string())?;
         document.engine.set_authors(authors);
         Ok(change)
     }

@@ -237,8 +237,9 @@ impl Store for MemoryStore {
                 !document.is_removed() && (document.position != Position::START || !document.content.is_empty())
             };
             let document = database.documents.get(&id).filter(is_stored);
-            Ok(document.map(|MemoryDocument { content, position, .. }| Loaded {
+            Ok(document.map(|MemoryDocument { content, position, authors, .. }| Loaded {
                 bytes: content.clone(),
+                authors: authors.clone(),
                 document: None,
                 snapshot_len: lengths(content).snapshot,
                 repair: None,
