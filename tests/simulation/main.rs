@@ -26,7 +26,7 @@ mod node;
 mod promises;
 mod replica;
 mod rows;
-#[allow(dead_code, reason = "the fuzzer needs the rest of it")]
+#[allow(dead_code, reason = "the fuzzer uses the rest")]
 #[path = "../../fuzz/src/targets/structure.rs"]
 mod structure;
 mod world;
@@ -43,7 +43,7 @@ const SEEDS: u64 = 400;
 /// Number of seeds within which every mutant has to be detected.
 const SEEDS_FOR_A_MUTANT: u64 = 1_000;
 
-/// As many of several servers take longer.
+/// Default number of seeds per kind of fault for several servers, whose runs take longer.
 const SEEDS_OF_NODES: u64 = 100;
 
 fn seeds(usual: u64) -> u64 {

@@ -1,4 +1,4 @@
-//! What goes wrong, of the database, the network and the nodes.
+//! Faults of the database, the network and the nodes.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ impl Cluster {
         }
     }
 
-    /// A process ends at any instant, and is started again.
+    /// A process crashes at any moment and is restarted.
     pub(super) fn crash(&mut self, node: usize) {
         self.log(|| format!("node {node} crashes, and starts again"));
         self.restart(node);
@@ -95,7 +95,7 @@ impl Cluster {
 
     pub(super) fn thaw(&mut self, node: usize) {
         if self.nodes[node].is_frozen() {
-            // It may have been frozen for minutes.
+            // The node may have been frozen for minutes.
             if self.rng.random_bool(0.3) {
                 let minutes = self.rng.random_range(1..5);
                 self.nodes[node].pass(Duration::from_secs(60 * minutes));
@@ -105,7 +105,7 @@ impl Cluster {
         }
     }
 
-    /// A replica takes over that has not got the last transactions.
+    /// A replica without the last transactions takes over.
     fn fail_over(&mut self) {
         let (transactions, ms) = (self.rng.random_range(1..12), self.rng.random_range(0..4_000));
         self.log(|| format!("a failover: {transactions} transactions are forgotten"));

@@ -1,5 +1,5 @@
-//! The owner gives users a role and takes it away, at any node. When a node says that a role is set, it is stored; the log
-//! record checks that no change of a user follows who may not write.
+//! The owner grants and revokes roles at any node. A role that a node reports as set must be stored. The log record checks
+//! that changes of a user only follow a record that allows them.
 
 use auth::Role;
 use rand::RngExt;
@@ -15,7 +15,7 @@ pub struct RoleChange {
     life: Life,
     user: &'static str,
     role: Option<Role>,
-    /// How long the log was when the call began.
+    /// The length of the log when the call began.
     log_len: usize,
     failovers: u64,
     result: JoinHandle<Result<(), EditFailure>>,
@@ -62,7 +62,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// The callers of a node that is gone never hear of it.
+    /// Callers of a stopped node never receive a result.
     pub(super) fn forget_role_changes(&mut self, life: Life) {
         self.role_changes.retain(|change| change.life != life);
     }

@@ -13,7 +13,7 @@ impl World {
             self.observers.remove(0).link.close(&self.life, &self.id);
             return Ok(());
         }
-        // It would wait for the disk, and nothing else could open the gate meanwhile.
+        // The observer would wait for the disk, and nothing else could open the gate meanwhile.
         if !self.life.is_open() || self.doomed {
             return Ok(());
         }
