@@ -1,4 +1,4 @@
-//! Every field of `plan::FIELDS`, through the whole API: a field that is added to the table needs no other code.
+//! Every field of `plan::FIELDS` through the whole API: a new field in the table needs no other code.
 
 use plan::{FieldId, FieldKind};
 use serde_json::{Value, json};

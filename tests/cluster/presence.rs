@@ -1,4 +1,4 @@
-//! What is not stored reaches the clients of other servers, too.
+//! Messages that are not stored reach the clients of other servers, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn message(sender: &str, count: u64) -> Ephemeral {
     Ephemeral { document: id(), sender, session, count, data: Bytes::from_static(b"cursor") }
 }
 
-/// The next ephemeral message, apart from all else that arrives.
+/// The next ephemeral message. Skips all others.
 async fn next(receiver: &mut OutboxReceiver) -> Ephemeral {
     loop {
         if let Outgoing::Ephemeral(message) = receiver.next().await {
