@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::server::{Workplace, free_port};
 
 const INSTALL: &str = "PostgreSQL is missing: `make databases` as root, or apt-get install postgresql";
-/// User of its process if this one is root's, which it refuses to run as.
+/// User of the server process if this process runs as root, which PostgreSQL refuses.
 const USER: &str = "postgres";
 /// Superuser of the database.
 const ADMIN: &str = "bench";
@@ -90,7 +90,7 @@ impl Postgres {
         Ok(server)
     }
 
-    /// Stores these documents, the first of which is the default one.
+    /// Stores these documents. The first one is the default document.
     pub async fn lay(&self, plans: &[Plan]) -> Fallible<()> {
         let database = self.open().await?;
         for plan in plans {
@@ -123,7 +123,7 @@ impl Postgres {
             let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
             let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
                 Ok(stat) => stat,
-                // It has ended meanwhile.
+                // The process has ended meanwhile.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound) || error.raw_os_error() == Some(ESRCH) => {
                     continue;
                 }
@@ -155,7 +155,7 @@ impl Drop for Postgres {
     }
 }
 
-/// A folder that the server may write to. A user without privileges cannot enter the folder of a run that belongs to root.
+/// A folder that the server may write to. An unprivileged user cannot enter root's folder of a run.
 fn folder(place: &Workplace) -> Fallible<TempDir> {
     if !is_root() {
         return Ok(place.folder()?);

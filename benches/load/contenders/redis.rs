@@ -1,5 +1,5 @@
-//! The Redis server that Hocuspocus servers share documents through. It keeps nothing on disk: the documentation of the
-//! extension asks for no more than its messages.
+//! The Redis server through which Hocuspocus servers share documents. It stores nothing on disk: the extension only
+//! needs messages.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
