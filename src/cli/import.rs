@@ -54,7 +54,7 @@ async fn try_import(args: &ImportArgs) -> Result<(), String> {
     result
 }
 
-/// What is imported.
+/// An import.
 struct Import<'a> {
     args: &'a ImportArgs,
     json: Vec<u8>,

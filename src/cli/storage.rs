@@ -73,7 +73,7 @@ pub(super) struct OpenedStore {
     pub(super) kind: StoreKind,
 }
 
-/// What a storage consists of.
+/// The parts of a storage.
 pub(super) enum StoreKind {
     Files {
         /// The id of the document in the state file, whether the file exists or not.

@@ -2,7 +2,7 @@
 
 use super::{AccountName, AccountStore, Accounts, AuthError};
 
-/// What was copied.
+/// The result of a copy.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Accounts that the target has now.

@@ -85,7 +85,7 @@ impl AuthFolder {
         if path.is_dir() { Ok(Self { path }) } else { Err(AuthError::NoFolder(path)) }
     }
 
-    /// A folder that may not exist, for reading: then it holds nothing.
+    /// A folder for reading. A missing folder counts as empty.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }

@@ -326,7 +326,7 @@ struct OpenedFile {
     store: FileStore,
     identity: Identity,
     lengths: Lengths,
-    /// What was truncated: an incomplete write.
+    /// The incomplete write that was truncated.
     repaired: Option<Repair>,
 }
 

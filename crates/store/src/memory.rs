@@ -35,7 +35,7 @@ pub struct MemoryStore {
     obstructed_appends: Arc<AtomicUsize>,
 }
 
-/// What all stores on one memory share.
+/// The data that all stores on one memory share.
 #[derive(Clone, Default)]
 struct Database {
     documents: BTreeMap<DocumentId, MemoryDocument>,

@@ -50,7 +50,7 @@ pub(crate) struct Orphan {
     pub(crate) by: Option<Contributor>,
 }
 
-/// Who a peer is, and whether it may write.
+/// The user of a peer, and its right to write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerRole {
     /// The authenticated user, to whom the peer's changes are attributed. `None` if the connection is not authenticated.

@@ -25,7 +25,7 @@ export interface Refusal {
   reason: string
 }
 
-/** What an action changes, and what it refuses. */
+/** The changes of an action, and its refusals. */
 export interface CellChanges {
   cells: CellChange[]
   /** Positions to add. */

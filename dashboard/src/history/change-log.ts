@@ -397,7 +397,7 @@ export class ChangeLog {
     return last ? this.#headsBefore(last) : null
   }
 
-  /** Whether somebody who had seen the edit has since recreated or deleted the position, or set the field. */
+  /** Whether a user who had seen the edit has since recreated or deleted the position, or set the field. */
   #isHandled(row: RowRecord, { change, field }: RowRecord["edits"][number]): boolean {
     const others = this.#byPosition.get(row.position)?.filter((other) => other !== row) ?? []
     return others.some((other) => {

@@ -155,7 +155,7 @@ function assignField(row: PositionDoc, field: FieldKey, value: FieldValue): void
 }
 
 /**
- * Sets one field of a position. `base`: the position as the user saw it, if somebody else has changed the field or deleted the position
+ * Sets one field of a position. `base`: the position as the user saw it, if another user has changed the field or deleted the position
  * since. The edit is then written at the heads of `base`, so that it becomes a conflict or a discarded edit instead of an overwrite.
  */
 export function setField(
@@ -203,7 +203,7 @@ export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: Fi
   fieldRegister(readRowRegister(plan.doc(), id), field)
 
 /**
- * Reverts an edit of a field to its previous values, conflicts included. `base`: the row after the edit, if somebody else has set the field
+ * Reverts an edit of a field to its previous values, conflicts included. `base`: the row after the edit, if another user has set the field
  * since. Their value then stays, as a conflict.
  */
 export function revertField(
@@ -246,7 +246,7 @@ function writeFields(
 export function resolveConflict(plan: Plan, id: string, field: FieldKey, operation: string, author: string): void {
   const row = readRowRegister(plan.doc(), id)
   const chosen = fieldRegister(row, field).filter((written) => written.operation === operation)
-  // Somebody else has resolved it already. A row without the field has no operation for it.
+  // Another user has resolved it already. A row without the field has no operation for it.
   if (chosen.length === 0 && operation !== "") return
   const message = `${author}: resolved ${field} of ${designationOf(row)}`
   const maps = row.filter(({ value }) => value.type === "map")
@@ -311,7 +311,7 @@ function registerForField(field: FieldKey, value: FieldValue): Register {
 }
 
 /**
- * Changes settings of a plan. `base`: the settings as the user saw them. A setting that somebody else has changed since becomes a conflict.
+ * Changes settings of a plan. `base`: the settings as the user saw them. A setting that another user has changed since becomes a conflict.
  * Returns whether there was one.
  */
 export function updateSettings(plan: Plan, settings: Partial<Settings>, author: string, base: SettingsAtHeads | null = null): boolean {

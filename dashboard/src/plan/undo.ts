@@ -4,7 +4,7 @@
  * An action is recorded as the heads before and after each of its changes and the places that it changed. Undo writes the earlier values of these places
  * again, read from the document's history, with all values of conflicts and all fields. Undo creates an action itself; redo undoes it.
  *
- * A place that somebody else has changed since stays as it is.
+ * A place that another user has changed since stays as it is.
  */
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
@@ -44,7 +44,7 @@ export interface Action {
   parts: readonly ActionPart[]
 }
 
-/** A place that stays as it is. */
+/** A place that stays unchanged. */
 export interface KeptPlace {
   /** `null` for a setting. */
   id: string | null
@@ -52,7 +52,7 @@ export interface KeptPlace {
   field: string | null
   /** Designation of the position. */
   name: string
-  /** `deleted`: the position no longer exists. `changed`: somebody else has changed it since. */
+  /** `deleted`: the position no longer exists. `changed`: another user has changed it since. */
   reason: "changed" | "deleted"
 }
 
@@ -85,7 +85,7 @@ export const containsAction = (plan: Pick<Plan, "doc">, { parts }: Action): bool
 /** Bookkeeping fields, which every edit writes. */
 const UPDATE_INFO = ["updatedAt", "updatedBy"]
 
-/** Reverts a part of an action as far as nobody else has changed its places since. `what`: for the message, such as `undid paste of 12 cells`. */
+/** Reverts a part of an action except for places that other users have changed since. `what`: for the message, such as `undid paste of 12 cells`. */
 export function revertPart(plan: Plan, part: ActionPart, what: string, author: string, isOwn: IsOwn): Reverted {
   const { before, after, cells = {}, rows = [], settings = [] } = part
   const start = plan.heads()
@@ -94,7 +94,7 @@ export function revertPart(plan: Plan, part: ActionPart, what: string, author: s
   const kept: KeptPlace[] = []
   const done = { cells: {} as Record<string, string[]>, rows: [] as string[], settings: [] as Setting[] }
   const isLatest = start.length === after.length && start.every((head) => after.includes(head))
-  /** Whether a place still has the values that the action gave it, and nobody else wrote them. */
+  /** Whether a place still has the values that the action gave it, and no other user wrote them. */
   const isUntouched = (current: Register, written: () => Register): boolean => {
     if (isLatest) return true
     const own = written()

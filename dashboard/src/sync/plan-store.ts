@@ -18,7 +18,7 @@ import { type Person, Presence } from "./presence"
 import type { SyncState, SyncStatus } from "./sync-status"
 import { UndoStack } from "./undo-stack"
 
-/** A recent change by somebody else. `fields`: the changed fields; `null` for the whole row. */
+/** A recent change by another user. `fields`: the changed fields; `null` for the whole row. */
 export interface Highlight {
   at: number
   fields: ReadonlySet<string> | null

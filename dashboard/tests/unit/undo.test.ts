@@ -71,7 +71,7 @@ describe("undo of cells", () => {
     expect(ours.values(id, "budget")).toEqual([4])
   })
 
-  it("keeps what somebody else has changed since", () => {
+  it("keeps what another user has changed since", () => {
     const { id, ours, theirs, ceo } = setup()
     const part = ceo.act({ cells: { budget: [id], location: [id] } }, () => {
       setField(ours, id, "budget", 5, "CEO")
@@ -87,7 +87,7 @@ describe("undo of cells", () => {
     expect(inverse?.cells).toEqual({ location: [id] })
   })
 
-  it("keeps an equal value that somebody else has set", () => {
+  it("keeps an equal value that another user has set", () => {
     const { id, ours, theirs, ceo } = setup()
     const part = ceo.act(cell(id), () => setField(ours, id, "budget", 5, "CEO"))
     theirs.merge(ours)
@@ -107,7 +107,7 @@ describe("undo of cells", () => {
     expect(sorted(ours.values(id, "budget"))).toEqual([5, 9])
   })
 
-  it("keeps a budget that somebody else has cleared", () => {
+  it("keeps a budget that another user has cleared", () => {
     const { id, ours, theirs, ceo } = setup()
     const part = ceo.act(cell(id), () => setField(ours, id, "budget", 5, "CEO"))
     theirs.merge(ours)
@@ -171,7 +171,7 @@ describe("undo of a deletion", () => {
     }
   })
 
-  it("leaves a position that somebody else has restored", () => {
+  it("leaves a position that another user has restored", () => {
     const { id, ours, theirs, ceo, cfo } = setup()
     const part = ceo.act({ rows: [id] }, () => deletePositions(ours, [id], "Cook", "CEO"))
     theirs.merge(ours)
@@ -209,7 +209,7 @@ describe("undo of an addition", () => {
     expect(ours.readPosition(id)).toMatchObject({ designation: "Plumber", budget: 5 })
   })
 
-  it("keeps a position that somebody else has edited since", () => {
+  it("keeps a position that another user has edited since", () => {
     const { ours, theirs, ceo } = setup()
     const part = add(ours)
     const [id = ""] = part.rows ?? []
@@ -231,7 +231,7 @@ describe("undo of an addition", () => {
   })
 })
 
-it("settings are undone unless somebody else has changed them", () => {
+it("settings are undone unless another user has changed them", () => {
   const { ours, theirs, ceo } = setup()
   updateSettings(ours, { totalBudget: 10, name: "Growth" }, "CEO")
   const part = ceo.act({ settings: ["totalBudget", "name"] }, () => void updateSettings(ours, { totalBudget: 20, name: "Cuts" }, "CEO"))

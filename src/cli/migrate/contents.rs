@@ -119,7 +119,8 @@ impl Contents {
         Ok(default.into_iter().chain(ids).collect())
     }
 
-    /// Where the logs of these documents, and all access records, stand. Empty for files, which nobody else changes.
+    /// The positions of the logs of these documents, and all access records. Empty for files, which no other process
+    /// changes.
     ///
     /// # Errors
     /// When they cannot be read.

@@ -1,4 +1,4 @@
-//! What a document in the target lacks of the one in the source. Pure.
+//! The difference between a document in the source and in the target. Pure.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::failure::DocumentFailure;
 /// An access record that says the same as none.
 const NO_RIGHTS: &[u8] = b"{}";
 
-/// What is missing in the target.
+/// The parts that the target lacks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     /// The access record to store, and the version that it replaces.

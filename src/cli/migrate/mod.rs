@@ -1,8 +1,8 @@
 //! `migrate`: moves all documents of a store to another one, with their history, authors and access records.
 //!
-//! The source is only read. A document is compared with the one in the target, and only what is missing there is written. So a
+//! The source is only read. A document is compared with the one in the target, and only the missing parts are written. So a
 //! migration that was interrupted, or whose source has changed, is completed by running it again. A document in the target that
-//! holds anything else is left as it is.
+//! contains anything else is left unchanged.
 //!
 //! | file | holds |
 //! |---|---|

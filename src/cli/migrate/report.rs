@@ -1,4 +1,4 @@
-//! What a migration prints: progress on a terminal, one line per document otherwise, and a summary.
+//! The output of a migration: progress on a terminal, one line per document otherwise, and a summary.
 
 use std::io::{self, IsTerminal, Write};
 

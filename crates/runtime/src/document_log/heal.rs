@@ -13,7 +13,7 @@ use crate::document::Document;
 
 /// How often the log may move on meanwhile.
 const MAX_ATTEMPTS: usize = 100;
-/// How often a log that cannot be loaded may turn out not to be empty: then the document was removed.
+/// How often a log that cannot be loaded may turn out not to be empty. After that, the document counts as removed.
 const MAX_EMPTY: usize = 3;
 
 impl DocumentLog {

@@ -304,7 +304,7 @@ impl Access {
         let lock = self.record_lock(id);
         let _guard = lock.lock().await;
         for _ in 0..MAX_ATTEMPTS {
-            // What this process knows may be out of date, and a change of it may be none of what is stored.
+            // The record in memory may be outdated, so the change is applied to the latest stored record.
             self.refresh(id).await?;
             let (record, result) = self.changed(id, &mut change);
             if self.store_record(id, record).await? {

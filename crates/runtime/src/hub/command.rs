@@ -77,7 +77,7 @@ pub(super) enum Command {
     Ephemeral { from: ConnectionKey, message: Arc<Ephemeral> },
     /// An ephemeral message of a client of another process.
     RemoteEphemeral { user: Option<Arc<str>>, message: Arc<Ephemeral> },
-    /// What a peer knows of the heads of another storage.
+    /// A peer reports the heads of another storage.
     RemoteHeads { from: ConnectionKey, heads: Arc<RemoteHeads> },
     /// A peer subscribes to the heads of these storages.
     WatchStorages { peer: ConnectionKey, storages: Vec<Arc<str>> },

@@ -187,7 +187,7 @@ impl Shared {
     }
 }
 
-/// Who is notified when the outbox has drained.
+/// The document or connection that is notified when the outbox has drained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DrainListener {
     /// A document.

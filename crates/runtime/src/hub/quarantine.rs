@@ -43,7 +43,7 @@ struct Quarantine {
     back_off: BackOff,
 }
 
-/// What is quarantined, and for how long.
+/// The scope of a quarantine, and its duration.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum QuarantineScope {
     /// The document rejects changes of this sender.

@@ -85,7 +85,7 @@ struct Subscribers {
     has_new_peers: bool,
     /// Peers whose rights have changed. They get a message with their new role after the batch.
     role_changed: Vec<ConnectionKey>,
-    /// What is known of the connected peerings.
+    /// State of the connected peerings.
     peerings: PeeringState,
     /// Closed connections that are not removed yet.
     disconnected: Vec<ConnectionKey>,
@@ -288,7 +288,7 @@ impl DocumentTask {
         Box::pin(self.close()).await;
     }
 
-    /// Takes over what hints tell. Recovers from a panic.
+    /// Takes over the batches that hints announce. Recovers from a panic.
     async fn take_hints_catching(&mut self, document: &mut Document) -> ControlFlow<()> {
         match AssertUnwindSafe(Box::pin(self.take_hints(document))).catch_unwind().await {
             Ok(()) => ControlFlow::Continue(()),

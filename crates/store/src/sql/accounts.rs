@@ -95,7 +95,7 @@ impl<E: Engine> SqlStore<E> {
         match self.with_control(steps, &control).await {
             Ok(true) => Ok(Changed::Stored(expected + 1)),
             Ok(false) => Ok(Changed::Behind),
-            // The answer was lost. What is stored tells, if it is the record or another version.
+            // The answer was lost. The stored record shows whether it is this one or another version.
             Err(DatabaseError::Unavailable(error)) if error.failure == Failure::Unknown => {
                 match self.account(name).await? {
                     Some(stored) if stored.version == expected + 1 && stored.record == record => {

@@ -46,7 +46,7 @@ impl<E: Engine> SqlStore<E> {
         // Whether an earlier try may be committed.
         let mut is_open = false;
         loop {
-            // After a lost answer, the row itself tells.
+            // After a lost answer, the row itself shows the result.
             let found = if is_open { self.find(id, row).await } else { Ok(None) };
             let result = match found {
                 Ok(Some(is_own)) => return Ok(is_own),
@@ -56,8 +56,8 @@ impl<E: Engine> SqlStore<E> {
             let error = match result {
                 Ok(true) => return Ok(true),
                 Ok(false) if !is_open => return Ok(false),
-                // The try before this one is in the log, or another node's batch is. If neither is, the log was compacted
-                // since, and nothing tells any more.
+                // The log contains the previous try, or the batch of another node. If it contains neither, the log was
+                // compacted since, and the result is unknown.
                 Ok(false) => match self.find(id, row).await {
                     Ok(Some(is_own)) => return Ok(is_own),
                     Ok(None) => {

@@ -37,10 +37,10 @@ pub enum ChainDamage {
     Gap {
         /// The first missing number.
         missing: u64,
-        /// The next number that is there.
+        /// The next existing number.
         next: u64,
     },
-    /// The first row that is expected is not there.
+    /// The first expected row does not exist.
     #[error("row {0} of its batches is missing; restore the row from a backup of the database")]
     Missing(u64),
     /// A row was changed, or comes from another history.
@@ -59,7 +59,7 @@ pub enum ChainDamage {
     /// The snapshot was changed.
     #[error("its snapshot at row {0} does not match its checksum; restore it from a backup of the database")]
     Snapshot(u64),
-    /// All rows match their hashes, and Automerge cannot load what is in them.
+    /// All rows match their hashes, but Automerge cannot load their content.
     #[error("its batches up to row {0} cannot be loaded as an Automerge document")]
     Unloadable(u64),
 }

@@ -1,4 +1,4 @@
-//! Verifies all that is stored of a document, and names the row that is damaged.
+//! Verifies everything that is stored of a document, and names the damaged row.
 
 use automerge::ReadDoc;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use super::{ChainDamage, DatabaseError, SqlStore};
 use crate::integrity::{Damage, VerifiedContent};
 use crate::position::{BatchKind, Position};
 
-/// What is stored of a document without damage.
+/// The stored content of an undamaged document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentSummary {
     /// Where its log stands.

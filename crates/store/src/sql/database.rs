@@ -21,8 +21,8 @@ use crate::Store;
 /// Connections for statements that one process opens at most.
 const CONNECTIONS: usize = 16;
 
-/// How long a call tries to get through. A client that writes while the database is away waits for two calls: the append, and the
-/// reload after it.
+/// How long a call tries to reach the database. A client that writes while the database is unavailable waits for two calls: the
+/// append, and the reload after it.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Result of [`Database::check`].
@@ -30,7 +30,7 @@ pub type Checked = Result<DocumentSummary, DocumentDamage>;
 
 /// A [`SqlStore`] on any database.
 pub trait Database: Store {
-    /// The id under which clients remember what they have in common with this cluster: the same at all nodes.
+    /// The id under which clients remember the state that they share with this cluster. It is the same at all nodes.
     fn storage_id(&self) -> [u8; 16];
 
     /// The default document. `None` if none was chosen.
@@ -213,7 +213,7 @@ pub async fn open_existing(options: &DatabaseOptions) -> Result<Option<Arc<dyn D
     open_with(options, Tables::Require).await
 }
 
-/// What to do with a database that has no tables.
+/// The treatment of a database without tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tables {
     Create,

@@ -169,7 +169,7 @@ impl<E: Engine> SqlStore<E> {
                     batches.push((next, batch));
                     last = next;
                 }
-                // Without the own row, nothing but the hash tells that the next one is of the same history.
+                // Without the own row, only the hash shows that the next one belongs to the same history.
                 Err(ChainDamage::Tip(_)) if own.is_none() && batches.is_empty() && at != Position::START => {
                     return Ok(After::Reload);
                 }

@@ -120,7 +120,7 @@ const HINT_KEY: &str = "hint key";
 /// Name of the default document in `meta`.
 const DEFAULT_DOCUMENT: &str = "default document";
 
-/// How often a node says in its table that it is alive.
+/// Interval at which a node writes its heartbeat to its table.
 const NODE_INTERVAL: Duration = Duration::from_secs(10);
 /// Nodes that were last alive longer ago are forgotten.
 const FORGET_NODE_AFTER: Duration = Duration::from_secs(86_400);
@@ -316,7 +316,8 @@ impl<E: Engine> SqlStore<E> {
         Ok(self.retry(|| self.engine.execute(statement()), |failure| failure != Failure::Rejected).await?)
     }
 
-    /// Calls until the call succeeds, fails for good, or patience ends. `again` says after which failures to call again.
+    /// Calls until the call succeeds, fails for good, or patience ends. `again` selects the failures after which it calls
+    /// again.
     async fn retry<T, F: Future<Output = Result<T, EngineError>> + Send>(
         &self,
         call: impl Fn() -> F + Send,
@@ -380,7 +381,7 @@ async fn shared_value<E: Engine>(
     value.ok_or_else(|| engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}"))))
 }
 
-/// Keeps the row of this node fresh, and drops the rows of nodes that are gone.
+/// Keeps the row of this node fresh, and drops the rows of nodes that have stopped.
 async fn say_alive<E: Engine>(engine: Arc<E>, node: String, version: String) {
     loop {
         let now = now_ms();

@@ -61,7 +61,7 @@ pub async fn lost_rows_make_nodes_reload<P: Place>() {
     let batch = Batch::changes(author.edit(), Vec::new());
     assert_eq!(store.append(&id(1), second, batch).await.expect("answers"), Appended::Behind);
     assert_eq!(store.after(&id(1), second).await.expect("reads"), After::Reload);
-    // The node still has the changes, and brings them back.
+    // The node still has the changes, and stores them again.
     let (at, _) = store.recover(&id(1), author.save()).await.expect("recovers");
     assert_eq!(at.seq, 2);
     assert_eq!(TestEditor::count_edits(&bytes(&place.open().await, 1).await.expect("stored")), 3);

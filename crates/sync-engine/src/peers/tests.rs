@@ -113,7 +113,7 @@ impl World {
             assert_eq!(delivered.remove(&key), message, "the shared message is the private one");
             remote.down.extend(message);
         }
-        assert!(delivered.is_empty(), "nobody else got anything");
+        assert!(delivered.is_empty(), "no other peer got a message");
     }
 
     /// The socket of a peer accepts messages again.

@@ -12,7 +12,7 @@ use crate::document::Document;
 use crate::hub::command::Command;
 use crate::hub::outbox::ConnectionKey;
 
-/// What a document knows of the connected peerings.
+/// A document's state of the connected peerings.
 #[derive(Debug, Default)]
 pub(super) struct PeeringState {
     /// The version of the list of peerings that were added.

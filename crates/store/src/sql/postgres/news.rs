@@ -29,7 +29,7 @@ use crate::sql::engine::{ClusterKeys, NewsMode};
 use crate::sql::hint::{MAX_MESSAGES, Message, Seal, encode};
 use crate::sql::news::CAPACITY;
 
-/// Messages that wait to be sent. If there are more, the others are told to look instead.
+/// Maximum number of queued messages. If there are more, the other nodes are told to check the database instead.
 const OUTGOING: usize = 4_096;
 /// Notifications of one statement at most.
 const AT_ONCE: usize = 16;
@@ -55,7 +55,7 @@ struct Shared {
     heard: Mutex<Heard>,
 }
 
-/// When this node last heard of which.
+/// The times when this node last received notifications, by sender.
 #[derive(Default)]
 struct Heard {
     own: Option<Instant>,
@@ -111,7 +111,7 @@ impl Exchange {
     }
 
     pub(super) fn tell(&self, news: News) {
-        // What may be lost does not displace hints of changes.
+        // Ephemeral messages may be lost, and must not displace hints of changes.
         if matches!(news, News::Ephemeral(_)) && self.shared.sender.capacity() < OUTGOING / 2 {
             return;
         }
@@ -271,7 +271,7 @@ async fn send(
         };
         if !sent {
             client = None;
-            // The others find what they missed when they look.
+            // The others find the lost news when they check the database.
             waiting = Some(Message::News(News::LookAtAll));
         }
         if is_leaving {
@@ -340,7 +340,7 @@ async fn notify(client: &Client, channel: &str, payloads: Vec<Vec<u8>>, seal: &S
     }
 }
 
-/// Looks after delivery: polls while this node does not hear itself.
+/// Monitors delivery: polls while this node does not receive its own heartbeats.
 async fn watch(shared: Arc<Shared>, options: PostgresOptions) {
     let started = Instant::now();
     let mut last_look = started;
