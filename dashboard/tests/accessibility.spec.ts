@@ -77,7 +77,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await cfo.expectSync("live", 0)
       await cfo.cell("Office Manager", "budget").focus()
       await expect(ceo.cell("Office Manager", "budget").locator(".flag")).toBeVisible()
-      await isClean(page, "with a conflict, and somebody in a cell")
+      await isClean(page, "with a conflict, and a collaborator in a cell")
       await page.getByRole("button", { name: /2 conflicting values/ }).click()
       await expect(page.getByRole("dialog").getByText(/^CEO, /)).toBeVisible()
       await isClean(page, "a conflict")

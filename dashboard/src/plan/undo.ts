@@ -1,10 +1,10 @@
 /**
- * Undo and redo of one's own actions.
+ * Undo and redo of the user's own actions.
  *
  * An action is recorded as the heads before and after each of its changes and the places that it changed. Undo writes the earlier values of these places
  * again, read from the document's history, with all values of conflicts and all fields. Undo creates an action itself; redo undoes it.
  *
- * A place that another user has changed since stays as it is.
+ * A place that another user has changed since stays unchanged.
  */
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"

@@ -1,6 +1,6 @@
 import { Dialog } from "./Dialog"
 
-/** The keys of the page, by what they are for. */
+/** The keys of the page, by purpose. */
 const SHORTCUTS: { title: string; keys: [keys: string, action: string][] }[] = [
   {
     title: "Page",

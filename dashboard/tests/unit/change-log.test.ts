@@ -122,7 +122,7 @@ it("a discarded edit is listed until a user handles it", () => {
   const restored = edit(gone, "CEO", (plan) => {
     plan.positions.a = row("Cook", 7)
   })
-  expect(changeLog(restored).discardedEdits(), "recreated by somebody who had the edit").toEqual([])
+  expect(changeLog(restored).discardedEdits(), "recreated by a user who had the edit").toEqual([])
 })
 
 it("a deletion has the heads of the complete position", () => {

@@ -1,4 +1,4 @@
-/** Undo and redo of one's own actions. */
+/** Undo and redo of the user's own actions. */
 import { next as A } from "@automerge/automerge/slim"
 import { describe, expect, it } from "vitest"
 import { addPositions, changeCells, deletePositions, resolveConflict, setField, updateSettings } from "../../src/plan/edit"
