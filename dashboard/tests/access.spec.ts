@@ -89,7 +89,7 @@ test("role changes apply without a reload", async ({ server, browser }) => {
   await cfo.context.close()
 })
 
-test("a disabled user is told and keeps unsynced edits", async ({ server, browser }) => {
+test("a disabled user sees why and keeps unsynced edits", async ({ server, browser }) => {
   const cfo = await person(browser, "")
   await login(cfo, server.url, "cfo")
   await cfo.expectSync("live", 0)

@@ -175,7 +175,7 @@ async fn deleted_document_file_is_detected() {
     is_refused(plan.address, &plan.second).await;
     until_ready(plan.address, 503).await;
     assert!(!plan.second_file.exists());
-    assert_eq!(add(plan.address, POSITIONS).await.0, 201, "others go on");
+    assert_eq!(add(plan.address, POSITIONS).await.0, 201, "other documents are unaffected");
     assert_eq!(plan.server.stop().code, Some(0));
 }
 

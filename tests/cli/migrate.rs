@@ -138,7 +138,7 @@ fn folder_names_both_files_of_a_store() {
 }
 
 #[test]
-fn dry_run_creates_nothing_and_says_what_is_missing() {
+fn dry_run_creates_nothing_and_reports_differences() {
     let folder = folder();
     let (files, database) = (Files::filled(folder.path(), 2), sqlite(folder.path()));
     let before = names(folder.path());
@@ -221,7 +221,7 @@ fn damaged_document_is_named_and_others_are_moved() {
 }
 
 #[test]
-fn other_content_in_the_target_is_left_as_it_is() {
+fn other_content_in_the_target_is_kept() {
     let folder = folder();
     let (files, database) = (Files::filled(folder.path(), 3), sqlite(folder.path()));
     succeeds(&migrate(&files.name(), &database, &[]));

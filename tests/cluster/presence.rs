@@ -72,7 +72,7 @@ async fn message_to_other_surfaces_reaches_other_servers_only() {
     hubs[0].tell_surfaces(&[0; 10_000]);
     hubs[1].tell_surfaces(b"answer");
     assert_eq!(&other.recv().await.unwrap()[..], b"names");
-    assert_eq!(&own.recv().await.unwrap()[..], b"answer", "nobody hears itself");
+    assert_eq!(&own.recv().await.unwrap()[..], b"answer", "a sender does not receive its own message");
     assert_eq!(super::counter(&hubs[0], "happierwork_cluster_messages_dropped_total"), 1);
     for hub in &hubs {
         hub.stop().await;

@@ -147,7 +147,7 @@ fn step(line: &Value, before: &[Step]) -> Option<Step> {
 
 /// Parses a step of the list of deviations: `sender < {…}`, `sender > text`, `late opens`.
 fn parse(line: &str) -> Step {
-    let (who, rest) = line.split_once(' ').expect("who, and what");
+    let (who, rest) = line.split_once(' ').expect("a client and an act");
     let who = who.to_owned();
     if rest == "opens" {
         return Step::Open { who, path: "/ws/dashboard/".to_owned() };
@@ -315,6 +315,6 @@ async fn recordings_replay_except_for_named_deviations() {
         play(&recording.name, &steps).await;
         played += 1;
     }
-    assert!(listed.is_empty(), "deviations from what was not recorded: {:?}", listed.keys());
+    assert!(listed.is_empty(), "deviations without a recording: {:?}", listed.keys());
     assert_eq!(played, 67, "the number of socket recordings");
 }

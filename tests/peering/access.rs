@@ -101,7 +101,7 @@ async fn only_chosen_documents_are_exchanged() {
 }
 
 #[tokio::test]
-async fn peer_creates_nothing_where_nobody_may_create() {
+async fn peer_creates_nothing_if_creation_is_disabled() {
     let other = server(|_| {}).await;
     let plan = create(&other).await;
     let names = [DocumentName::Default, DocumentName::Id(plan.clone())];

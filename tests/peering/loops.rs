@@ -88,7 +88,7 @@ async fn ring_of_three_servers_causes_no_storm() {
 }
 
 #[tokio::test]
-async fn server_that_dials_itself_is_told_so() {
+async fn server_that_dials_itself_is_refused() {
     let [address] = free_addresses();
     let itself = server(|options| {
         options.listen = vec![address];

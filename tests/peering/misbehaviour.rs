@@ -162,7 +162,7 @@ async fn message_before_the_answer_to_the_join_is_refused() {
 }
 
 #[tokio::test]
-async fn peer_that_names_too_many_documents_is_told_so() {
+async fn peer_that_names_too_many_documents_gets_an_error() {
     let stub = Stub::new().await;
     let _ours = stub.dialled_by().await;
     let mut accepted = stub.accept().await;

@@ -18,7 +18,7 @@ fn plan(name: &str) -> PlanPatch {
 
 fn budget(replica: &Replica, id: &str) -> (Option<Json>, Option<Vec<Json>>) {
     let view = read_view(replica.view());
-    let position = &view.get(id).expect("the row is there").position;
+    let position = &view.get(id).expect("the row exists").position;
     (position.fields[BUDGET].clone(), position.conflicts.get("budget").cloned())
 }
 

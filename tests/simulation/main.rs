@@ -148,7 +148,7 @@ fn nodes_on_one_database_converge_after_outages() {
 }
 
 #[test]
-fn nodes_bring_back_what_a_failover_forgets() {
+fn nodes_restore_batches_lost_in_a_failover() {
     no_violation_of_nodes(cluster::Trouble::Failover);
 }
 

@@ -58,7 +58,7 @@ impl Replica {
     /// Connects, and sends the first messages. Its knowledge of the server is that of its stored sync state.
     pub fn connected(&mut self, link: Link) {
         self.link = Some(link);
-        self.state = sync::State::decode(&self.state.encode()).expect("what was just encoded");
+        self.state = sync::State::decode(&self.state.encode()).expect("an encoded state decodes");
         let request = self.flavor == Flavor::Repo && self.doc.get_heads().is_empty();
         self.speak(request);
     }

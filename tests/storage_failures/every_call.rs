@@ -235,7 +235,7 @@ impl Session {
         let load = async |id| {
             let loaded = store.load(id).await.expect("opens after a power cut");
             let loaded = loaded.unwrap_or_else(|| panic!("{}: document {id} is lost", self.case));
-            assert_eq!(loaded.repair, None, "{}: what is durable is whole", self.case);
+            assert_eq!(loaded.repair, None, "{}: the durable file is whole", self.case);
             Automerge::load(&loaded.bytes).expect("whole changes")
         };
         let plan = load(&self.server.document).await;

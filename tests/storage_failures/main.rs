@@ -84,7 +84,7 @@ async fn sync_peer_resends_a_change_that_was_not_stored() {
     disk.fail_always(Op::Sync, ErrorKind::Other);
     peer.doc.put(ROOT, "name", "mine").unwrap();
     peer.push().await;
-    let close = peer.socket.closed().await.expect("told why");
+    let close = peer.socket.closed().await.expect("closed with a reason");
     assert_eq!(u16::from(close.code), 1013);
     assert_eq!(close.reason.as_str(), "the server cannot write at the moment; the change was not stored");
 

@@ -179,7 +179,7 @@ async fn client_that_keeps_sending_does_not_block_shutdown() {
     });
     server.until_metric("happierwork_changes_total", |changes| changes > 20.0).await;
     assert!(server.stop().await, "in time");
-    let close = timeout(PATIENCE, flood).await.expect("in time").expect("ended").expect("told");
+    let close = timeout(PATIENCE, flood).await.expect("in time").expect("ended").expect("a close frame");
     assert_eq!(u16::from(close.code), 1001);
 }
 

@@ -219,7 +219,7 @@ mod tests {
     use crate::receive;
 
     #[test]
-    fn reply_to_an_acknowledgement_is_what_the_library_sends() {
+    fn reply_to_an_acknowledgement_matches_the_library() {
         let mut writer = AutoCommit::new();
         writer.put(ROOT, "name", "Growth 2027").unwrap();
         writer.commit();

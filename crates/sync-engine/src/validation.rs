@@ -290,7 +290,7 @@ mod tests {
         let (one, many) = (steps(&round_robin_changes(9_000, 1), 0), steps(&round_robin_changes(9_000, 900), 0));
         assert!(many <= one, "{many} steps, {one} for one actor");
         let (one, many) = (steps(&round_robin_changes(1_800, 1), 900), steps(&round_robin_changes(1_800, 900), 900));
-        assert!(many <= one + 900, "{many} steps after what is there, {one} for one actor");
+        assert!(many <= one + 900, "{many} steps after existing changes, {one} for one actor");
     }
 
     #[test]

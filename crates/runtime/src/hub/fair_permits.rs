@@ -110,7 +110,7 @@ mod tests {
         let mut honest = Box::pin(permits.acquire(user("honest")));
         assert!((&mut honest).now_or_never().is_none());
         drop(permit);
-        let second = (&mut hostile[0]).now_or_never().expect("was first to wait");
+        let second = (&mut hostile[0]).now_or_never().expect("it waited first");
         drop(second);
         assert!((&mut honest).now_or_never().is_some(), "the others of the hostile user come later");
     }

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_slow_receiver_is_told_to_look() {
+    async fn slow_receiver_gets_look_at_all() {
         let (sender, receiver) = broadcast::channel(2);
         for revision in 0..5 {
             sender.send(News::Control(revision)).expect("a receiver");

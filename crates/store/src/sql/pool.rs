@@ -129,14 +129,14 @@ mod tests {
         assert_eq!(lease.connection, 0);
         drop(lease);
         let lease = pool.take(PATIENCE, |_| true, counter.connect()).await.expect("taken");
-        assert_eq!(lease.connection, 1, "the dropped one is gone");
+        assert_eq!(lease.connection, 1, "the dropped connection is closed");
         lease.give_back();
         let lease = pool.take(PATIENCE, |connection| *connection > 1, counter.connect()).await.expect("taken");
-        assert_eq!(lease.connection, 2, "an unusable one is gone");
+        assert_eq!(lease.connection, 2, "an unusable connection is closed");
         pool.clear();
         lease.give_back();
         let lease = pool.take(PATIENCE, |_| true, counter.connect()).await.expect("taken");
-        assert_eq!(lease.connection, 3, "one from before the clearing is gone");
+        assert_eq!(lease.connection, 3, "an older connection is closed by the clearing");
     }
 
     #[tokio::test(start_paused = true)]

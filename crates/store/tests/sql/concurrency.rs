@@ -156,7 +156,7 @@ pub async fn compaction_runs_beside_appends<P: Place>() {
     }
     let (keys, authors) = keys_and_authors(&place.open().await).await;
     assert_eq!(keys.len(), 2 * EDITS);
-    assert_eq!(keys, authors, "every author line is there once");
+    assert_eq!(keys, authors, "every author line is stored once");
 }
 
 pub async fn access_changes_and_appends_run_beside_each_other<P: Place>() {

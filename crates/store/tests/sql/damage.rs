@@ -34,7 +34,7 @@ pub async fn damaged_rows_are_named<P: Place>() {
         assert_eq!(store.health().unavailable.len(), 1);
         let error = store.after(&id(1), Position::START).await;
         assert!(matches!(error, Err(DatabaseError::Damaged { .. })), "{sql}: {error:?}");
-        assert!(store.raw(&id(1)).await.expect("reads").is_some(), "what is left can be saved");
+        assert!(store.raw(&id(1)).await.expect("reads").is_some(), "the remaining content can be saved");
         assert_eq!(bytes(&store, 2).await, Some(healthy), "others serve");
     }
 }

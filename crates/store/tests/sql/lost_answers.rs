@@ -32,7 +32,7 @@ async fn lost_answer_is_found<E: Engine>(store: &SqlStore<E>, proxy: &Proxy) {
     assert!(proxy.cut() > 0, "an answer was lost");
     proxy.lose_nothing();
     let stored = store.load(&id(1)).await.expect("loads").expect("stored");
-    assert_eq!((stored.position.seq, stored.position), (2, first.next(&batch)), "the batch is there once");
+    assert_eq!((stored.position.seq, stored.position), (2, first.next(&batch)), "the batch is stored once");
 }
 
 /// An append whose outcome is unknown is behind if another node has appended meanwhile.

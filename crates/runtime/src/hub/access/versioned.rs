@@ -53,7 +53,7 @@ mod tests {
         assert!(versioned.follows(0, &AccessRecord::default()) && versioned.follows(1, &record("one")));
         assert!(!versioned.follows(2, &record("another")), "another history");
         versioned.replace(2, Arc::new(record("another")));
-        assert!(!versioned.follows(1, &record("one")), "what came before in the other history is not known");
+        assert!(!versioned.follows(1, &record("one")), "earlier versions of the other history are unknown");
         for version in 3..20 {
             versioned.replace(version, Arc::new(record("later")));
         }
