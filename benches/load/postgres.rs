@@ -80,7 +80,7 @@ impl Postgres {
         let deadline = Instant::now() + BEGIN;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if Instant::now() > deadline {
-                return Err("PostgreSQL does not get ready".into());
+                return Err("PostgreSQL does not start".into());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -169,7 +169,7 @@ fn folder(place: &Workplace) -> Fallible<TempDir> {
 /// Makes the server the owner of a file or folder.
 fn give(path: &Path) -> Fallible<()> {
     if is_root() && !Command::new("chown").arg(USER).arg(path).status()?.success() {
-        return Err(format!("{} cannot be given to the user {USER}", path.display()).into());
+        return Err(format!("{} cannot be owned by the user {USER}", path.display()).into());
     }
     Ok(())
 }

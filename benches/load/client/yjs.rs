@@ -292,7 +292,7 @@ impl Reader<'_> {
                 return Err("an edit of another client".into());
             }
             if first > had {
-                return Err(format!("an edit was lost: item {first} came after {had} items").into());
+                return Err(format!("an edit was lost: item {first} arrived after {had} items").into());
             }
             let mut clock = first;
             for _ in 0..structs {

@@ -45,7 +45,7 @@ impl Redis {
         let deadline = Instant::now() + BEGIN;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if Instant::now() > deadline || !is_running(&mut server.child) {
-                return Err(format!("{REDIS} does not get ready").into());
+                return Err(format!("{REDIS} does not start").into());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

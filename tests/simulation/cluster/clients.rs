@@ -246,14 +246,14 @@ impl Cluster {
         match outgoing {
             Outgoing::Sync { data, .. } => {
                 client.replica.receive(&data).map_err(|error| format!("device {index}: {error}"))?;
-                self.log(|| format!("device {index} gets a message: {}", summary(&data)));
+                self.log(|| format!("device {index} receives a message: {}", summary(&data)));
             }
             Outgoing::Refused { kind: CloseKind::BadMessage, message, .. } => {
-                return Err(format!("device {index} is honest, and was refused: {message}"));
+                return Err(format!("device {index} is honest, but was refused: {message}"));
             }
             // The user may not read, or the database is unavailable. A real client tries again later.
             Outgoing::Missing(_) | Outgoing::Unavailable { .. } | Outgoing::Refused { .. } => {
-                self.log(|| format!("device {index} is turned away"));
+                self.log(|| format!("device {index} is refused"));
                 self.disconnect(index);
             }
             _ => {}
@@ -267,9 +267,9 @@ impl Cluster {
             let reason = self.clients[index].replica.link.as_ref().and_then(Link::close_reason);
             if let Some(reason) = reason {
                 if reason.kind == CloseKind::BadMessage {
-                    return Err(format!("device {index} is honest, and was sent away: {}", reason.message));
+                    return Err(format!("device {index} is honest, but was disconnected: {}", reason.message));
                 }
-                self.log(|| format!("device {index} is sent away: {}", reason.message));
+                self.log(|| format!("device {index} is disconnected: {}", reason.message));
                 self.disconnect(index);
             }
             let half_open = self.clients[index].replica.half_open.as_ref();

@@ -94,7 +94,7 @@ impl Cluster {
         let stored = self.network.lock().database.log().positions();
         if pair.edits.iter().all(|edit| edit.outcome == Some(Outcome::Made) || stored.contains(&edit.added)) {
             let names = pair.edits.each_ref().map(|edit| &*edit.added);
-            return Err(format!("{names:?} were both made on one condition"));
+            return Err(format!("{names:?} both succeeded on one condition"));
         }
         Ok(())
     }
@@ -128,7 +128,7 @@ impl Cluster {
         let made = pair.edits.iter().filter(|edit| edit.outcome == Some(Outcome::Made)).count();
         let refused = pair.edits.iter().filter(|edit| edit.outcome == Some(Outcome::NotMade)).count();
         if (made, refused) != (1, 1) {
-            return Err(format!("of two edits on one condition, {made} were made and {refused} refused"));
+            return Err(format!("of two edits on one condition, {made} succeeded and {refused} were refused"));
         }
         self.check_pair(&pair)
     }

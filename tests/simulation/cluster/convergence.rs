@@ -55,7 +55,7 @@ impl Cluster {
             }
             if self.network.lock().now() >= end {
                 let disagreement = self.disagreement()?.unwrap_or_else(|| "messages never end".to_owned());
-                return Err(format!("{disagreement}, {PATIENCE} ms after everything was well"));
+                return Err(format!("{disagreement}, {PATIENCE} ms after the last fault"));
             }
         }
     }
@@ -120,7 +120,7 @@ impl Cluster {
         let network = self.network.lock();
         let log = network.database.log();
         if let Some(broken) = self.promises.broken_by(log) {
-            return Err(format!("in the end: {broken}"));
+            return Err(format!("at the end: {broken}"));
         }
         let (document, len) = (log.document().clone(), log.len());
         drop(network);
@@ -164,7 +164,7 @@ impl Cluster {
             if known != stored {
                 let differs = |(one, other): &(_, _)| one != other;
                 let first = known.iter().zip(&stored).find(differs);
-                return Err(format!("node {node} attributes changes to others than the log does: {first:?}"));
+                return Err(format!("node {node} attributes changes to other users than the log: {first:?}"));
             }
         }
         Ok(())

@@ -34,7 +34,7 @@ impl Cluster {
     }
 
     pub(super) fn set_role(&mut self, node: usize, user: &'static str, role: Option<Role>) {
-        self.log(|| format!("node {node} is told to make {user} {role:?}"));
+        self.log(|| format!("node {node} is asked to set the role of {user} to {role:?}"));
         let (hub, id) = (self.nodes[node].hub().clone(), self.id.clone());
         let work = async move { hub.set_role(&Requester::server(), &id, &user.into(), role).await };
         let result = self.nodes[node].spawn(work);
@@ -49,14 +49,14 @@ impl Cluster {
         self.role_changes = pending;
         for RoleChange { life, user, role, log_len, failovers, result } in over {
             let result = self.nodes[life.node].result(result);
-            self.log(|| format!("{user} is {role:?}, says node {}: {result:?}", life.node));
+            self.log(|| format!("{user} is {role:?} according to node {}: {result:?}", life.node));
             if result.is_err() || failovers != self.failovers {
                 continue;
             }
             let had = self.network.lock().database.log().roles_since(log_len, user);
             let wanted = role.map(|role| role.to_string());
             if !had.contains(&wanted) {
-                return Err(format!("{user} was never {wanted:?}, as node {} says, but {had:?}", life.node));
+                return Err(format!("{user} was never {wanted:?}, as node {} reported, but {had:?}", life.node));
             }
         }
         Ok(())

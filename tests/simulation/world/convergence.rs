@@ -34,7 +34,7 @@ impl World {
             self.life.pass(Duration::from_secs(1));
         }
         let disagreement = self.disagreement()?.unwrap_or_else(|| "messages never end".to_owned());
-        Err(format!("{disagreement}, {PATIENCE} s after everything was well"))
+        Err(format!("{disagreement}, {PATIENCE} s after the last fault"))
     }
 
     pub(super) fn deliver_all(&mut self) -> Result<bool, Violation> {
