@@ -9,7 +9,7 @@ pub struct Copied {
     pub accounts: Vec<AccountName>,
     /// Accounts that the target had already.
     pub existing: Vec<AccountName>,
-    /// Those of them that differ from the source. They stay as they are.
+    /// The existing accounts that differ from the source. They are kept.
     pub differing: Vec<AccountName>,
     /// Number of revoked tokens that have not expired.
     pub revocations: usize,

@@ -7,10 +7,10 @@
 //! | file | holds |
 //! |---|---|
 //! | `contents` | reads the documents of files and databases |
-//! | `difference` | what the target lacks of a document |
+//! | `difference` | the parts of a document that the target lacks |
 //! | `write` | writes it |
 //! | `accounts` | moves accounts |
-//! | `report` | what is printed |
+//! | `report` | the output |
 //! | `failure` | errors |
 
 mod accounts;

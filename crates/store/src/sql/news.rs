@@ -6,10 +6,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::position::News;
 
-/// News that are kept for a slow receiver.
+/// Number of news that are kept for a slow receiver.
 pub(super) const CAPACITY: usize = 4_096;
 
-/// The news of a channel. [`News::LookAtAll`] stands for what a slow receiver has missed.
+/// The news of a channel. [`News::LookAtAll`] replaces news that a slow receiver has missed.
 pub(super) fn stream(receiver: broadcast::Receiver<News>) -> impl Stream<Item = News> + Send {
     futures_util::stream::unfold(receiver, |mut receiver| async move {
         match receiver.recv().await {

@@ -1,4 +1,4 @@
-//! Rows that were changed behind the back of the store, and databases that are not ours.
+//! Rows that were changed without the store, and foreign databases.
 
 use store::conformance::{TestEditor, id};
 use store::sql::{ChainDamage, DatabaseError, DatabaseOpenError, SCHEMA_VERSION};

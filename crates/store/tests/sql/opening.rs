@@ -1,4 +1,4 @@
-//! Databases that cannot be used: each error says why and what to do.
+//! Databases that cannot be used: each error states the cause and the remedy.
 
 use std::os::unix::fs::PermissionsExt;
 

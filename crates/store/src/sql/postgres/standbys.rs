@@ -1,8 +1,8 @@
 //! Synchronous standbys, and commits on the primary that they lack.
 //!
 //! A commit waits for the standbys before it is acknowledged and visible. When the primary crashes meanwhile, or the waiting
-//! session is terminated, the commit is visible without them, and a failover loses it. So nothing that a new connection reads
-//! may be used before a later commit has reached the standbys: they have all commits before it, too.
+//! session is terminated, the commit is visible without them, and a failover loses it. So a new connection must not use
+//! anything that it reads before a later commit has reached the standbys, which then have all earlier commits, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::sql::engine::{EngineError, Failure};
 
 /// A commit that changes nothing.
 pub(super) const COMMIT: &str = "SELECT pg_logical_emit_message(true, 'happierwork', '')";
-/// Writes to the server's log without a commit, and so without waiting.
+/// Writes to the write-ahead log without a commit, and so without waiting.
 const NUDGE: &str = "SELECT pg_logical_emit_message(false, 'happierwork', '')";
 /// Interval between nudges. A standby that has reconnected reports again when it receives something, or after ten seconds.
 const NUDGE_INTERVAL: Duration = Duration::from_secs(1);
@@ -27,9 +27,9 @@ type Wait = Shared<BoxFuture<'static, Result<(), String>>>;
 /// Waits until the standbys have everything that is visible on the primary.
 #[derive(Clone, Default)]
 pub(super) struct Standbys {
-    /// The last commit that was made to wait for the standbys, and when it began. There is one at a time: PostgreSQL does not
-    /// end the session of a waiting commit when the client goes, so each further one would occupy a session until a
-    /// standby comes back.
+    /// The last commit that was made to wait for the standbys, and when it began. There is only one at a time: PostgreSQL
+    /// does not end the session of a waiting commit when its client disconnects, so each further one would occupy a session
+    /// until a standby returns.
     last: Arc<Mutex<Option<(Instant, Wait)>>>,
 }
 
