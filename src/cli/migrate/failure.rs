@@ -28,7 +28,7 @@ pub(super) enum MigrateError {
     /// A file's document has no id, so it cannot be found in another store.
     #[error("the document in {} has no id yet. Start a server on it once, which adds one, and stop it", .0.display())]
     NoId(PathBuf),
-    /// The target was begun with another plan.
+    /// The target already contains another plan.
     #[error(
         "the target has another default document, {target}, than the source, {from}. Nothing was moved. \
          Give an empty target; a server creates a default document where it finds none, so start it after the migration"
@@ -91,7 +91,7 @@ pub(super) enum DocumentFailure {
          Nothing of it was changed. Give another target, or remove it there with `happierwork document delete ID --now`"
     )]
     OtherContent(usize),
-    /// The target knows other authors.
+    /// The target has other authors.
     #[error("refused: the target holds author lines of this document that the source does not. Give another target")]
     OtherAuthors,
     /// Rights were changed in one of the stores.

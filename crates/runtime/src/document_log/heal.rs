@@ -1,4 +1,4 @@
-//! Brings back published changes that the store has lost.
+//! Restores published changes that the store has lost.
 //!
 //! A failover of a database to a replica that lags loses its last transactions, although servers have acknowledged them. A server
 //! that finds its position missing in the log still has the changes in memory. It appends those that the log lacks, before

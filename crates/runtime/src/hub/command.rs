@@ -118,7 +118,7 @@ pub(super) enum Command {
     HistoryBuilt(Option<Box<History>>),
     /// Returns a page of the history; `None` if there is no history.
     HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<AttributedPage, PageError>>> },
-    /// Returns the provenance of these changes, as far as it is known; `None` if the document does not exist.
+    /// Returns the known provenance of these changes; `None` if the document does not exist.
     Attribution { changes: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>> },
     /// Returns the document at these heads; `None` if the document does not exist.
     Past { heads: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Past>, ReadFailure>> },

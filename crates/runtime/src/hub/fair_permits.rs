@@ -16,7 +16,7 @@ use super::outbox::ConnectionKey;
 pub(super) enum PermitKey {
     /// A user or a network, over all its connections.
     Payer(Payer),
-    /// One connection, where neither is known: clients over loopback cannot be told apart.
+    /// One connection, where neither is known: clients over loopback are indistinguishable.
     Connection(ConnectionKey),
 }
 

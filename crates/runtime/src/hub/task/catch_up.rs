@@ -8,7 +8,7 @@ use crate::document::{Applied, Document, Item};
 use crate::document_log::{Append, CaughtUp};
 use crate::hub::hints::Waiting;
 
-/// How often one batch may find that the log has moved on. Each time another batch was stored, so nothing is stuck.
+/// How often one batch may find that the log has moved on. Each time another batch was stored, so the system makes progress.
 const MAX_ATTEMPTS: u32 = 100;
 
 /// The next step for a batch that could not be appended because the log had moved on.
@@ -29,7 +29,7 @@ impl DocumentTask {
         has_edits: bool,
     ) -> Result<Retry, StoreError> {
         self.hub.inner.metrics.appends_behind.increment(1);
-        // An edit was checked against the document as it was: whether its position exists, and its precondition.
+        // An edit was checked against the earlier document: whether its position exists, and its precondition.
         if has_edits {
             return self.rewind_batch(document, applied).await;
         }
@@ -42,7 +42,7 @@ impl DocumentTask {
         }
     }
 
-    /// Appends a batch after those that other processes have appended first, however often that happens.
+    /// Appends a batch after the batches that other processes have appended first, however often that happens.
     pub(super) async fn append_after_others(
         &mut self,
         document: &mut Document,
@@ -159,7 +159,7 @@ impl DocumentTask {
         self.answer_pending_requests(document);
     }
 
-    /// Absorbs the batches that follow the known end of the log, and, if that is not all, what the store has after them.
+    /// Absorbs the batches that follow the known end of the log, and, if more exist, those that the store has after them.
     async fn catch_up_with(
         &mut self,
         document: &mut Document,
@@ -182,7 +182,7 @@ impl DocumentTask {
             Err(_) => {}
         }
         if access_changed && let Err(error) = self.refresh_access(document).await {
-            // The position stands for a record that is not known.
+            // The position belongs to an unknown record.
             self.pipeline.log.require_reload();
             return Err(error);
         }

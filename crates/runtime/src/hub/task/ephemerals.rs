@@ -7,7 +7,7 @@
 //! user's messages.
 //!
 //! A server relays the messages of its own peers, under their names. Such a message is dropped if its sender's name belongs to
-//! another user: it has come back, or arrives a second time over another server.
+//! another user: it was returned, or arrived a second time over another server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
