@@ -101,7 +101,7 @@ impl Authority {
         Self::open_with(options, None)
     }
 
-    /// Reads the keys from files, and all else from a database, at `now` (Unix seconds).
+    /// Reads the keys from files, and everything else from a database, at `now` (Unix seconds).
     ///
     /// # Errors
     /// As for [`open`](Self::open); or when the database cannot be read; or when the folder has accounts that were not copied

@@ -16,7 +16,7 @@ pub struct Copied {
 }
 
 /// Copies all accounts, and the revocations that have not expired at `now` (Unix seconds). Changes nothing in the source, and no
-/// account that the target has. Without a target, or with `dry_run`, only says what would be copied.
+/// account that the target has. Without a target, or with `dry_run`, only returns the result that a copy would have.
 ///
 /// # Errors
 /// When a place cannot be read or written. Running it again then copies the rest.

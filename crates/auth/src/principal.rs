@@ -9,6 +9,6 @@ use super::Grant;
 pub enum Principal {
     /// A client of a server that does not authenticate. Holds the payer that is charged for its use, if known.
     Anonymous(Option<Payer>),
-    /// An authenticated user, with what the token grants.
+    /// An authenticated user, with the grant of the token.
     User(Box<Grant>),
 }

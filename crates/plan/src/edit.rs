@@ -66,7 +66,7 @@ impl NewPosition {
 /// Changes to one position.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PositionPatch {
-    /// The new value of each field; `None` leaves the field as it is.
+    /// The new value of each field; `None` leaves the field unchanged.
     pub fields: FieldMap<Option<FieldValue>>,
 }
 
@@ -85,7 +85,7 @@ impl PositionPatch {
     }
 }
 
-/// Changes to the settings of a plan. `None` leaves a setting as it is.
+/// Changes to the settings of a plan. `None` leaves a setting unchanged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanPatch {
     /// The plan's name.

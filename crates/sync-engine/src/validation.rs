@@ -91,7 +91,7 @@ fn follows(change: &Change, before: u64) -> bool {
 /// among the first.
 const NEAR: usize = 1_000;
 /// Steps that the searches of one call may take together: a fixed part, and a part for each change. One last search may exceed
-/// the limit, which a client needs that comes back after a long time; its later changes depend on that one.
+/// the limit. A client that returns after a long time needs that one; its later changes depend on it.
 const STEPS: usize = 100_000;
 const STEPS_PER_CHANGE: usize = 100;
 
