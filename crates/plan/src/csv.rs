@@ -57,7 +57,7 @@ pub fn write_position(out: &mut Vec<u8>, position: &Position) {
         match (amount, value) {
             // Writing to memory cannot fail. A number needs no quotes and is no formula.
             (Some(amount), _) => drop(write!(out, "{amount}")),
-            // A value of another type than the field's is exported unchanged.
+            // A value of another type than the field's is exported as it is.
             (None, Some(value)) => write_cell(out, &cell_text(value)),
             (None, None) => {}
         }
@@ -71,7 +71,7 @@ pub fn write_position(out: &mut Vec<u8>, position: &Position) {
     out.extend_from_slice(LINE_END);
 }
 
-/// A value as the text of a cell: text unchanged, `null` as an empty cell, lists and maps as JSON.
+/// A value as the text of a cell: text as it is, `null` as an empty cell, lists and maps as JSON.
 #[must_use]
 pub fn cell_text(value: &Json) -> Cow<'_, str> {
     match value {

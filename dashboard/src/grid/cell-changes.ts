@@ -1,5 +1,5 @@
 /**
- * Plans the changes of pasting, filling and clearing. Pure: the caller applies the result in one change.
+ * Plans what pasting, filling and clearing change. Pure: the caller applies the result in one change.
  *
  * A value that does not fit its cell is refused with a reason, and the cell keeps its value. Nothing is guessed.
  */
@@ -25,7 +25,7 @@ export interface Refusal {
   reason: string
 }
 
-/** The changes of an action, and its refusals. */
+/** What an action changes, and what it refuses. */
 export interface CellChanges {
   cells: CellChange[]
   /** Positions to add. */
@@ -79,7 +79,7 @@ const cellName = (position: Position, field: FieldKey): string => `${fieldLabel(
 
 const NOT_A_POSITION = "This entry is not a position and can only be deleted."
 
-/** Adds one cell, unless the value does not fit or equals the current one. */
+/** Adds one cell, unless the value does not fit or is there already. */
 function change(changes: CellChanges, position: Position, field: FieldKey, value: FieldValue): void {
   const refuse = (reason: string) => changes.refusals.push({ cell: cellName(position, field), reason })
   if (position.invalidEntry !== undefined) return void refuse(NOT_A_POSITION)

@@ -45,7 +45,7 @@ interface Props {
   canEdit: boolean
   onSelected: (selected: ReadonlySet<string>) => void
   onSort: (sort: Sort | null) => void
-  /** `base`: the position when the cell was opened, if another user has set the field or deleted the position since. */
+  /** `base`: the position when the cell was opened, if somebody else has set the field or deleted the position since. */
   onSet: (id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null) => void
   /** The current version of a position, which may not be rendered yet; `null` if it was deleted. */
   readPosition: (id: string) => PositionAtHeads | null
@@ -64,7 +64,7 @@ interface Props {
   onPaste: (target: Rect | "below", table: ClipboardTable, onAdded: (ids: readonly string[]) => void) => void
   /** Adds a position; `null` if the list has no place for one. */
   onAdd: (() => void) | null
-  /** Another user deleted the position while it was edited. `draft`: the typed text; `null` if there is none. */
+  /** Somebody deleted the position while it was edited. `draft`: the typed text; `null` if there is none. */
   onDeletedWhileEditing: (base: PositionAtHeads, field: FieldKey, draft: string | null) => void
 }
 
@@ -158,7 +158,7 @@ export function Grid(props: Props) {
   const { heads, onDeletedWhileEditing, onCellFocus, onEditing } = props
   // Without a grid, no cell is occupied.
   useEffect(() => () => onCellFocus(null), [onCellFocus])
-  // When another user deletes the active row, the focus moves to the row in its place.
+  // When somebody else deletes the active row, the focus moves to the row in its place.
   const last = useRef(0)
   useEffect(() => {
     if (activeIndex !== undefined) last.current = activeIndex
@@ -389,7 +389,7 @@ export function Grid(props: Props) {
     [],
   )
 
-  // When another user deletes the edited row, the typed text is kept as a draft.
+  // When somebody else deletes the edited row, the typed text is kept as a draft.
   useEffect(() => {
     const [before, text] = [opened.current, draft.current]
     if (!editing || !before) return

@@ -117,7 +117,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     () => sortPositions(filterPositions(positions, deferredFilter, editedId), sort),
     [positions, deferredFilter, editedId, sort],
   )
-  // Hidden rows are not selected, so that users do not delete rows that they cannot see.
+  // Hidden rows are not selected, so that nobody deletes rows they do not see.
   const visibleSelection = useMemo(() => {
     if (selected.size === 0) return selected
     const visible = new Set(shown.map((position) => position.id))
