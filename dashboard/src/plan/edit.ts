@@ -52,7 +52,7 @@ export interface DeletedPosition {
 }
 
 /** The document handle that edits are applied to. */
-export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "heads" | "change" | "changeAt">
+export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "heads" | "change" | "changeAt" | "update">
 
 /** A position, and the heads at which it was read. */
 export interface PositionAtHeads {

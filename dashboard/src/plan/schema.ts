@@ -229,7 +229,7 @@ export function readConflicts(doc: A.Doc<unknown>, id: string): Position["confli
 }
 
 /** Distinct values that differ from the shown one. */
-const distinctLosingValues = (losing: LosingValue[], shown: FieldValue): LosingValue[] =>
+export const distinctLosingValues = (losing: LosingValue[], shown: FieldValue): LosingValue[] =>
   losing.filter(({ value }, at) => value !== shown && losing.findIndex((other) => other.value === value) === at)
 
 /** Reads each setting, with a default for missing or invalid values. */

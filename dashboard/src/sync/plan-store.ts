@@ -105,6 +105,7 @@ export class PlanStore {
     heads: () => this.handle.heads(),
     change: (callback, options) => this.#write(() => this.handle.change(callback, options)),
     changeAt: (heads, callback, options) => this.#write(() => this.handle.changeAt(heads, callback, options)),
+    update: (callback) => this.#write(() => this.handle.update(callback)),
   }
 
   #write<T>(write: () => T): T {
