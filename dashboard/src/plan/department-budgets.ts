@@ -2,6 +2,7 @@
 import type { next as A } from "@automerge/automerge/slim"
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import type { Plan } from "./edit"
+import { formatSum } from "./format"
 import { toPlainValue } from "./multi-value-register"
 import { groupTotals, roundSum } from "./query"
 import { conflictIn, type Place, readEntries, writePlaces } from "./root-map"
@@ -86,6 +87,27 @@ export function departmentUses(positions: readonly Position[], budgets: readonly
     }
   })
   return uses.sort((one, other) => Number(one.key === "") - Number(other.key === "") || one.name.localeCompare(other.name))
+}
+
+/**
+ * What a department uses of its budget, in words: `of 450, 50 left`; empty without a budget. `isFiltered`: the number next to it counts
+ * the shown positions only, and the budget applies to all of them.
+ */
+export function describeUse({ budget, used, left, duplicates }: DepartmentUse, isFiltered: boolean): string {
+  if (!budget) return ""
+  const { amount, mistyped, conflict } = budget
+  const notes = [
+    ...(conflict ? ["conflicting budgets"] : []),
+    ...duplicates.map(({ name }) => `another budget under “${name}” is not counted`),
+  ]
+  const prefix = isFiltered ? `all positions: ${formatSum(used)} ` : ""
+  const text =
+    amount === null || left === null
+      ? `budget “${mistyped}” is not a number`
+      : left < 0
+        ? `${prefix}of ${formatSum(amount)}, ${formatSum(-left)} over budget`
+        : `${prefix}of ${formatSum(amount)}, ${formatSum(left)} left`
+  return [text, ...notes].join(", ")
 }
 
 /** A new budget of a department; `null` removes it. */

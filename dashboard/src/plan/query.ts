@@ -100,6 +100,13 @@ export const distinctGroups = (positions: readonly Position[], field: GroupKey):
 export const groupTotals = (positions: readonly Position[], field: GroupKey): Group[] =>
   groupPositions(positions, field).sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
 
+/** A share in whole percent: `32 %`; `<1 %` for small ones, empty if there is nothing to share. */
+export function formatShare(part: number, whole: number): string {
+  if (whole <= 0) return ""
+  const percent = (part / whole) * 100
+  return percent > 0 && percent < 0.5 ? "<1 %" : `${Math.round(percent)} %`
+}
+
 export const sumBudgets = (positions: readonly { budget: number | null }[]): number =>
   roundSum(positions.reduce((sum, position) => sum + (position.budget ?? 0), 0))
 

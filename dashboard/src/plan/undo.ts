@@ -20,6 +20,7 @@ import {
   toPlainValue,
   writeRegisters,
 } from "./multi-value-register"
+import type { Place } from "./root-map"
 import { fieldRegister, type Setting } from "./schema"
 
 /** The places that an action changed. */
@@ -29,6 +30,8 @@ export interface Targets {
   /** Ids of positions that were added or deleted. */
   rows?: readonly string[]
   settings?: readonly Setting[]
+  /** Places in the shared maps of the plan. */
+  places?: readonly Place[]
 }
 
 /** One change of an action. A large action consists of several, so that the page stays responsive. */
@@ -46,10 +49,11 @@ export interface Action {
 
 /** A place that stays as it is. */
 export interface KeptPlace {
-  /** `null` for a setting. */
+  /** `null` for a setting, or a place in a shared map. */
   id: string | null
   /** `null` for a whole position. */
   field: string | null
+  place?: Place
   /** Designation of the position. */
   name: string
   /** `deleted`: the position no longer exists. `changed`: somebody else has changed it since. */
@@ -87,12 +91,12 @@ const UPDATE_INFO = ["updatedAt", "updatedBy"]
 
 /** Reverts a part of an action as far as nobody else has changed its places since. `what`: for the message, such as `undid paste of 12 cells`. */
 export function revertPart(plan: Plan, part: ActionPart, what: string, author: string, isOwn: IsOwn): Reverted {
-  const { before, after, cells = {}, rows = [], settings = [] } = part
+  const { before, after, cells = {}, rows = [], settings = [], places = [] } = part
   const start = plan.heads()
   const doc = plan.doc()
   const [now, then, original] = [new RowReader(doc), new RowReader(doc, after), new RowReader(doc, before)]
   const kept: KeptPlace[] = []
-  const done = { cells: {} as Record<string, string[]>, rows: [] as string[], settings: [] as Setting[] }
+  const done = { cells: {} as Record<string, string[]>, rows: [] as string[], settings: [] as Setting[], places: [] as Place[] }
   const isLatest = start.length === after.length && start.every((head) => after.includes(head))
   /** Whether a place still has the values that the action gave it, and nobody else wrote them. */
   const isUntouched = (current: Register, written: () => Register): boolean => {
@@ -148,6 +152,14 @@ export function revertPart(plan: Plan, part: ActionPart, what: string, author: s
     }
     writes.push({ path: [key], register: readRegister(doc, [key], before) })
     done.settings.push(key)
+  }
+  for (const place of places) {
+    if (!isUntouched(readRegister(doc, place), () => readRegister(doc, place, after))) {
+      kept.push({ id: null, field: place[0], place, name: "", reason: "changed" })
+      continue
+    }
+    writes.push({ path: place, register: readRegister(doc, place, before) })
+    done.places.push(place)
   }
 
   const message = `${author}: ${what}`

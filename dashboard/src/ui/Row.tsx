@@ -69,6 +69,8 @@ interface Props {
   position: Position
   /** Row index for assistive technology; the header is row 1. */
   rowIndex: number
+  /** The number that the row shows. */
+  number: number
   offset: number
   size: number
   /** The row is checked. */
@@ -86,6 +88,7 @@ interface Props {
 export const Row = memo(function Row({
   position,
   rowIndex,
+  number,
   offset,
   size,
   isSelected,
@@ -118,7 +121,7 @@ export const Row = memo(function Row({
         }}
       >
         <span className="row-number" aria-hidden>
-          {(rowIndex - 1).toLocaleString()}
+          {number.toLocaleString()}
         </span>
         {canEdit && (
           <input

@@ -22,14 +22,13 @@ import { type FieldValue, type Position, SETTING_LABELS, SETTINGS, type Setting,
 import { type Action, groupCells, type KeptPlace } from "../plan/undo"
 import type { PlanStore } from "../sync/plan-store"
 import type { RevertedAction } from "../sync/undo-stack"
+import { BOTH_KEPT, placeActions, placeLabel } from "./place-actions"
 import type { ToastAction } from "./Toast"
-
-export const BOTH_KEPT = "Somebody else changed this at the same time. Both values are kept; choose one."
 
 /** An action on cells in the words of its message: `Pasted`, `paste`. */
 export interface CellAction {
-  done: "Pasted" | "Cleared" | "Filled" | "Cut"
-  noun: "paste" | "clearing" | "filling" | "cut"
+  done: "Pasted" | "Cleared" | "Filled" | "Cut" | "Changed"
+  noun: "paste" | "clearing" | "filling" | "cut" | "bulk edit"
 }
 
 export interface PlanActionsOptions {
@@ -73,8 +72,11 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     if (cells.length === 1 && cell) {
       const position = cell.id === null ? undefined : store.get(cell.id)
       const value = position && cell.field && isFieldKey(cell.field) ? ` ${formatValue(shownValue(position, cell.field))}` : ""
-      const what =
-        cell.id === null ? `${SETTING_LABELS[cell.field as Setting]} of the plan` : `${fieldLabel(cell.field ?? "")} of “${cell.name}”`
+      const what = cell.place
+        ? placeLabel(cell.place)
+        : cell.id === null
+          ? `${SETTING_LABELS[cell.field as Setting]} of the plan`
+          : `${fieldLabel(cell.field ?? "")} of “${cell.name}”`
       texts.push(`Somebody else has changed ${what} since. It stays${value || " as it is"}.`)
     } else if (cells.length > 1) texts.push(`Others have changed ${countCells(cells.length)} since. They stay as they are.`)
     return texts.join(" ")
@@ -101,6 +103,7 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
   return {
     undo,
     redo,
+    ...placeActions({ store, author, showToast, undoButton }),
     setCell(id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null): void {
       const name = store.get(id)?.designation
       const action = editCell(id, field, () => setField(plan, id, field, value, author, base))

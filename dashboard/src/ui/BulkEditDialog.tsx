@@ -1,0 +1,217 @@
+import { type FormEvent, useEffect, useId, useRef, useState } from "react"
+import { type BulkEdit, bulkEdit, sumAfter } from "../grid/bulk-edit"
+import type { CellChanges } from "../grid/cell-changes"
+import { countPositions } from "../grid/range"
+import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isAmountField, isGroupField } from "../plan/fields"
+import { formatAmount, formatSum, formatValue, unitLabel } from "../plan/format"
+import { parseInput } from "../plan/input"
+import { describeUnknownBudgets, sumBudgets } from "../plan/query"
+import { DEFAULT_STEP, EXACT_STEP, parseRaise, ROUNDING_STEPS } from "../plan/raise"
+import { type Position, type Settings, shownValue } from "../plan/schema"
+import { Dialog } from "./Dialog"
+
+interface Props {
+  /** The selected positions, as they are now. */
+  positions: readonly Position[]
+  /** All positions of the plan. */
+  all: readonly Position[]
+  settings: Settings
+  onApply: (changes: CellChanges) => void
+  onClose: () => void
+}
+
+/** What the dialog does: sets a field, or raises budgets by a percentage or an amount. */
+type Mode = `set ${FieldKey}` | "percent" | "amount"
+
+const BUDGET: FieldKey = "budget"
+/** Fields that one value fits for many positions. */
+const SETTABLE = FIELDS
+const SHOWN_CHANGES = 4
+
+/** Sets a field of many positions, or raises their budgets, with a preview of the sums. */
+export function BulkEditDialog({ positions, all, settings, onApply, onClose }: Props) {
+  const [mode, setMode] = useState<Mode>("set department")
+  const [text, setText] = useState("")
+  const [step, setStep] = useState(DEFAULT_STEP)
+  const [hasTyped, setTyped] = useState(false)
+  const first = useRef<HTMLSelectElement>(null)
+  const id = useId()
+  // A dialog focuses its first control when it opens.
+  useEffect(() => first.current?.focus(), [])
+  const unit = unitLabel(settings.currency, settings.unit)
+  const field = SETTABLE.find((key) => mode === `set ${key}`) ?? BUDGET
+  const isRaise = mode === "percent" || mode === "amount"
+
+  const read = (): BulkEdit | { problem: string } => {
+    if (isRaise) {
+      const parsed = parseRaise(text, mode, settings)
+      return "problem" in parsed ? parsed : { kind: "raise", field: BUDGET, raise: { by: mode, size: parsed.value, step } }
+    }
+    const parsed = parseInput(field, text, settings)
+    return "problem" in parsed ? parsed : { kind: "set", field, value: parsed.value }
+  }
+  const edit = read()
+  const problem = "problem" in edit ? edit.problem : null
+  // An empty field clears values, but only after the user has typed.
+  const changes = "problem" in edit || !hasTyped ? null : bulkEdit(positions, edit)
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    setTyped(true)
+    if (changes && changes.cells.length > 0) onApply(changes)
+  }
+  const label = isRaise ? (mode === "percent" ? "Percent; negative for a cut" : `Amount in ${unit}; negative for a cut`) : "New value"
+  return (
+    <Dialog title={`Edit ${countPositions(positions.length)}`} onClose={onClose}>
+      <form className="stack" onSubmit={submit} noValidate>
+        <label htmlFor={`${id}-mode`}>Change</label>
+        <select
+          ref={first}
+          id={`${id}-mode`}
+          value={mode}
+          onChange={(event) => {
+            setMode(event.target.value as Mode)
+            setText("")
+            setTyped(false)
+          }}
+        >
+          {SETTABLE.map((key) => (
+            <option key={key} value={`set ${key}`}>
+              Set {fieldNoun(key)}
+            </option>
+          ))}
+          <option value="percent">Raise budgets by a percentage</option>
+          <option value="amount">Raise budgets by an amount</option>
+        </select>
+        <label htmlFor={`${id}-value`}>{label}</label>
+        <input
+          id={`${id}-value`}
+          autoComplete="off"
+          inputMode={isAmountField(field) && mode !== "percent" ? "decimal" : "text"}
+          placeholder={isRaise ? "5" : isAmountField(field) ? "Unknown" : "Empty"}
+          list={!isRaise && isGroupField(field) ? `all-${field}` : undefined}
+          value={text}
+          aria-invalid={hasTyped && problem !== null}
+          aria-describedby={`${id}-preview`}
+          onChange={(event) => {
+            setText(event.target.value)
+            setTyped(true)
+          }}
+        />
+        {isRaise && (
+          <>
+            <label htmlFor={`${id}-step`}>Round results to</label>
+            <select id={`${id}-step`} value={step} onChange={(event) => setStep(Number(event.target.value))}>
+              {ROUNDING_STEPS.map((choice) => (
+                <option key={choice} value={choice}>
+                  {choice === EXACT_STEP ? `${formatAmount(choice)} (not rounded)` : `multiples of ${formatAmount(choice)}`}
+                </option>
+              ))}
+            </select>
+          </>
+        )}
+        <div id={`${id}-preview`} className="preview" role="status">
+          {!hasTyped && <p className="fine">Enter a value to see what changes.</p>}
+          {hasTyped && problem !== null && <p className="problem">{problem}</p>}
+          {changes && (
+            <Preview
+              changes={changes}
+              positions={positions}
+              all={all}
+              settings={settings}
+              rounding={isRaise ? `Results are rounded to multiples of ${formatAmount(step)} ${unit}, halves up.` : ""}
+            />
+          )}
+        </div>
+        <footer className="dialog-foot">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" className="primary" disabled={!changes || changes.cells.length === 0}>
+            {changes && changes.cells.length > 0 ? `Change ${countPositions(changes.cells.length)}` : "Change"}
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}
+
+interface PreviewProps {
+  changes: CellChanges
+  positions: readonly Position[]
+  all: readonly Position[]
+  settings: Settings
+  /** How results are rounded. */
+  rounding: string
+}
+
+function Preview({ changes, positions, all, settings, rounding }: PreviewProps) {
+  const { cells, refusals } = changes
+  const unit = unitLabel(settings.currency, settings.unit)
+  const byId = new Map(positions.map((position) => [position.id, position]))
+  const unchanged = positions.length - cells.length - refusals.length
+  const isBudget = cells.some(({ field }) => field === BUDGET)
+  const [before, after] = [sumBudgets(positions), sumAfter(positions, changes)]
+  const allAfter = sumAfter(all, changes)
+  const { totalBudget } = settings
+  const isOver = totalBudget !== null && allAfter > totalBudget
+  const unknown = describeUnknownBudgets(positions)
+  return (
+    <>
+      {isBudget && (
+        <dl className="sums">
+          <div>
+            <dt>Sum of these positions</dt>
+            <dd>
+              {formatSum(before)} <span aria-hidden>→</span>
+              <span className="hidden">becomes</span> <strong>{formatSum(after)}</strong> {unit}
+              {unknown && `, ${unknown} now`}
+            </dd>
+          </div>
+          <div>
+            <dt>Sum of the plan</dt>
+            <dd className={isOver ? "over" : undefined}>
+              {formatSum(sumBudgets(all))} <span aria-hidden>→</span>
+              <span className="hidden">becomes</span> <strong>{formatSum(allAfter)}</strong> {unit}
+              {totalBudget !== null && ` of ${formatSum(totalBudget)}`}
+              {isOver && totalBudget !== null && `, ${formatSum(allAfter - totalBudget)} over budget`}
+            </dd>
+          </div>
+        </dl>
+      )}
+      {rounding && <p className="fine">{rounding}</p>}
+      {cells.length === 0 && <p>Nothing changes.</p>}
+      <ul className="changes">
+        {cells.slice(0, SHOWN_CHANGES).map(({ id, field, value }) => {
+          const position = byId.get(id)
+          return (
+            <li key={id}>
+              {fieldLabel(field)} of “{position?.designation}”: <del>{position && formatValue(shownValue(position, field))}</del>{" "}
+              <span aria-hidden>→</span>
+              <span className="hidden">becomes</span> <ins>{formatValue(value)}</ins>
+            </li>
+          )
+        })}
+        {cells.length > SHOWN_CHANGES && <li className="fine">and {(cells.length - SHOWN_CHANGES).toLocaleString()} more</li>}
+      </ul>
+      {unchanged > 0 && (
+        <p className="fine">
+          {countPositions(unchanged)} already {unchanged === 1 ? "has" : "have"} this value.
+        </p>
+      )}
+      {refusals.length > 0 && (
+        <div className="notice">
+          <p>{countPositions(refusals.length)} will not be changed:</p>
+          <ul>
+            {refusals.slice(0, SHOWN_CHANGES).map(({ cell, reason }, at) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: refusals have no ids
+              <li key={at}>
+                {cell}: {reason}
+              </li>
+            ))}
+            {refusals.length > SHOWN_CHANGES && <li>and {(refusals.length - SHOWN_CHANGES).toLocaleString()} more</li>}
+          </ul>
+        </div>
+      )}
+    </>
+  )
+}
