@@ -247,11 +247,14 @@ export const emptyValue = (key: FieldKey): "" | null => (isTextField(key) ? "" :
 /** The values of a choice in their order; empty for other fields. */
 export const choicesOf = (key: string): readonly Choice[] => BY_KEY.get(key)?.choices ?? []
 
+/** Keys of a row that are not edited themselves, but appear in the history. */
+const OTHER_LABELS = new Map([["approvedBudget", "Approved budget"]])
+
 /** The label of a field. Fields that other programs added are called by their key. */
-export const fieldLabel = (key: string): string => BY_KEY.get(key)?.label ?? key
+export const fieldLabel = (key: string): string => BY_KEY.get(key)?.label ?? OTHER_LABELS.get(key) ?? key
 
 /** The label of a field inside a sentence. */
-export const fieldNoun = (key: string): string => (isFieldKey(key) ? fieldLabel(key).toLowerCase() : key)
+export const fieldNoun = (key: string): string => (isFieldKey(key) || OTHER_LABELS.has(key) ? fieldLabel(key).toLowerCase() : key)
 
 /** The labels of all fields as a list: `designation, department, budget`. */
 export const FIELD_LIST = FIELDS.map(fieldNoun).join(", ")

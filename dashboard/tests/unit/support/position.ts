@@ -14,6 +14,7 @@ export const shownPosition = (given: Partial<Position>): Position => ({
   createdAt: null,
   updatedAt: null,
   updatedBy: "",
+  approval: null,
   conflicts: null,
   ...given,
 })
