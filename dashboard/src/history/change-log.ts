@@ -67,9 +67,11 @@ interface FieldWrite extends FieldPath {
 
 const MAX_EVENTS = 200
 /** Bookkeeping fields that the history does not list. */
-const HIDDEN_FIELDS = new Set(["createdAt", "updatedAt", "updatedBy"])
+const HIDDEN_FIELDS = new Set(["createdAt", "updatedAt", "updatedBy", "approvedAt", "approvedBy"])
+/** Fields that are no edit of their own. The approved budget is recorded together with a status. */
+const RECORDED_FIELDS = new Set([...HIDDEN_FIELDS, "approvedBudget"])
 const HIDDEN_PLAN_FIELDS = new Set(["documentId"])
-const isEditable = (field: string): boolean => !HIDDEN_FIELDS.has(field)
+const isEditable = (field: string): boolean => !RECORDED_FIELDS.has(field)
 
 export class ChangeLog {
   #changes: LoggedChange[] = []
@@ -339,12 +341,14 @@ export class ChangeLog {
     return [...heads]
   }
 
-  /** Author and time of the change that contains an operation. */
-  authorOf(operation: string): { author: string; time: number | null } | null {
+  /** Author, time and hash of the change that contains an operation. */
+  authorOf(operation: string): { author: string; time: number | null; hash: string } | null {
     const [counter, actor] = parseOperationId(operation)
     const own = this.#byActor.get(actor) ?? []
     const number = own.findLast((at) => (this.#changes[at] as LoggedChange).startOp <= counter)
-    return number === undefined ? null : this.attributionAt(number)
+    if (number === undefined) return null
+    const { author, time, hash } = this.#changes[number] as LoggedChange
+    return { author, time, hash }
   }
 
   /** Edits that a concurrent deletion discarded, newest first. Includes edits of positions that have been restored since. */

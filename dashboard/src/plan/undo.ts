@@ -8,6 +8,7 @@
  */
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
+import { APPROVAL_KEYS, recordsApproval } from "./approval"
 import { type Plan, updateInfoRegisters, withFields } from "./edit"
 import {
   hasEqualValues,
@@ -21,7 +22,7 @@ import {
   writeRegisters,
 } from "./multi-value-register"
 import type { Place } from "./root-map"
-import { fieldRegister, type Setting } from "./schema"
+import { type FieldValue, fieldRegister, type Setting } from "./schema"
 
 /** The places that an action changed. */
 export interface Targets {
@@ -69,12 +70,14 @@ export interface Reverted {
 /** Whether an actor belongs to this user's page. */
 export type IsOwn = (actor: string) => boolean
 
-/** The ids of many cells by field. */
-export function groupCells(cells: Iterable<{ id: string; field: string }>): Record<string, string[]> {
+/** The ids of many changed cells by field. A status that records an approval changes its record as well. */
+export function groupCells(cells: Iterable<{ id: string; field: string; value: FieldValue }>): Record<string, string[]> {
   const groups: Record<string, string[]> = {}
-  for (const { id, field } of cells) {
-    groups[field] ??= []
-    groups[field].push(id)
+  for (const { id, field, value } of cells) {
+    for (const key of recordsApproval(field, value) ? [field, ...APPROVAL_KEYS] : [field]) {
+      groups[key] ??= []
+      groups[key].push(id)
+    }
   }
   return groups
 }
@@ -85,6 +88,8 @@ export const containsAction = (plan: Pick<Plan, "doc">, { parts }: Action): bool
     plan.doc(),
     parts.flatMap(({ before, after }) => [...decodeHeads(before), ...decodeHeads(after)]),
   ).length === 0
+
+const isRecord = (field: string): boolean => (APPROVAL_KEYS as readonly string[]).includes(field)
 
 /** Bookkeeping fields, which every edit writes. */
 const UPDATE_INFO = ["updatedAt", "updatedBy"]
@@ -127,15 +132,19 @@ export function revertPart(plan: Plan, part: ActionPart, what: string, author: s
     }
   }
   const byRow = new Map<string, RegisterWrite[]>()
+  const keepsStatus = new Set<string>()
   for (const [field, ids] of Object.entries(cells)) {
     const reverted: string[] = []
     for (const id of ids) {
+      // The record of an approval stays with its status.
+      if (isRecord(field) && keepsStatus.has(id)) continue
       if (!now.exists(id)) {
         kept.push({ id, field, name: nameOf(original.row(id)), reason: "deleted" })
         continue
       }
       if (!isUntouched(now.field(id, field), () => then.field(id, field))) {
         kept.push({ id, field, name: nameOf(now.row(id)), reason: "changed" })
+        if (field === "status") keepsStatus.add(id)
         continue
       }
       const write = { path: ["positions", id, field], register: original.field(id, field) }

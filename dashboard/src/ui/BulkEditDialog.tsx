@@ -2,9 +2,20 @@ import { type FormEvent, useEffect, useId, useRef, useState } from "react"
 import { type BulkEdit, bulkEdit, sumAfter } from "../grid/bulk-edit"
 import type { CellChanges } from "../grid/cell-changes"
 import { countPositions } from "../grid/range"
-import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isAmountField, isGroupField } from "../plan/fields"
-import { formatAmount, formatSum, formatValue, unitLabel } from "../plan/format"
+import {
+  choicesOf,
+  FIELDS,
+  type FieldKey,
+  fieldLabel,
+  fieldNoun,
+  isAmountField,
+  isChoiceField,
+  isGroupField,
+  isMonthField,
+} from "../plan/fields"
+import { formatAmount, formatFieldValue, formatSum, unitLabel } from "../plan/format"
 import { parseInput } from "../plan/input"
+import { parseMonthShift } from "../plan/month-shift"
 import { describeUnknownBudgets, sumBudgets } from "../plan/query"
 import { DEFAULT_STEP, EXACT_STEP, parseRaise, ROUNDING_STEPS } from "../plan/raise"
 import { type Position, type Settings, shownValue } from "../plan/schema"
@@ -20,15 +31,16 @@ interface Props {
   onClose: () => void
 }
 
-/** What the dialog does: sets a field, or raises budgets by a percentage or an amount. */
-type Mode = `set ${FieldKey}` | "percent" | "amount"
+/** What the dialog does: sets a field, raises budgets by a percentage or an amount, or shifts months. */
+type Mode = `set ${FieldKey}` | "percent" | "amount" | "months"
 
 const BUDGET: FieldKey = "budget"
-/** Fields that one value fits for many positions. */
-const SETTABLE = FIELDS
 const SHOWN_CHANGES = 4
+/** Value of the option that chooses nothing. */
+const CHOOSE = "choose"
+const placeholderOf = (field: FieldKey): string => (isAmountField(field) ? "Unknown" : isMonthField(field) ? "2027-06" : "Empty")
 
-/** Sets a field of many positions, or raises their budgets, with a preview of the sums. */
+/** Sets a field of many positions, raises their budgets or shifts their months, with a preview of what changes. */
 export function BulkEditDialog({ positions, all, settings, onApply, onClose }: Props) {
   const [mode, setMode] = useState<Mode>("set department")
   const [text, setText] = useState("")
@@ -39,13 +51,18 @@ export function BulkEditDialog({ positions, all, settings, onApply, onClose }: P
   // A dialog focuses its first control when it opens.
   useEffect(() => first.current?.focus(), [])
   const unit = unitLabel(settings.currency, settings.unit)
-  const field = SETTABLE.find((key) => mode === `set ${key}`) ?? BUDGET
+  const field = FIELDS.find((key) => mode === `set ${key}`) ?? BUDGET
   const isRaise = mode === "percent" || mode === "amount"
+  const isSet = !isRaise && mode !== "months"
 
   const read = (): BulkEdit | { problem: string } => {
     if (isRaise) {
       const parsed = parseRaise(text, mode, settings)
       return "problem" in parsed ? parsed : { kind: "raise", field: BUDGET, raise: { by: mode, size: parsed.value, step } }
+    }
+    if (mode === "months") {
+      const parsed = parseMonthShift(text)
+      return "problem" in parsed ? parsed : { kind: "shift", months: parsed.value }
     }
     const parsed = parseInput(field, text, settings)
     return "problem" in parsed ? parsed : { kind: "set", field, value: parsed.value }
@@ -59,7 +76,14 @@ export function BulkEditDialog({ positions, all, settings, onApply, onClose }: P
     setTyped(true)
     if (changes && changes.cells.length > 0) onApply(changes)
   }
-  const label = isRaise ? (mode === "percent" ? "Percent; negative for a cut" : `Amount in ${unit}; negative for a cut`) : "New value"
+  const label =
+    mode === "months"
+      ? "Months; negative for earlier"
+      : isRaise
+        ? mode === "percent"
+          ? "Percent; negative for a cut"
+          : `Amount in ${unit}; negative for a cut`
+        : "New value"
   return (
     <Dialog title={`Edit ${countPositions(positions.length)}`} onClose={onClose}>
       <form className="stack" onSubmit={submit} noValidate>
@@ -74,29 +98,49 @@ export function BulkEditDialog({ positions, all, settings, onApply, onClose }: P
             setTyped(false)
           }}
         >
-          {SETTABLE.map((key) => (
+          {FIELDS.map((key) => (
             <option key={key} value={`set ${key}`}>
               Set {fieldNoun(key)}
             </option>
           ))}
           <option value="percent">Raise budgets by a percentage</option>
           <option value="amount">Raise budgets by an amount</option>
+          <option value="months">Shift start and end by months</option>
         </select>
         <label htmlFor={`${id}-value`}>{label}</label>
-        <input
-          id={`${id}-value`}
-          autoComplete="off"
-          inputMode={isAmountField(field) && mode !== "percent" ? "decimal" : "text"}
-          placeholder={isRaise ? "5" : isAmountField(field) ? "Unknown" : "Empty"}
-          list={!isRaise && isGroupField(field) ? `all-${field}` : undefined}
-          value={text}
-          aria-invalid={hasTyped && problem !== null}
-          aria-describedby={`${id}-preview`}
-          onChange={(event) => {
-            setText(event.target.value)
-            setTyped(true)
-          }}
-        />
+        {isSet && isChoiceField(field) ? (
+          <select
+            id={`${id}-value`}
+            value={hasTyped ? text : CHOOSE}
+            onChange={(event) => {
+              setText(event.target.value)
+              setTyped(true)
+            }}
+          >
+            {!hasTyped && <option value={CHOOSE}>Choose a value</option>}
+            {choicesOf(field).map(({ value, label }) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+            <option value="">Not set</option>
+          </select>
+        ) : (
+          <input
+            id={`${id}-value`}
+            autoComplete="off"
+            inputMode={isAmountField(field) && (isSet || mode === "amount") ? "decimal" : "text"}
+            placeholder={isSet ? placeholderOf(field) : "5"}
+            list={isSet && isGroupField(field) ? `all-${field}` : undefined}
+            value={text}
+            aria-invalid={hasTyped && problem !== null}
+            aria-describedby={`${id}-preview`}
+            onChange={(event) => {
+              setText(event.target.value)
+              setTyped(true)
+            }}
+          />
+        )}
         {isRaise && (
           <>
             <label htmlFor={`${id}-step`}>Round results to</label>
@@ -127,13 +171,15 @@ export function BulkEditDialog({ positions, all, settings, onApply, onClose }: P
             Cancel
           </button>
           <button type="submit" className="primary" disabled={!changes || changes.cells.length === 0}>
-            {changes && changes.cells.length > 0 ? `Change ${countPositions(changes.cells.length)}` : "Change"}
+            {changes && changes.cells.length > 0 ? `Change ${countPositions(countIds(changes.cells))}` : "Change"}
           </button>
         </footer>
       </form>
     </Dialog>
   )
 }
+
+const countIds = (cells: CellChanges["cells"]): number => new Set(cells.map(({ id }) => id)).size
 
 interface PreviewProps {
   changes: CellChanges
@@ -148,7 +194,7 @@ function Preview({ changes, positions, all, settings, rounding }: PreviewProps) 
   const { cells, refusals } = changes
   const unit = unitLabel(settings.currency, settings.unit)
   const byId = new Map(positions.map((position) => [position.id, position]))
-  const unchanged = positions.length - cells.length - refusals.length
+  const unchanged = positions.length - countIds(cells) - refusals.length
   const isBudget = cells.some(({ field }) => field === BUDGET)
   const [before, after] = [sumBudgets(positions), sumAfter(positions, changes)]
   const allAfter = sumAfter(all, changes)
@@ -184,10 +230,10 @@ function Preview({ changes, positions, all, settings, rounding }: PreviewProps) 
         {cells.slice(0, SHOWN_CHANGES).map(({ id, field, value }) => {
           const position = byId.get(id)
           return (
-            <li key={id}>
-              {fieldLabel(field)} of “{position?.designation}”: <del>{position && formatValue(shownValue(position, field))}</del>{" "}
-              <span aria-hidden>→</span>
-              <span className="hidden">becomes</span> <ins>{formatValue(value)}</ins>
+            <li key={id + field}>
+              {fieldLabel(field)} of “{position?.designation}”:{" "}
+              <del>{position && formatFieldValue(field, shownValue(position, field))}</del> <span aria-hidden>→</span>
+              <span className="hidden">becomes</span> <ins>{formatFieldValue(field, value)}</ins>
             </li>
           )
         })}

@@ -29,10 +29,10 @@ import { type CellEdit, COLUMNS, type Column, FIRST_FIELD, isFieldColumn, Row, t
 import { useRangeDrag } from "./use-range-drag"
 
 const ROW_HEIGHT = 44
-const TWO_LINE_ROW_HEIGHT = 74
-/** Below this width a row has two lines. */
+const NARROW_ROW_HEIGHT = 106
+/** Below this width a row has three lines. */
 const NARROW_SCREEN = "(max-width: 46rem)"
-const TWO_LINE_HEAD_HEIGHT = 64
+const NARROW_HEAD_HEIGHT = 64
 const ROWS_PER_PAGE = 12
 const LAST_FIELD = FIELDS.at(-1) as FieldKey
 
@@ -116,8 +116,8 @@ export function Grid(props: Props) {
   /** The line of a position or of the head of a group. */
   const lineOfId = (id: string) => lineOfHead.get(id) ?? lineOf[indexById.get(id) ?? -1]
   const activeLine = active ? lineOfId(active.id) : undefined
-  const size = isNarrow ? TWO_LINE_ROW_HEIGHT : ROW_HEIGHT
-  const headSize = isNarrow ? TWO_LINE_HEAD_HEIGHT : ROW_HEIGHT
+  const size = isNarrow ? NARROW_ROW_HEIGHT : ROW_HEIGHT
+  const headSize = isNarrow ? NARROW_HEAD_HEIGHT : ROW_HEIGHT
   const hasNewRow = canEdit && props.onAdd !== null
   const isOnNewRow = hasNewRow && active?.id === NEW_ROW
   const rect = useMemo((): Rect | null => {
@@ -402,7 +402,10 @@ export function Grid(props: Props) {
     leave: (id, field, onward) => {
       endEdit()
       const [at, column] = [indexById.get(id) ?? 0, columns.indexOf(field)]
-      if (onward === "down") moveTo(lineOf[at + 1 < positions.length ? at + 1 : at] ?? 0, field)
+      if (onward === "cell") {
+        wantsFocus.current = true
+        setActive({ id, column: field })
+      } else if (onward === "down") moveTo(lineOf[at + 1 < positions.length ? at + 1 : at] ?? 0, field)
       else if (onward !== "stay") step(at, column, onward === "next" ? 1 : -1)
     },
     cancel: (id, field) => {

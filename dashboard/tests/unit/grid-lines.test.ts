@@ -14,10 +14,10 @@ const shape = (collapsed: string[], pinned: string | null = null) =>
 
 it("groups are in order, and keep the order of their positions", () => {
   expect(shape([])).toEqual(["HR", "1 b", "2 e", "Sales", "3 a", "4 c", "None", "5 d"])
-  expect(groups.map(({ name, count, budget, unknown }) => [name, count, budget, unknown])).toEqual([
-    ["HR", 2, 3.5, 0],
-    ["Sales", 2, 5, 1],
-    ["", 1, 1, 0],
+  expect(groups.map(({ name, count, budget }) => [name, count, budget])).toEqual([
+    ["HR", 2, 3.5],
+    ["Sales", 2, 5],
+    ["", 1, 1],
   ])
 })
 
@@ -25,6 +25,11 @@ it("sorting by the field of the groups reverses them", () => {
   const names = (ascending: boolean) => groupRows(LIST, "department", { key: "department", ascending }).map(({ name }) => name)
   expect(names(true)).toEqual(["HR", "Sales", ""])
   expect(names(false)).toEqual(["Sales", "HR", ""])
+})
+
+it("choices keep their order", () => {
+  const list = (["open", null, "proposed", "filled"] as const).map((status, at) => shownPosition({ id: String(at), status }))
+  expect(groupRows(list, "status", null).map(({ name }) => name)).toEqual(["Proposed", "Open", "Filled", ""])
 })
 
 it("collapsed groups show their head, and the edited row", () => {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest"
 import { bulkEdit, sumAfter } from "../../src/grid/bulk-edit"
+import { parseMonthShift } from "../../src/plan/month-shift"
 import { EXACT_STEP, parseRaise, type Raise, raised } from "../../src/plan/raise"
 import { shownPosition } from "./support/position"
 
-const SETTINGS = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
+const SETTINGS = { name: "", currency: "INR", unit: 100_000, totalBudget: null, yearStart: null }
 const percent = (size: number, step = 0.01): Raise => ({ by: "percent", size, step })
 const amount = (size: number, step = 0.01): Raise => ({ by: "amount", size, step })
 
@@ -82,4 +83,37 @@ it("a value is set where it differs", () => {
   const changes = bulkEdit(LIST, { kind: "set", field: "budget", value: 10 })
   expect(changes.cells.map(({ id }) => id)).toEqual(["b", "c", "d", "f"])
   expect(bulkEdit(LIST, { kind: "set", field: "designation", value: "" }).cells).toEqual([])
+})
+
+it("months are shifted together, or not at all", () => {
+  const list = [
+    shownPosition({ id: "a", designation: "Cook", start: "2027-11", end: "2028-03" }),
+    shownPosition({ id: "b", designation: "Chef", start: "2027-01", mistyped: { end: "June" } }),
+    shownPosition({ id: "c", designation: "Host" }),
+    shownPosition({ id: "d", designation: "Clerk", start: "1900-01" }),
+  ]
+  const changes = bulkEdit(list, { kind: "shift", months: -2 })
+  expect(changes.cells).toEqual([
+    { id: "a", field: "start", value: "2027-09" },
+    { id: "a", field: "end", value: "2028-01" },
+  ])
+  expect(changes.refusals).toEqual([
+    { cell: "End of “Chef”", reason: "“June” is not a month." },
+    { cell: "Start of “Host”", reason: "The position has no start and no end." },
+    { cell: "Start of “Clerk”", reason: "There is no such month." },
+  ])
+})
+
+it.each([
+  ["3", 3],
+  ["-2 months", -2],
+  ["−1", -1],
+  ["+1 month", 1],
+  ["0", 0],
+])("%j shifts by %d months", (text, value) => {
+  expect(parseMonthShift(text)).toEqual({ value })
+})
+
+it.each(["", "two", "1.5", "--1", "2000"])("%j is no number of months", (text) => {
+  expect(parseMonthShift(text)).toHaveProperty("problem")
 })
