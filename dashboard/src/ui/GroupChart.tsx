@@ -77,7 +77,7 @@ export function GroupChart({ field, shown, total, isFiltered, departments, unit,
             <span className="bar-name">
               {rest.length} others{overInRest > 0 && <span className="over">, {overInRest} over budget</span>}
               <button type="button" className="link" onClick={() => setAll(true)}>
-                Show all
+                List all
               </button>
             </span>
             <span className="bar-value">{formatSum(rest.reduce((all, group) => all + group.budget, 0))}</span>
@@ -86,7 +86,7 @@ export function GroupChart({ field, shown, total, isFiltered, departments, unit,
       </ul>
       {isAll && bars.length > MAX_BARS && (
         <button type="button" className="link" onClick={() => setAll(false)}>
-          Show fewer
+          List fewer
         </button>
       )}
     </div>
