@@ -25,6 +25,16 @@ export const SHARED_MAP_KEYS = Object.keys(SHARED_MAP_CHANGES) as SharedMapKey[]
 
 export const isSharedMapKey = (key: string): key is SharedMapKey => Object.hasOwn(SHARED_MAP_CHANGES, key)
 
+/** The name of an entry of a shared map in the history, such as `departmentBudgets/Engineering`. */
+export const sharedMapField = (map: string, key: string): string => `${map}/${key}`
+
+/** The entry that the history names; `null` for another field. */
+export function parseSharedMapField(field: string): { map: SharedMapKey; key: string } | null {
+  const end = field.indexOf("/")
+  const map = field.slice(0, end)
+  return end > 0 && isSharedMapKey(map) ? { map, key: field.slice(end + 1) } : null
+}
+
 /** The change that creates a shared map. */
 export const sharedMapChange = (key: SharedMapKey): Uint8Array =>
   Uint8Array.from(SHARED_MAP_CHANGES[key].match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))

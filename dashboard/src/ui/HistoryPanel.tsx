@@ -8,9 +8,11 @@ import { type FieldKey, fieldNoun, isAmountField, isFieldKey } from "../plan/fie
 import { formatDateTime, formatFieldValue, formatMoney } from "../plan/format"
 import { describeUnknownBudgets, sumBudgets } from "../plan/query"
 import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
+import { parseSharedMapField } from "../plan/shared-map"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
 import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
+import { placeLabel } from "./place-actions"
 
 interface Props {
   store: PlanStore
@@ -190,6 +192,8 @@ function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSingleP
 
 function describeField({ position, field }: FieldSetEvent): string {
   if (position !== null) return fieldNoun(field)
+  const entry = parseSharedMapField(field)
+  if (entry) return placeLabel([entry.map, entry.key])
   return Object.hasOwn(SETTING_LABELS, field) ? `${SETTING_LABELS[field as Setting].toLowerCase()} of the plan` : field
 }
 

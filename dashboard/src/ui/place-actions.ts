@@ -13,7 +13,7 @@ export const BOTH_KEPT = "Somebody else changed this at the same time. Both valu
 export function placeLabel([map, key = "", field]: Place): string {
   if (map === "departmentBudgets") return `the budget of “${key}”`
   if (map === "views") return field === "name" ? "the name of a view" : "a saved view"
-  return map
+  return key === "" ? map : `${map} of the plan`
 }
 
 export interface PlaceActionsOptions {

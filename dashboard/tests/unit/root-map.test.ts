@@ -4,6 +4,7 @@ import { expect, test } from "vitest"
 import { departmentBudgetPlace, departmentUses, readDepartmentBudgets, setDepartmentBudgets } from "../../src/plan/department-budgets"
 import { resolvePlace } from "../../src/plan/root-map"
 import { addSavedView, deleteSavedView, readSavedViews, setSavedView } from "../../src/plan/saved-views"
+import { revertPart } from "../../src/plan/undo"
 import { type Copy, createCopies } from "./support/copy"
 import { shownPosition } from "./support/position"
 
@@ -101,4 +102,45 @@ test("a view that two people rename has both names", () => {
   const [view] = readSavedViews(ours.doc())
   expect([view?.name, view?.conflicts?.name?.losing[0]?.value].toSorted()).toEqual(["A", "B"])
   expect(A.getConflicts(ours.doc(), "views" as never)).toBeUndefined()
+})
+
+test("the history lists budgets and views, and no shared map", () => {
+  const { ours } = createCopies()
+  setDepartmentBudgets(ours, [{ name: "Sales", amount: 5 }], "CFO", ours.heads())
+  setDepartmentBudgets(ours, [{ name: "Sales", amount: 6 }], "CFO", ours.heads())
+  const id = addSavedView(ours, "Pune", "", "CFO")
+  const entries = ours.changeLog().page({}, null, 9).entries
+  expect(entries.map(({ author, events }) => [author, ...events.map((event) => ("field" in event ? event.field : event.kind))])).toEqual([
+    ["CFO", `views/${id}`],
+    ["CFO", "departmentBudgets/Sales"],
+    ["CFO", "departmentBudgets/Sales"],
+    ["CEO", "added"],
+    [expect.any(String)],
+  ])
+  expect(entries[1]?.events).toMatchObject([{ kind: "set", old: 5, new: 6 }])
+})
+
+test("undo takes back one's own budget, and keeps what others set since", () => {
+  const { ours, theirs } = createCopies()
+  setDepartmentBudgets(ours, [{ name: "Sales", amount: 5 }], "CFO", ours.heads())
+  mergeAll(ours, theirs)
+  const before = ours.heads()
+  const { places } = setDepartmentBudgets(
+    ours,
+    [
+      { name: "Sales", amount: null },
+      { name: "HR", amount: 3 },
+    ],
+    "CFO",
+    before,
+  )
+  const part = { before, after: ours.heads(), places }
+  mergeAll(ours, theirs)
+  setDepartmentBudgets(theirs, [{ name: "HR", amount: 4 }], "CEO", theirs.heads())
+  mergeAll(ours, theirs)
+  const isOwn = (actor: string) => A.getActorId(ours.doc()) === actor
+  const { kept, inverse } = revertPart(ours, part, "undid it", "CFO", isOwn)
+  expect(kept).toMatchObject([{ place: departmentBudgetPlace("HR"), reason: "changed" }])
+  expect(amounts(ours)).toEqual({ Sales: 5, HR: 4 })
+  expect(inverse?.places).toEqual([departmentBudgetPlace("Sales")])
 })
