@@ -14,6 +14,7 @@ import { newId } from "../plan/id"
 import { parseInput } from "../plan/input"
 import { distinctGroups, type Filter, filterPositions, isFiltering, NO_FILTER, type Sort, sortPositions, sumBudgets } from "../plan/query"
 import { type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
+import { defaultYearStart } from "../plan/year"
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
@@ -27,6 +28,7 @@ import { ConflictDialog } from "./ConflictDialog"
 import { EmptyList } from "./EmptyList"
 import { Grid } from "./Grid"
 import { HistoryPanel } from "./HistoryPanel"
+import { currentMonth } from "./hooks"
 import { ImportDialog } from "./ImportDialog"
 import { Logo } from "./Logo"
 import { People } from "./People"
@@ -117,6 +119,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     () => sortPositions(filterPositions(positions, deferredFilter, editedId), sort),
     [positions, deferredFilter, editedId, sort],
   )
+  const yearStart = settings.yearStart ?? defaultYearStart(settings.currency, currentMonth())
   // Hidden rows are not selected, so that nobody deletes rows they do not see.
   const visibleSelection = useMemo(() => {
     if (selected.size === 0) return selected
@@ -212,7 +215,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     if (typed) onDiscardDraft(item)
   }
   const onExport = (rows: readonly Position[]) => {
-    const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
+    const url = URL.createObjectURL(new Blob([toCsv(rows, yearStart)], { type: "text/csv;charset=utf-8" }))
     const link = document.createElement("a")
     link.href = url
     link.download = `${(settings.name || "plan").replace(/[^\p{L}\p{N}]+/gu, "-")}.csv`
@@ -343,6 +346,8 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
         <PlanBanners session={session} sync={sync} isViewer={isViewer} isRemoved={isRemoved} />
         <Summary
           positions={positions}
+          shown={shown}
+          yearStart={yearStart}
           settings={settings}
           filter={filter}
           onFilterGroup={filterGroup}
@@ -464,6 +469,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           hasAttribution={session.user !== null}
           onRestore={actions.setValue}
           onRestorePositions={onRestorePositions}
+          onApprove={actions.approve}
           onClose={close}
         />
       )}

@@ -1,11 +1,18 @@
-import { memo } from "react"
+import { memo, useState } from "react"
+import { type Measure, measure } from "../plan/cost"
 import { fieldNoun, GROUP_FIELDS, type GroupKey } from "../plan/fields"
 import { formatMoney, formatSum, unitLabel } from "../plan/format"
 import { describeUnknownBudgets, type Filter, type Group, groupTotals, roundSum, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
+import { MeasureSelect } from "./MeasureSelect"
+import { usesYear, YearCard } from "./YearCard"
 
 interface Props {
   positions: readonly Position[]
+  /** The positions that the filter leaves. */
+  shown: readonly Position[]
+  /** First month of the year of the plan. */
+  yearStart: string
   settings: Settings
   filter: Filter
   /** `value`: the folded name of a group; `null` shows all. */
@@ -14,13 +21,16 @@ interface Props {
 }
 
 /** Budget figures, and charts by group. */
-export const Summary = memo(function Summary({ positions, settings, filter, onFilterGroup, onSettings }: Props) {
+export const Summary = memo(function Summary({ positions, shown, yearStart, settings, filter, onFilterGroup, onSettings }: Props) {
   const { totalBudget, currency, unit } = settings
   const spent = sumBudgets(positions)
   const unknown = describeUnknownBudgets(positions)
   const left = totalBudget === null ? null : roundSum(totalBudget - spent)
   const share = totalBudget === null || totalBudget <= 0 ? 0 : spent / totalBudget
   const isOver = left !== null && left < 0
+  const [by, setBy] = useState<Measure>("budget")
+  const hasYear = usesYear(positions)
+  const hasStatus = positions.some(({ status }) => status !== null)
   return (
     <section className="summary" aria-label="Budget">
       <div className="card figures">
@@ -54,16 +64,19 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
           {unknown && `, ${unknown}`}
         </p>
       </div>
-      {GROUP_FIELDS.map((field) => (
+      {GROUP_FIELDS.filter((field) => field !== "status" || hasStatus).map((field) => (
         <Chart
           key={field}
           title={`By ${fieldNoun(field)}`}
-          groups={groupTotals(positions, field)}
+          groups={groupTotals(positions, field, hasYear ? (members) => measure(members, by, yearStart) : undefined)}
+          measure={hasYear ? by : null}
+          onMeasure={setBy}
           unit={unitLabel(currency, unit)}
           selected={filter.groups[field] ?? null}
           onSelect={(value) => onFilterGroup(field, value)}
         />
       ))}
+      {hasYear && <YearCard all={positions} shown={shown} settings={settings} yearStart={yearStart} onSettings={onSettings} />}
     </section>
   )
 })
@@ -74,13 +87,16 @@ interface ChartProps {
   title: string
   groups: Group[]
   unit: string
+  /** The sum that the bars show; `null` if there is only one. */
+  measure: Measure | null
+  onMeasure: (measure: Measure) => void
   /** Key of the selected group. */
   selected: string | null
   onSelect: (key: string | null) => void
 }
 
 /** Bar chart that filters the list on click. */
-function Chart({ title, groups, unit, selected, onSelect }: ChartProps) {
+function Chart({ title, groups, unit, measure, onMeasure, selected, onSelect }: ChartProps) {
   const largest = Math.max(1, ...groups.map((group) => group.budget))
   const shown = groups.slice(0, groups.length > MAX_BARS ? MAX_BARS - 1 : MAX_BARS)
   const rest = groups.slice(shown.length)
@@ -89,6 +105,7 @@ function Chart({ title, groups, unit, selected, onSelect }: ChartProps) {
       <h2>
         {title} <span className="unit">{unit}</span>
       </h2>
+      {measure !== null && <MeasureSelect label={`Sums ${title.toLowerCase()}`} value={measure} onChange={onMeasure} />}
       {groups.length === 0 && <p className="nothing">No data yet.</p>}
       <ul>
         {shown.map(({ key, name, budget, count }) => {
