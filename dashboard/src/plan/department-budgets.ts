@@ -90,17 +90,17 @@ export function departmentUses(positions: readonly Position[], budgets: readonly
 }
 
 /**
- * What a department uses of its budget, in words: `of 450, 50 left`; empty without a budget. `isFiltered`: the number next to it counts
- * the shown positions only, and the budget applies to all of them.
+ * What a department uses of its budget, in words: `of 450, 50 left`; empty without a budget. `isApart`: the number
+ * next to it is not the sum of all budgets of the department, to which its budget applies.
  */
-export function describeUse({ budget, used, left, duplicates }: DepartmentUse, isFiltered: boolean): string {
+export function describeUse({ budget, used, left, duplicates }: DepartmentUse, isApart: boolean): string {
   if (!budget) return ""
   const { amount, mistyped, conflict } = budget
   const notes = [
     ...(conflict ? ["conflicting budgets"] : []),
     ...duplicates.map(({ name }) => `another budget under “${name}” is not counted`),
   ]
-  const prefix = isFiltered ? `all positions: ${formatSum(used)} ` : ""
+  const prefix = isApart ? `all budgets: ${formatSum(used)} ` : ""
   const text =
     amount === null || left === null
       ? `budget “${mistyped}” is not a number`

@@ -246,7 +246,7 @@ export function withFields(row: Register, fields: readonly (readonly [string, Re
 }
 
 /** All values of a field, for {@link revertField}. */
-export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: FieldKey): Register =>
+export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: string): Register =>
   fieldRegister(readRowRegister(plan.doc(), id), field)
 
 /**

@@ -268,7 +268,7 @@ export const storedFields = (values: FieldValues): StoredFields =>
   Object.fromEntries(FIELDS.flatMap((key) => (values[key] === null ? [] : [[key, values[key]]]))) as unknown as StoredFields
 
 /** Least widths of columns in rem: a month and the label of a choice are shown in full. */
-const LEAST_WIDTHS = { text: 4.5, amount: 4.5, choice: 6.4, month: 5.2 } as const
+const LEAST_WIDTHS = { text: 4.5, amount: 4.5, choice: 6.4, month: 5.5 } as const
 
 /** The CSS grid columns of the fields. */
 export const FIELD_COLUMNS = DEFINITIONS.map(({ kind, width }) => `minmax(${LEAST_WIDTHS[kind]}rem, ${width}fr)`).join(" ")

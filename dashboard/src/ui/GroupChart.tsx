@@ -1,11 +1,13 @@
 import { useState } from "react"
 import { countPositions } from "../grid/range"
+import type { Measure } from "../plan/cost"
 import { type DepartmentUse, describeUse } from "../plan/department-budgets"
 import { fieldNoun, type GroupKey } from "../plan/fields"
 import { formatSum } from "../plan/format"
-import { formatShare, type Group, groupTotals, sumBudgets } from "../plan/query"
+import { formatShare, type Group, groupTotals, type SumOf } from "../plan/query"
 import type { Position } from "../plan/schema"
 import { groupName } from "./GroupRow"
+import { MeasureSelect } from "./MeasureSelect"
 
 const MAX_BARS = 6
 
@@ -16,6 +18,11 @@ interface Props {
   /** Number of all positions. */
   total: number
   isFiltered: boolean
+  /** Adds up positions: by their budgets, or by another measure. */
+  sum: SumOf
+  /** What the bars add up; `null` if there is only one measure. */
+  measure: Measure | null
+  onMeasure: (measure: Measure) => void
   /** The budgets of departments, for the chart of departments. They apply to all positions, shown or not. */
   departments: readonly DepartmentUse[] | null
   unit: string
@@ -27,10 +34,11 @@ interface Props {
 }
 
 /** Bar chart of the groups of a field, which filters the list on click. */
-export function GroupChart({ field, shown, total, isFiltered, departments, unit, selected, onSelect, onBudgets }: Props) {
+export function GroupChart(props: Props) {
+  const { field, shown, total, isFiltered, sum, measure, departments, unit, selected, onSelect, onMeasure, onBudgets } = props
   const [isAll, setAll] = useState(false)
   const uses = new Map(departments?.map((use) => [use.key, use]))
-  const groups = groupTotals(shown, field)
+  const groups = groupTotals(shown, field, sum)
   // A department with a budget is listed before its first position.
   const empty = isFiltered ? [] : (departments?.filter(({ budget, count, key }) => budget && count === 0 && key !== "") ?? [])
   const bars: Group[] = [...groups, ...empty.map(({ key, name }) => ({ key, name, budget: 0, count: 0 }))]
@@ -39,7 +47,8 @@ export function GroupChart({ field, shown, total, isFiltered, departments, unit,
   const count = isAll || bars.length <= MAX_BARS ? bars.length : MAX_BARS - 1
   const rest = bars.slice(count)
   const overInRest = rest.filter(({ key }) => (uses.get(key)?.left ?? 0) < 0).length
-  const sum = sumBudgets(shown)
+  const whole = sum(shown)
+  const isOtherMeasure = measure !== null && measure !== "budget"
   return (
     <div className="card chart">
       <div className="chart-head">
@@ -56,6 +65,7 @@ export function GroupChart({ field, shown, total, isFiltered, departments, unit,
           </button>
         )}
       </div>
+      {measure !== null && <MeasureSelect label={`Sums by ${fieldNoun(field)}`} value={measure} onChange={onMeasure} />}
       {bars.length === 0 && <p className="nothing">{isFiltered ? "No positions match your filters." : "No data yet."}</p>}
       <ul>
         {bars.slice(0, count).map((group) => (
@@ -63,10 +73,10 @@ export function GroupChart({ field, shown, total, isFiltered, departments, unit,
             <Bar
               group={group}
               name={groupName(group.name, field)}
-              share={formatShare(group.budget, sum)}
+              share={formatShare(group.budget, whole)}
               largest={largest}
               use={uses.get(group.key) ?? null}
-              isFiltered={isFiltered}
+              isApart={isFiltered || isOtherMeasure}
               isSelected={selected === group.key}
               onSelect={() => onSelect(selected === group.key ? null : group.key)}
             />
@@ -101,17 +111,18 @@ interface BarProps {
   /** The sum of the longest bar. */
   largest: number
   use: DepartmentUse | null
-  isFiltered: boolean
+  /** The sum is not that of all budgets, to which the budget of the department applies. */
+  isApart: boolean
   isSelected: boolean
   onSelect: () => void
 }
 
-function Bar({ group: { key, budget, count }, name, share, largest, use, isFiltered, isSelected, onSelect }: BarProps) {
+function Bar({ group: { key, budget, count }, name, share, largest, use, isApart, isSelected, onSelect }: BarProps) {
   const isNamed = key !== ""
   const length = (amount: number) => `${(amount / largest) * 100}%`
   const allowed = use?.budget?.amount ?? null
   const isOver = (use?.left ?? 0) < 0
-  const note = use && describeUse(use, isFiltered)
+  const note = use && describeUse(use, isApart)
   return (
     <button type="button" className="bar" disabled={!isNamed} aria-pressed={isNamed ? isSelected : undefined} onClick={onSelect}>
       <span className="bar-name">
@@ -124,9 +135,9 @@ function Bar({ group: { key, budget, count }, name, share, largest, use, isFilte
       <span className="bar-value">
         {formatSum(budget)} <span className="bar-share">{share}</span>
       </span>
-      <span className={isOver ? "bar-track over" : "bar-track"} aria-hidden>
+      <span className={isOver && !isApart ? "bar-track over" : "bar-track"} aria-hidden>
         <span style={{ inlineSize: length(budget) }} />
-        {allowed !== null && <i style={{ insetInlineStart: length(allowed) }} />}
+        {allowed !== null && !isApart && <i style={{ insetInlineStart: length(allowed) }} />}
       </span>
       {note && <span className={isOver ? "bar-note over" : "bar-note"}>{note}</span>}
     </button>

@@ -15,7 +15,11 @@ import { newId } from "../plan/id"
 import { parseInput } from "../plan/input"
 import { distinctGroups, isFiltering, sumBudgets } from "../plan/query"
 import { type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
+
 import { formatView } from "../plan/view"
+
+import { defaultYearStart } from "../plan/year"
+
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
@@ -33,6 +37,7 @@ import { Grid } from "./Grid"
 import { GroupControls } from "./GroupControls"
 import { groupNotesOf } from "./GroupRow"
 import { HistoryPanel } from "./HistoryPanel"
+import { currentMonth } from "./hooks"
 import { ImportDialog } from "./ImportDialog"
 import { type ListDialog, ListDialogs } from "./ListDialogs"
 import { Logo } from "./Logo"
@@ -130,6 +135,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const { shown, groups, lines } = useListing(positions, view, editedId)
   const listActions = useListActions(changeView)
   const { filterGroup, clearFilters } = listActions
+  const yearStart = settings.yearStart ?? defaultYearStart(settings.currency, currentMonth())
   // Hidden rows are not selected, so that nobody deletes rows they do not see.
   const visibleSelection = useMemo(() => {
     if (selected.size === 0) return selected
@@ -219,7 +225,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     if (typed) onDiscardDraft(item)
   }
   const onExport = (rows: readonly Position[]) => {
-    const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
+    const url = URL.createObjectURL(new Blob([toCsv(rows, yearStart)], { type: "text/csv;charset=utf-8" }))
     const link = document.createElement("a")
     link.href = url
     link.download = `${(settings.name || "plan").replace(/[^\p{L}\p{N}]+/gu, "-")}.csv`
@@ -372,6 +378,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
             positions={positions}
             shown={shown}
             departments={departments}
+            yearStart={yearStart}
             settings={settings}
             filter={filter}
             onFilterGroup={filterGroup}
@@ -526,6 +533,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           hasAttribution={session.user !== null}
           onRestore={actions.setValue}
           onRestorePositions={onRestorePositions}
+          onApprove={actions.approve}
           onClose={close}
         />
       )}

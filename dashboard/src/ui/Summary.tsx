@@ -1,17 +1,21 @@
-import { memo } from "react"
+import { memo, useState } from "react"
 import { countPositions } from "../grid/range"
+import { type Measure, measure } from "../plan/cost"
 import type { DepartmentUse } from "../plan/department-budgets"
 import { GROUP_FIELDS, type GroupKey } from "../plan/fields"
 import { formatMoney, unitLabel } from "../plan/format"
 import { describeUnknownBudgets, type Filter, isFiltering, roundSum, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
 import { GroupChart } from "./GroupChart"
+import { usesYear, YearCard } from "./YearCard"
 
 interface Props {
   positions: readonly Position[]
   /** The positions that match the filter. */
   shown: readonly Position[]
   departments: readonly DepartmentUse[]
+  /** First month of the year of the plan. */
+  yearStart: string
   settings: Settings
   filter: Filter
   /** `value`: the folded name of a group; `null` shows all. */
@@ -22,7 +26,7 @@ interface Props {
 
 /** Budget figures, and charts by group. */
 export const Summary = memo(function Summary(props: Props) {
-  const { positions, shown, departments, settings, filter, onFilterGroup, onSettings, onDepartmentBudgets } = props
+  const { positions, shown, departments, yearStart, settings, filter, onFilterGroup, onSettings, onDepartmentBudgets } = props
   const { totalBudget, currency, unit } = settings
   const isFiltered = isFiltering(filter)
   const spent = sumBudgets(positions)
@@ -30,6 +34,10 @@ export const Summary = memo(function Summary(props: Props) {
   const left = totalBudget === null ? null : roundSum(totalBudget - spent)
   const share = totalBudget === null || totalBudget <= 0 ? 0 : spent / totalBudget
   const isOver = left !== null && left < 0
+  const [by, setBy] = useState<Measure>("budget")
+  const hasYear = usesYear(positions)
+  const hasStatus = positions.some(({ status }) => status !== null)
+  const sumByMeasure = (members: readonly Position[]) => measure(members, by, yearStart)
   return (
     <section className="summary" aria-label="Budget">
       <div className="card figures">
@@ -70,13 +78,16 @@ export const Summary = memo(function Summary(props: Props) {
           {unknown && `, ${unknown}`}
         </p>
       </div>
-      {GROUP_FIELDS.map((field) => (
+      {GROUP_FIELDS.filter((field) => field !== "status" || hasStatus).map((field) => (
         <GroupChart
           key={field}
           field={field}
           shown={shown}
           total={positions.length}
           isFiltered={isFiltered}
+          sum={hasYear && by !== "budget" ? sumByMeasure : sumBudgets}
+          measure={hasYear ? by : null}
+          onMeasure={setBy}
           departments={field === "department" ? departments : null}
           unit={unitLabel(currency, unit)}
           selected={filter.groups[field] ?? null}
@@ -84,6 +95,7 @@ export const Summary = memo(function Summary(props: Props) {
           onBudgets={field === "department" ? onDepartmentBudgets : null}
         />
       ))}
+      {hasYear && <YearCard all={positions} shown={shown} settings={settings} yearStart={yearStart} onSettings={onSettings} />}
     </section>
   )
 })

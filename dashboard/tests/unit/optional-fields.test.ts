@@ -70,7 +70,7 @@ describe("in the document", () => {
     setField(ours, id, "budget", 5, "CFO")
     expect(rowOf(ours, id)[field]).toEqual(value)
     // An export keeps it, and an import refuses it instead of dropping it.
-    expect(toCsv([position])).toContain(shown.replaceAll('"', '""'))
+    expect(toCsv([position], "2027-04")).toContain(shown.replaceAll('"', '""'))
   })
 
   it("an empty text is no value", () => {
@@ -223,7 +223,14 @@ describe("tables", () => {
       newPosition({ designation: "C" }),
     ]
     const ids = addPositions(ours, positions, "CFO")
-    const exported = toCsv(ids.map((id) => ours.readPosition(id) as Position))
+    const exported = toCsv(
+      ids.map((id) => ours.readPosition(id) as Position),
+      "2027-04",
+    )
     expect(read(exported).lines.map(({ position }) => position)).toEqual(positions)
+    // Calculated columns are marked, and neither imported nor listed as not imported.
+    expect(exported.split("\r\n")[0]).toMatch(/,approvedBudget,approvedAt,approvedBy,\[cost 2027-04 to 2028-03\]$/)
+    expect(read(exported)).toMatchObject({ ignored: [], notes: [], problem: null })
+    expect(toCsv([shownPosition({ designation: "Cook" })], "2027-04")).toMatch(/updatedBy\r\n/)
   })
 })
