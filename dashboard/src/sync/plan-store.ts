@@ -10,8 +10,10 @@ import {
 } from "@automerge/automerge-repo/slim"
 import { HistoryClient } from "../history/client"
 import type { DiscardedEdit } from "../history/events"
+import { type DepartmentBudget, type DepartmentBudgetsAtHeads, readDepartmentBudgets } from "../plan/department-budgets"
 import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
 import { PositionIndex } from "../plan/position-index"
+import { readSavedViews, type SavedView } from "../plan/saved-views"
 import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
 import { requestPersistentStorage } from "./local-storage"
 import { type Person, Presence } from "./presence"
@@ -30,6 +32,8 @@ export interface PlanSnapshot {
   heads: UrlHeads
   settings: Settings
   settingConflicts: SettingConflicts | null
+  departmentBudgets: readonly DepartmentBudget[]
+  savedViews: readonly SavedView[]
   /** Number of rows in losing position maps. */
   hiddenRows: number
   sync: SyncState
@@ -74,6 +78,8 @@ export class PlanStore {
       heads: handle.heads(),
       settings,
       settingConflicts: conflicts,
+      departmentBudgets: readDepartmentBudgets(doc),
+      savedViews: readSavedViews(doc),
       hiddenRows: hiddenRows(this.plan).length,
       sync: syncStatus.state,
       people: [],
@@ -105,6 +111,7 @@ export class PlanStore {
     heads: () => this.handle.heads(),
     change: (callback, options) => this.#write(() => this.handle.change(callback, options)),
     changeAt: (heads, callback, options) => this.#write(() => this.handle.changeAt(heads, callback, options)),
+    update: (callback) => this.#write(() => this.handle.update(callback)),
   }
 
   #write<T>(write: () => T): T {
@@ -137,6 +144,11 @@ export class PlanStore {
   /** The current settings, which may not be rendered yet. */
   readSettings(): SettingsAtHeads {
     return { ...readSettingsState(this.handle.doc()), heads: this.handle.heads() }
+  }
+
+  /** The current budgets of departments, which may not be rendered yet. */
+  readDepartmentBudgets(): DepartmentBudgetsAtHeads {
+    return { budgets: readDepartmentBudgets(this.handle.doc()), heads: this.handle.heads() }
   }
 
   close(): void {
@@ -189,7 +201,14 @@ export class PlanStore {
     this.history?.update(doc)
     // Automerge does not report every change of a losing value.
     const { settings, conflicts } = readSettingsState(doc)
-    this.#update({ heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts, hiddenRows: hiddenRows(this.plan).length })
+    this.#update({
+      heads: encodeHeads(A.getHeads(doc)),
+      settings,
+      settingConflicts: conflicts,
+      departmentBudgets: readDepartmentBudgets(doc),
+      savedViews: readSavedViews(doc),
+      hiddenRows: hiddenRows(this.plan).length,
+    })
   }
 
   #update(part: Partial<PlanSnapshot>): void {

@@ -1,6 +1,5 @@
-/** Opens one plan at a time. The URL fragment contains its id, so that links can be shared. */
+/** Opens one plan at a time. The URL fragment contains its id and the view of its list, so that links can be shared. */
 import type { DocHandle } from "@automerge/automerge-repo/slim"
-import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import type { PlanDoc, Settings } from "../plan/schema"
 import { scheduleLocalDataRemoval } from "../sync/logout-cleanup"
@@ -8,6 +7,7 @@ import { PlanStore } from "../sync/plan-store"
 import { cachedPlans, createPlan, listPlans, type PlanInfo } from "../sync/plans"
 import type { LocalRepo } from "../sync/repo"
 import { logout, ownerOf, readDisplayName, readSession, type Session, saveDisplayName } from "../sync/session"
+import { formatAddress, readAddress } from "./address"
 import { MessagePage } from "./MessagePage"
 import { PlanDialog } from "./PlanDialog"
 import { PlanView } from "./PlanView"
@@ -19,10 +19,7 @@ interface Props {
   isFresh: boolean
 }
 
-const planInUrl = (): string | null => {
-  const id = location.hash.slice(1).replace(/^automerge(:|%3A)/i, "")
-  return isValidDocumentId(id) ? id : null
-}
+const planInUrl = (): string | null => readAddress().plan
 
 /** The plan to open when the URL names none. */
 const firstPlan = (plans: readonly PlanInfo[]): string | null => (plans.find((plan) => plan.isDefault) ?? plans[0])?.id ?? null
@@ -31,7 +28,7 @@ const firstPlan = (plans: readonly PlanInfo[]): string | null => (plans.find((pl
 const REFRESH_MS = 60_000
 const GRACE_MS = 5_000
 
-const NEW_PLAN: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
+const NEW_PLAN: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null, yearStart: null }
 
 export function App({ local, session: first, isFresh }: Props) {
   const { repo, connection, outbox } = local
@@ -93,7 +90,7 @@ export function App({ local, session: first, isFresh }: Props) {
 
   // The URL always names the open plan, so that Back returns to it.
   useEffect(() => {
-    if (id !== null && planInUrl() === null) history.replaceState(null, "", `#${id}`)
+    if (id !== null && planInUrl() === null) history.replaceState(null, "", formatAddress({ plan: id, view: "" }))
   }, [id])
 
   // Refresh the list and the session after a reconnect or a denied access.
@@ -162,12 +159,13 @@ export function App({ local, session: first, isFresh }: Props) {
   }, [id, repo, outbox])
 
   const open = useCallback((next: string) => {
-    history.pushState(null, "", `#${next}`)
+    // The open plan keeps its view.
+    if (planInUrl() !== next) history.pushState(null, "", formatAddress({ plan: next, view: "" }))
     setId(next)
   }, [])
 
   const create = (settings: Settings) => {
-    const handle = createPlan(repo, owner, settings.name, settings.currency, settings.unit, settings.totalBudget)
+    const handle = createPlan(repo, owner, settings)
     setPlans(cachedPlans(owner))
     setCreating(false)
     open(handle.documentId)

@@ -29,11 +29,14 @@ describe("formula escaping", () => {
   it.each(CELLS)("$text is escaped as on the server", ({ text, cell, written }) => {
     expect(escapeFormulas(text)).toBe(cell)
     expect(unescapeFormulas(cell)).toBe(text)
-    expect(toCsv([position("Cook", text)])).toContain(line({ designation: "Cook", budget: "1", location: written }))
+    expect(toCsv([position("Cook", text)], "2027-04")).toContain(line({ designation: "Cook", budget: "1", location: written }))
   })
 
   it("leaves no formula at any other separator", () => {
-    const written = toCsv(CELLS.flatMap(({ text }) => [position("Cook", text), position(`x;${text}`, `"${text}`)]))
+    const written = toCsv(
+      CELLS.flatMap(({ text }) => [position("Cook", text), position(`x;${text}`, `"${text}`)]),
+      "2027-04",
+    )
     for (const delimiter of [",", ";", "\t", "|"])
       for (const quoteChar of ['"', "\0"]) {
         const { data } = Papa.parse<string[]>(written, { delimiter, quoteChar })
@@ -53,14 +56,23 @@ describe("formula escaping", () => {
 describe("an exported file", () => {
   it("is imported without loss", () => {
     const texts = [...CELLS.map(({ text }) => text), "a,b;c", "two\nlines", "\u200b", "'"]
-    const { lines, problem } = parseTable(toCsv(texts.map((text) => position("x", text))), SCALE)
+    const { lines, problem } = parseTable(
+      toCsv(
+        texts.map((text) => position("x", text)),
+        "2027-04",
+      ),
+      SCALE,
+    )
     expect(problem).toBeNull()
     expect(lines.map((line) => line.position.location)).toEqual(texts)
   })
 
   it.each(["de", "fr", "en-IN", "en"])("keeps its numbers when read in %s", (language) => {
     const budgets = [12.125, 12_125, 1e-7, 0.5, null]
-    const written = toCsv(budgets.map((budget) => position("Cook", "", budget)))
+    const written = toCsv(
+      budgets.map((budget) => position("Cook", "", budget)),
+      "2027-04",
+    )
     const { lines } = parseTable(written, { ...SCALE, separators: separatorsOf(language) })
     expect(lines.map((line) => line.position.budget)).toEqual(budgets)
   })
