@@ -75,12 +75,9 @@ export function groupCells(cells: Iterable<{ id: string; field: string }>): Reco
   return groups
 }
 
-/** Whether the document contains an action. After a crash, the local copy may be older than the recorded actions. */
-export const containsAction = (plan: Pick<Plan, "doc">, { parts }: Action): boolean =>
-  A.getMissingDeps(
-    plan.doc(),
-    parts.flatMap(({ before, after }) => [...decodeHeads(before), ...decodeHeads(after)]),
-  ).length === 0
+/** The parts of an action that the document contains. After a crash, the local copy may be older than the recorded actions. */
+export const containedParts = (plan: Pick<Plan, "doc">, { parts }: Action): readonly ActionPart[] =>
+  parts.filter(({ before, after }) => A.getMissingDeps(plan.doc(), [...decodeHeads(before), ...decodeHeads(after)]).length === 0)
 
 /** Bookkeeping fields, which every edit writes. */
 const UPDATE_INFO = ["updatedAt", "updatedBy"]

@@ -5,7 +5,7 @@
  */
 import { next as A } from "@automerge/automerge/slim"
 import type { Plan } from "../plan/edit"
-import { type Action, type ActionPart, containsAction, type KeptPlace, revertPart, type Targets } from "../plan/undo"
+import { type Action, type ActionPart, containedParts, type KeptPlace, revertPart, type Targets } from "../plan/undo"
 import { planKey } from "./storage-keys"
 
 /** The labels of the actions that undo and redo would revert; `null` if there is none. */
@@ -69,14 +69,24 @@ export class UndoStack {
     return { result, action }
   }
 
-  /** Runs the edits of one large action. Other tasks run between them. */
-  recordPortions(label: string, edits: readonly (() => Targets)[]): Promise<Action> {
+  /** The latest action with a label, as far as the document contains it; `null` if there is none. */
+  find(label: string): Action | null {
+    const action = this.#stored.undo.findLast((other) => other.label === label)
+    return action ? { ...action, parts: containedParts(this.plan, action) } : null
+  }
+
+  /**
+   * Runs the edits of one large action. Other tasks run between them. `onProgress` receives the number of finished edits, and stops the
+   * action by returning `false`.
+   */
+  recordPortions(label: string, edits: readonly (() => Targets)[], onProgress: (done: number) => boolean = () => true): Promise<Action> {
     return this.#enqueue(async () => {
       let action: Action = { label, parts: [] }
       this.#save({ ...this.#stored, undo: [...this.#stored.undo, action], redo: [] })
-      for (const edit of edits) {
+      for (const [at, edit] of edits.entries()) {
         const { part } = this.#run(edit, (changed) => changed)
         if (part) action = this.#replace(action, { label, parts: [...action.parts, part] })
+        if (!onProgress(at + 1)) break
         await nextTask()
       }
       return action
@@ -150,12 +160,19 @@ export class UndoStack {
     return run
   }
 
-  /** The latest action of a stack that the document contains. Others are dropped. */
+  /** The latest action of a stack, as far as the document contains it. Actions that it does not contain are dropped. */
   #latest(kind: "undo" | "redo"): Action | null {
     const all = this.#stored[kind]
-    const at = all.findLastIndex((action) => containsAction(this.plan, action))
-    if (at < all.length - 1) this.#save({ ...this.#stored, [kind]: all.slice(0, at + 1) })
-    return all[at] ?? null
+    for (let at = all.length - 1; at >= 0; at -= 1) {
+      const action = all[at] as Action
+      const parts = containedParts(this.plan, action)
+      if (parts.length === 0) continue
+      const contained = parts.length === action.parts.length ? action : { ...action, parts }
+      if (at < all.length - 1 || contained !== action) this.#save({ ...this.#stored, [kind]: [...all.slice(0, at), contained] })
+      return contained
+    }
+    if (all.length > 0) this.#save({ ...this.#stored, [kind]: [] })
+    return null
   }
 
   /** Changes at earlier heads have an actor that begins with the actor of the page. */

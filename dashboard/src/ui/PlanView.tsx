@@ -6,14 +6,13 @@ import { clearCells, fillCells, pasteCells, type Refusal, scaleMismatch } from "
 import { type ClipboardTable, isImportTable, readClipboard, toTabSeparated } from "../grid/clipboard"
 import type { Rect } from "../grid/range"
 import type { DeletedEvent, DiscardedEdit } from "../history/events"
-import { toCsv } from "../plan/csv-export"
 import { mergeHiddenRows, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
 import { FIELD_COLUMNS, type FieldKey, fieldLabel, fieldNoun, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
 import { unitName } from "../plan/format"
 import { newId } from "../plan/id"
 import { parseInput } from "../plan/input"
-import { distinctGroups, type Filter, filterPositions, isFiltering, NO_FILTER, type Sort, sortPositions, sumBudgets } from "../plan/query"
-import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
+import { distinctGroups, type Filter, filterPositions, isFiltering, NO_FILTER, type Sort, sortPositions } from "../plan/query"
+import { type FieldValue, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
@@ -24,10 +23,14 @@ import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDra
 import { AddForm } from "./AddForm"
 import { type Command, CommandPalette } from "./CommandPalette"
 import { ConflictDialog } from "./ConflictDialog"
+import { downloadTable } from "./download-table"
 import { EmptyList } from "./EmptyList"
+import { ALL_POSITIONS, FILTERED_POSITIONS, type OnExport } from "./ExportItems"
 import { Grid } from "./Grid"
 import { HistoryPanel } from "./HistoryPanel"
 import { ImportDialog } from "./ImportDialog"
+import { ImportProgress } from "./ImportProgress"
+import { InterruptedImport } from "./InterruptedImport"
 import { Logo } from "./Logo"
 import { People } from "./People"
 import { PlanBanners } from "./PlanBanners"
@@ -43,6 +46,7 @@ import { addToast, type ToastAction, type ToastMessage, Toasts } from "./Toast"
 import { SEARCH_ID, Toolbar } from "./Toolbar"
 import { saveTheme } from "./theme"
 import { UserMenu } from "./UserMenu"
+import { useImportRun } from "./use-import-run"
 import { usePageKeys } from "./use-page-keys"
 
 interface Props {
@@ -136,6 +140,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     showToast,
     showRefusals: (title, refusals) => setOpen({ kind: "refusals", title, refusals }),
   })
+  const tableImport = useImportRun(store, actions)
   const undoState = useSyncExternalStore(store.undoStack.subscribe, () => store.undoStack.state)
   usePageKeys({
     undo: canEdit ? () => void actions.undo() : null,
@@ -211,13 +216,8 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     // An invalid draft stays listed.
     if (typed) onDiscardDraft(item)
   }
-  const onExport = (rows: readonly Position[]) => {
-    const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
-    const link = document.createElement("a")
-    link.href = url
-    link.download = `${(settings.name || "plan").replace(/[^\p{L}\p{N}]+/gu, "-")}.csv`
-    link.click()
-    window.setTimeout(() => URL.revokeObjectURL(url), 10_000)
+  const onExport: OnExport = (rows, format, scope) => {
+    downloadTable(format, store, rows, scope).catch(() => showToast("The table could not be exported."))
   }
   const onShare = async () => {
     const link = new URL(`#${store.id}`, location.href).href
@@ -278,8 +278,12 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
         undoState.redo !== null && { id: "redo", label: `Redo ${undoState.redo}`, keys: "Ctrl+Shift+Z", run: () => void actions.redo() },
       { id: "search", label: "Search positions", keys: "/", run: () => document.getElementById(SEARCH_ID)?.focus() },
       isFiltered && { id: "clear", label: "Clear search and filters", run: () => setFilter(NO_FILTER) },
-      canEdit && { id: "import", label: "Import a CSV file", run: () => setOpen({ kind: "import", text: null }) },
-      { id: "export", label: isFiltered ? "Export filtered positions as CSV" : "Export all as CSV", run: () => onExport(shown) },
+      canEdit && { id: "import", label: "Import a table (Excel, CSV)", run: () => setOpen({ kind: "import", text: null }) },
+      ...(["xlsx", "csv"] as const).map((format) => ({
+        id: `export ${format}`,
+        label: `Export ${isFiltered ? "filtered positions" : "all"} as ${format === "xlsx" ? "Excel" : "CSV"}`,
+        run: () => onExport(shown, format, isFiltered ? FILTERED_POSITIONS : ALL_POSITIONS),
+      })),
       { id: "history", label: "Show the history of the plan", run: () => setOpen({ kind: "history", id: null }) },
       canEdit && { id: "settings", label: "Change plan settings", run: openSettings },
       { id: "share", label: "Copy a link to this plan", run: () => void onShare() },
@@ -341,6 +345,13 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       </header>
       <main>
         <PlanBanners session={session} sync={sync} isViewer={isViewer} isRemoved={isRemoved} />
+        {tableImport.interrupted && canEdit && (
+          <InterruptedImport
+            interrupted={tableImport.interrupted}
+            onUndo={tableImport.undoInterrupted}
+            onKeep={tableImport.keepInterrupted}
+          />
+        )}
         <Summary
           positions={positions}
           settings={settings}
@@ -469,11 +480,11 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       {open?.kind === "import" && (
         <ImportDialog
           text={open.text}
+          store={store}
           settings={settings}
-          usedBudget={sumBudgets(positions)}
-          onImport={(rows) => {
+          onImport={(changes) => {
             close()
-            actions.importPositions(rows)
+            tableImport.run(changes)
           }}
           onClose={close}
         />
@@ -495,6 +506,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       )}
       {open?.kind === "shortcuts" && <ShortcutsDialog onClose={close} />}
       {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
+      {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
       <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>
   )

@@ -24,10 +24,14 @@ export interface Header {
 
 /** Number of lines to search for the header. Titles and blank lines may come first. */
 const MAX_HEADER_LINES = 20
-/** Other columns of an exported plan. */
-const EXPORT_COLUMNS = new Set(["id", "createdAt", "updatedAt", "updatedBy"])
+/** Other columns of an exported plan. They are recognized, and not imported. */
+const EXPORT_COLUMNS = new Set(["id", "created", "updated", "createdAt", "updatedAt", "updatedBy", "updated by", "conflicts", "omitted"])
 
-const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem => meaning !== null && "problem" in meaning
+/** Whether a column of an exported plan is not imported. */
+export const isExportColumn = (head: string): boolean => EXPORT_COLUMNS.has(head.trim()) || EXPORT_COLUMNS.has(head.trim().toLowerCase())
+
+export const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem =>
+  meaning !== null && "problem" in meaning
 
 /** Number of cells up to the last one that is not blank. */
 export function widthOf(row: readonly string[]): number {
@@ -69,7 +73,7 @@ function readHeader(headerCells: readonly string[], row: number): Header {
   const used = new Set(Object.values(header.columns).map(({ at }) => at))
   for (const [at, head] of headerCells.slice(0, header.width).entries()) {
     const meaning = meanings[at] ?? null
-    if (used.has(at) || isBlank(head) || EXPORT_COLUMNS.has(head.trim())) continue
+    if (used.has(at) || isBlank(head) || isExportColumn(head)) continue
     header.ignored.push(head.trim())
     // An unreadable budget column only matters if there is no other budget column.
     if (isProblem(meaning) && !header.columns.budget) header.notes.push(meaning.problem)
