@@ -5,7 +5,7 @@ import { exportTable } from "../../src/plan/table-export"
 import { type ComparedPlan, TableSession } from "../../src/tables/session"
 import { shownPosition, exportTable as tableOf } from "./support/position"
 
-const SETTINGS = { name: "Growth 2027", currency: "INR", unit: 100_000, totalBudget: 2_000 } as Settings
+const SETTINGS = { name: "Growth 2027", currency: "INR", unit: 100_000, totalBudget: 2_000, yearStart: "2027-04" } as Settings
 const SEPARATORS = { group: ",", decimal: "." }
 const OPTIONS = { deletesMissing: false, skipsDuplicates: false }
 const TEXTS = [
@@ -45,6 +45,8 @@ describe("an exported workbook", () => {
       ...[0, 0.5, 1e-7, 12.125, 0.30000000000000004, 9_007_199_254_740_991, null].map((budget, at) => position(`b${at}`, { budget })),
       position("m", { budget: null, mistyped: { budget: "a lot" } }),
       position("total", { designation: "Total" }),
+      position("s", { status: "approved", start: "2027-06", end: "2028-03" }),
+      position("n", { mistyped: { status: "frozen", start: "June", end: "2027-6" } }),
     ]
     const { review } = await importFile(await write(positions), { positions })
     expect(review).toMatchObject({ added: 0, changed: 0, unchanged: positions.length, missing: { count: 0 } })

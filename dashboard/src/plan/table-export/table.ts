@@ -28,4 +28,4 @@ export function extraColumns({ positions, extras }: ExportTable): string[] {
 }
 
 /** The head of a further column. A key that an import would take for a field is marked as one of another program. */
-export const extraHead = (key: string): string => (isExportColumn(key) || parseColumnName(key) !== null ? `Other: ${key}` : key)
+export const extraHead = (key: string): string => (!isExportColumn(key) && parseColumnName(key) !== null ? `Other: ${key}` : key)

@@ -1,8 +1,9 @@
 /** Export of positions as a workbook (`.xlsx`) with real numbers and dates. Texts are texts: no cell is a formula. */
 import type { CellValue, ColumnDef, WriteSheet } from "hucre"
 import { writeXlsx } from "hucre/xlsx"
-import { FIELD_DEFINITIONS, type FieldKey, fieldLabel, GROUP_FIELDS } from "../fields"
+import { choicesOf, FIELD_DEFINITIONS, type FieldKey, fieldLabel, GROUP_FIELDS } from "../fields"
 import { unitName } from "../format"
+import { isMonth } from "../month"
 import { countUnknownBudgets, groupTotals, sumBudgets } from "../query"
 import { type Position, type Settings, shownValue } from "../schema"
 import { currencyText, decimalsOf, moneyFormat } from "./number-format"
@@ -10,6 +11,7 @@ import { type ExportTable, extraColumns, extraHead, MAX_CELL_TEXT } from "./tabl
 
 const POSITIONS_SHEET = "Positions"
 const PLAN_SHEET = "Plan"
+const MONTH = "mmm yyyy"
 const DATE_TIME = "yyyy-mm-dd hh:mm"
 /** Width of a column of texts, in characters. */
 const TEXT_WIDTH = 24
@@ -68,6 +70,19 @@ function fieldColumn(field: (typeof FIELD_DEFINITIONS)[number], { positions }: E
     const shown = shownValue(position, key)
     return typeof shown === "string" ? asText(shown) : shown
   }
+  if (kind === "month")
+    return {
+      definition: { header: label, width: 12, numFmt: MONTH },
+      value: (position) => {
+        const shown = shownValue(position, key)
+        return typeof shown === "string" && isMonth(shown) ? new Date(`${shown}-01T00:00:00Z`) : value(position)
+      },
+    }
+  if (kind === "choice")
+    return {
+      definition: { header: label, width: 14 },
+      value: (position) => choicesOf(key).find((choice) => choice.value === position[key])?.label ?? value(position),
+    }
   if (kind !== "amount") return { definition: { header: label, width: Math.round(width * WIDTH_PER_SHARE) }, value }
   const amounts = positions.map((position) => shownValue(position, key))
   return {
@@ -102,6 +117,7 @@ function planSheet(table: ExportTable, settings: Settings): WriteSheet {
   row("Unit", unitName(settings.unit) || "single")
   row("Currency units per unit", settings.unit)
   row("Total budget", settings.totalBudget, money)
+  row("First month of the year", settings.yearStart === null ? null : new Date(`${settings.yearStart}-01T00:00:00Z`), MONTH)
   rows.push([])
   heading("Export")
   row("Positions", scope)

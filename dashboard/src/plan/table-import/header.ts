@@ -25,10 +25,25 @@ export interface Header {
 /** Number of lines to search for the header. Titles and blank lines may come first. */
 const MAX_HEADER_LINES = 20
 /** Other columns of an exported plan. They are recognized, and not imported. */
-const EXPORT_COLUMNS = new Set(["id", "created", "updated", "createdAt", "updatedAt", "updatedBy", "updated by", "conflicts", "omitted"])
+const EXPORT_COLUMNS = new Set([
+  "id",
+  "created",
+  "updated",
+  "updated by",
+  "createdat",
+  "updatedat",
+  "updatedby",
+  "approvedbudget",
+  "approvedat",
+  "approvedby",
+  "conflicts",
+  "omitted",
+])
+/** An export puts the names of calculated columns in square brackets. */
+const CALCULATED = /^\[.*\]$/
 
 /** Whether a column of an exported plan is not imported. */
-export const isExportColumn = (head: string): boolean => EXPORT_COLUMNS.has(head.trim()) || EXPORT_COLUMNS.has(head.trim().toLowerCase())
+export const isExportColumn = (head: string): boolean => EXPORT_COLUMNS.has(head.trim().toLowerCase()) || CALCULATED.test(head.trim())
 
 export const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem =>
   meaning !== null && "problem" in meaning
@@ -61,7 +76,7 @@ export function findHeader(rows: readonly string[][]): Header | null {
 
 function readHeader(headerCells: readonly string[], row: number): Header {
   const header: Header = { row, columns: {}, width: widthOf(headerCells), ignored: [], notes: [], problem: null }
-  const meanings = headerCells.slice(0, header.width).map(parseColumnName)
+  const meanings = headerCells.slice(0, header.width).map((head) => (isExportColumn(head) ? null : parseColumnName(head)))
   for (const field of FIELDS) {
     const found = meanings.flatMap((meaning, at): MappedColumn[] =>
       meaning !== null && !isProblem(meaning) && meaning.field === field ? [{ ...meaning, at, head: headerCells[at]?.trim() ?? "" }] : [],

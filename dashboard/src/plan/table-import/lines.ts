@@ -1,8 +1,21 @@
 /** Parses the lines below the header. */
 import type { AmountFormat } from "../amount"
+import { parseChoice } from "../choice"
 import { validateField } from "../edit"
-import { FIELDS, type FieldKey, fieldLabel, fieldValues, isAmountField, TEXT_FIELDS } from "../fields"
+import {
+  emptyValue,
+  FIELDS,
+  type FieldKey,
+  fieldLabel,
+  fieldValues,
+  isAmountField,
+  isMonthField,
+  isTextField,
+  type MonthKey,
+  TEXT_FIELDS,
+} from "../fields"
 import { unescapeFormulas } from "../formula-escaping"
+import { type DateOrder, parseMonth } from "../month"
 import type { FieldValue } from "../schema"
 import { isBlank } from "../text"
 import { readAmount } from "./amounts"
@@ -26,6 +39,8 @@ export interface LineContext {
   /** Currency units of an amount without a unit of its own. */
   unit: number
   format: AmountFormat
+  /** Order of day and month in the dates of a column, where one of its dates shows it. */
+  dateOrders: Partial<Record<MonthKey, DateOrder>>
 }
 
 /** Parses the row at an index; `null` if it is blank. */
@@ -45,11 +60,11 @@ export function parseLine(at: number, context: LineContext): ParsedLine {
   const texts: Partial<Record<FieldKey, string>> = {}
   const position = fieldValues((field) => {
     const column = header.columns[field]?.at
-    if (column === undefined) return isAmountField(field) ? null : ""
+    if (column === undefined) return emptyValue(field)
     const read = readCell(field, at, column, context)
     texts[field] = textAt(at, column, table)
     if ("problem" in read) problems[field] = read.problem
-    return "problem" in read ? (isAmountField(field) ? null : texts[field]) : read.value
+    return "problem" in read ? (isTextField(field) ? (texts[field] ?? "") : null) : read.value
   })
   const [first] = FIELDS.flatMap((field) => (problems[field] === undefined ? [] : [`${fieldLabel(field)}: ${problems[field]}`]))
   // Workbooks may have notes beside the table.
@@ -81,6 +96,8 @@ function readCell(field: FieldKey, at: number, column: number, context: LineCont
     const problem = validateField(field, read.value)
     return problem === null ? read : { problem }
   }
+  if (isMonthField(field)) return parseMonth(text, context.dateOrders[field] ?? null)
+  if (!isTextField(field)) return parseChoice(field, text)
   const problem = validateField(field, text)
   return problem === null ? { value: text } : { problem }
 }

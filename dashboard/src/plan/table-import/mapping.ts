@@ -6,6 +6,7 @@ import { parseColumnName } from "./column-names"
 import { defaultHeader, findHeader, type Header, isProblem, widthOf } from "./header"
 import { validateHeaderless } from "./headerless"
 import type { RawTable } from "./raw-table"
+import { dropForeignColumns } from "./value-columns"
 
 /** What a column is imported as: a field, or the id of the position. */
 export type ColumnTarget = FieldKey | "id"
@@ -43,7 +44,7 @@ export const columnsOf = ({ rows }: RawTable): number => rows.reduce((most, row)
 export function proposeMapping(table: RawTable, format: AmountFormat, isKnownId: (id: string) => boolean): Proposal {
   const found = findHeader(table.rows)
   const problem = found ? found.problem : validateHeaderless(table.rows, format)
-  const header = found ?? (problem === null ? defaultHeader() : null)
+  const header = found ? dropForeignColumns(found, table.rows.slice(found.row + 1)) : problem === null ? defaultHeader() : null
   const headerRow = found?.row ?? (problem === null ? -1 : firstFilledRow(table))
   const targets: (ColumnTarget | null)[] = Array.from({ length: columnsOf(table) }, () => null)
   assignFields(targets, header)

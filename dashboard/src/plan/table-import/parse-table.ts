@@ -4,6 +4,7 @@
  * Nothing is guessed: skipped lines and rejected values are reported with a reason.
  */
 import { type AmountFormat, CANONICAL_SEPARATORS, parseAmount } from "../amount"
+import { FIELDS } from "../fields"
 import { unitName } from "../format"
 import { splitCells } from "./delimiter"
 import { findHeader, type Header, isExportColumn, widthOf } from "./header"
@@ -11,6 +12,7 @@ import { isExportedTable, type LineContext, parseLine } from "./lines"
 import { headerOf, type Mapping, proposeMapping } from "./mapping"
 import { failedPreview, type ImportPreview } from "./preview"
 import { type RawTable, textTable } from "./raw-table"
+import { dateOrdersOf, dropForeignColumns } from "./value-columns"
 
 export const MAX_LINES = 20_000
 
@@ -39,8 +41,7 @@ export function parseRows(table: RawTable, mapping: Mapping, format: AmountForma
   const currencyProblem = checkCurrency(header, format)
   if (currencyProblem !== null) return failedPreview(currencyProblem)
   const unit = mapping.unit ?? format.unit
-  const found = mapping.headerRow < 0 ? null : findHeader(table.rows.slice(mapping.headerRow, mapping.headerRow + 1))
-  const notes = [...table.notes, ...(found?.notes ?? []), ...notesFor(header, unit, format, mapping.targets.includes("id"))]
+  const notes = [...table.notes, ...headerNotes(table, mapping), ...notesFor(header, unit, format, mapping.targets.includes("id"))]
   const ignored = header.ignored.filter((head) => !isExportColumn(head))
   const preview: ImportPreview = { lines: [], skipped: [], problem: null, ignored, notes }
   for (const [at, row] of table.rows.slice(0, Math.max(header.row, 0)).entries())
@@ -51,6 +52,7 @@ export function parseRows(table: RawTable, mapping: Mapping, format: AmountForma
     idColumn: mapping.targets.indexOf("id"),
     unit,
     format: table.separators ? { ...format, separators: table.separators } : format,
+    dateOrders: dateOrdersOf(header, table.rows.slice(header.row + 1)),
   }
   for (let at = header.row + 1; at < table.rows.length; at += 1) {
     if (!mapping.hasHiddenRows && table.hiddenRows.has(at)) {
@@ -67,6 +69,14 @@ export function parseRows(table: RawTable, mapping: Mapping, format: AmountForma
   if (preview.lines.length === 0)
     preview.problem = header.row < 0 ? "The table has no positions." : "The table has a header but no positions."
   return preview
+}
+
+/** Why columns with a known name are not imported, unless the user imports them all the same. */
+function headerNotes({ rows }: RawTable, { headerRow, targets }: Mapping): string[] {
+  const found = headerRow < 0 ? null : findHeader(rows.slice(headerRow, headerRow + 1))
+  if (!found) return []
+  const judged = dropForeignColumns(found, rows.slice(headerRow + 1))
+  return FIELDS.some((field) => found.columns[field] && !judged.columns[field] && targets.includes(field)) ? found.notes : judged.notes
 }
 
 /** A budget column in another currency rejects the whole table. */
