@@ -209,7 +209,7 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       let done = 0
       const finished = undoStack
         .recordPortions(label, edits, (portions) => {
-          done = sizes.slice(0, portions).reduce((sum, size) => sum + size, 0)
+          done += sizes[portions - 1] ?? 0
           return onProgress(done)
         })
         .then((action) => finish(action, done))

@@ -3,14 +3,17 @@ import { useEffect, useRef, useState } from "react"
 import type { ImportChanges } from "../plan/table-import/review"
 import { clearImportNote, type ImportNote, readInterruptedImport, tabName, writeImportNote } from "../sync/import-journal"
 import type { PlanStore } from "../sync/plan-store"
-import type { RunningImport } from "./ImportProgress"
+import { ProgressCounter, type RunningImport } from "./ImportProgress"
 import type { PlanActions } from "./plan-actions"
+
+const NOTE_INTERVAL_MS = 1_000
 
 export function useImportRun(store: PlanStore, actions: PlanActions) {
   const owner = store.syncStatus.owner
   const [running, setRunning] = useState<RunningImport | null>(null)
   const [interrupted, setInterrupted] = useState<ImportNote | null>(() => readInterruptedImport(owner, store.id, Date.now()))
   const isStopped = useRef(false)
+  const [progress] = useState(() => new ProgressCounter())
 
   // The browser asks before it leaves the page.
   const isRunning = running !== null
@@ -41,8 +44,12 @@ export function useImportRun(store: PlanStore, actions: PlanActions) {
       isStopped.current = false
       let note: ImportNote | null = null
       const { label, total, finished } = actions.importTable(changes, (done) => {
-        if (note) writeImportNote(owner, store.id, { ...note, at: Date.now() })
-        setRunning((before) => before && { ...before, done })
+        const now = Date.now()
+        if (note && now - note.at > NOTE_INTERVAL_MS) {
+          note = { ...note, at: now }
+          writeImportNote(owner, store.id, note)
+        }
+        progress.set(done)
         return !isStopped.current
       })
       const end = () => {
@@ -52,7 +59,8 @@ export function useImportRun(store: PlanStore, actions: PlanActions) {
       if (changes.additions.length + changes.cells.length + changes.deletions.length <= 100) return
       note = { label, total, tab: tabName(), at: Date.now() }
       writeImportNote(owner, store.id, note)
-      setRunning({ done: 0, total, isStopping: false })
+      progress.set(0)
+      setRunning({ total, isStopping: false, progress })
       finished.then(end, end)
     },
   }

@@ -24,6 +24,8 @@ export interface Header {
 
 /** Number of lines to search for the header. Titles and blank lines may come first. */
 const MAX_HEADER_LINES = 20
+/** Begin of the problem of a header without a designation. */
+export const NO_DESIGNATION = "No column is recognized as the designation."
 /** Other columns of an exported plan. They are recognized, and not imported. */
 const EXPORT_COLUMNS = new Set([
   "id",
@@ -45,6 +47,8 @@ const CALCULATED = /^\[.*\]$/
 /** Whether a column of an exported plan is not imported. */
 export const isExportColumn = (head: string): boolean => EXPORT_COLUMNS.has(head.trim().toLowerCase()) || CALCULATED.test(head.trim())
 
+export const isIdHead = (head: string): boolean => head.trim().toLowerCase() === "id"
+
 export const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem =>
   meaning !== null && "problem" in meaning
 
@@ -65,7 +69,9 @@ export function findHeader(rows: readonly string[][]): Header | null {
     inspected += 1
     if (inspected > MAX_HEADER_LINES) break
     const meanings = cells.map(parseColumnName)
-    const fields = new Set(meanings.flatMap((meaning) => (meaning === null ? [] : isProblem(meaning) ? "budget" : meaning.field)))
+    const fields = new Set<string>(meanings.flatMap((meaning) => (meaning === null ? [] : isProblem(meaning) ? "budget" : meaning.field)))
+    // A table of ids and new values needs no designations.
+    if (cells.some(isIdHead)) fields.add("id")
     // A single name may be a title, unless the table has only one column.
     const isAlone = cells.length === 1 && rows.some((other) => widthOf(other) > 1)
     if (isAlone || (!fields.has("designation") && fields.size < 2)) continue
@@ -95,7 +101,7 @@ function readHeader(headerCells: readonly string[], row: number): Header {
   }
   if (!header.columns.designation) {
     const names = headerCells.filter((head) => !isBlank(head)).map((head) => `“${head.trim()}”`)
-    header.problem ??= `No column is recognized as the designation. Rename one of ${names.join(", ")} to “Designation” or “Job title”.`
+    header.problem ??= `${NO_DESIGNATION} Rename one of ${names.join(", ")} to “Designation” or “Job title”.`
   }
   return header
 }

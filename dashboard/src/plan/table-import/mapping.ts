@@ -3,7 +3,7 @@ import { type AmountFormat, namedUnit } from "../amount"
 import { FIELDS, type FieldKey, isAmountField } from "../fields"
 import { isBlank } from "../text"
 import { parseColumnName } from "./column-names"
-import { defaultHeader, findHeader, type Header, isProblem, widthOf } from "./header"
+import { defaultHeader, findHeader, type Header, isIdHead, isProblem, NO_DESIGNATION, widthOf } from "./header"
 import { validateHeaderless } from "./headerless"
 import type { RawTable } from "./raw-table"
 import { dropForeignColumns } from "./value-columns"
@@ -43,7 +43,10 @@ export const columnsOf = ({ rows }: RawTable): number => rows.reduce((most, row)
 /** Proposes the columns. `isKnownId`: whether the plan has a position with this id. */
 export function proposeMapping(table: RawTable, format: AmountFormat, isKnownId: (id: string) => boolean): Proposal {
   const found = findHeader(table.rows)
-  const problem = found ? found.problem : validateHeaderless(table.rows, format)
+  const headerProblem = found ? found.problem : validateHeaderless(table.rows, format)
+  const hasIds = found !== null && findIdColumn(table, found.row, isKnownId) >= 0
+  const isUpdate = hasIds && headerProblem?.startsWith(NO_DESIGNATION) === true && Object.keys(found.columns).length > 0
+  const problem = isUpdate ? null : headerProblem
   const header = found ? dropForeignColumns(found, table.rows.slice(found.row + 1)) : problem === null ? defaultHeader() : null
   const headerRow = found?.row ?? (problem === null ? -1 : firstFilledRow(table))
   const targets: (ColumnTarget | null)[] = Array.from({ length: columnsOf(table) }, () => null)
@@ -83,7 +86,7 @@ function firstFilledRow({ rows }: RawTable): number {
  * be taken for positions.
  */
 function findIdColumn({ rows }: RawTable, headerRow: number, isKnownId: (id: string) => boolean): number {
-  const at = (rows[headerRow] ?? []).findIndex((head) => head.trim().toLowerCase() === "id")
+  const at = (rows[headerRow] ?? []).findIndex(isIdHead)
   if (at < 0) return -1
   const ids = rows.slice(headerRow + 1, headerRow + 1 + ID_SAMPLE).map((row) => (row[at] ?? "").trim())
   return ids.some((id) => id !== "" && (isOwnId(id) || isKnownId(id))) ? at : -1
