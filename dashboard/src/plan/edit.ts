@@ -9,6 +9,7 @@ import type { DocHandle, UrlHeads } from "@automerge/automerge-repo/slim"
 import { APPROVAL_KEYS, APPROVED, recordApproval, recordsApproval } from "./approval"
 import { choiceProblem, isChoice } from "./choice"
 import {
+  FIELDS,
   type FieldKey,
   type FieldValues,
   fieldNoun,
@@ -134,17 +135,17 @@ export interface FieldChange {
 /**
  * Sets fields of any number of positions and adds positions, in one change. Positions that do not exist are left out. Returns the ids of the
  * added positions. `what`: the action for the message, such as `pasted 12 cells`. `created`: creation time of the first added position, which
- * becomes the first of the list.
+ * becomes the first of the list. An added position has a new id unless one is given.
  */
 export function changeCells(
   plan: Plan,
   cells: readonly FieldChange[],
-  additions: readonly NewPosition[],
+  additions: readonly (NewPosition & { id?: string })[],
   what: string,
   author: string,
   created = Date.now(),
 ): string[] {
-  const ids = additions.map(() => newId())
+  const ids = additions.map(({ id }) => id ?? newId())
   plan.change(
     (doc) => {
       if (additions.length > 0 && !doc.positions) doc.positions = {}
@@ -162,8 +163,11 @@ export function changeCells(
       for (const row of approved) recordApproval(row, budgetOf(row), author)
       for (const row of changed.values()) setUpdateInfo(row, author)
       additions.forEach((position, at) => {
-        const id = ids[at]
-        if (id) positions[id] = toPositionDoc(position, created - at, author)
+        const id = ids[at] ?? ""
+        const existing = positions[id]
+        // Somebody else may have added a position with this id. Rows are never assigned twice.
+        if (existing) for (const field of FIELDS) assignField(existing, field, position[field])
+        else positions[id] = toPositionDoc(position, created - at, author)
       })
     },
     { message: `${author}: ${what}` },

@@ -150,7 +150,7 @@ function asText(value: unknown): string {
 }
 
 /** Any value as text: JSON, with words for types that JSON does not have. */
-function describeValue(value: unknown): string {
+export function describeValue(value: unknown): string {
   const read = toPrimitive(value)
   if (typeof read === "string") return read
   if (typeof read === "bigint" || (typeof read === "number" && !Number.isFinite(read))) return String(read)

@@ -82,27 +82,27 @@ export function groupCells(cells: Iterable<{ id: string; field: string; value: F
   return groups
 }
 
-/** Whether the document contains an action. After a crash, the local copy may be older than the recorded actions. */
-export const containsAction = (plan: Pick<Plan, "doc">, { parts }: Action): boolean =>
-  A.getMissingDeps(
-    plan.doc(),
-    parts.flatMap(({ before, after }) => [...decodeHeads(before), ...decodeHeads(after)]),
-  ).length === 0
+/** The parts of an action that the document contains. After a crash, the local copy may be older than the recorded actions. */
+export const containedParts = (plan: Pick<Plan, "doc">, { parts }: Action): readonly ActionPart[] =>
+  parts.filter(({ before, after }) => A.getMissingDeps(plan.doc(), [...decodeHeads(before), ...decodeHeads(after)]).length === 0)
 
 const isRecord = (field: string): boolean => (APPROVAL_KEYS as readonly string[]).includes(field)
 
 /** Bookkeeping fields, which every edit writes. */
 const UPDATE_INFO = ["updatedAt", "updatedBy"]
 
-/** Reverts a part of an action except for places that other users have changed since. `what`: for the message, such as `undid paste of 12 cells`. */
-export function revertPart(plan: Plan, part: ActionPart, what: string, author: string, isOwn: IsOwn): Reverted {
+/**
+ * Reverts a part of an action except for places that other users have changed since. `what`: for the message, such as `undid paste of 12 cells`.
+ * `isKnownLatest`: nothing has changed the document since the action, except for its other parts that were reverted.
+ */
+export function revertPart(plan: Plan, part: ActionPart, what: string, author: string, isOwn: IsOwn, isKnownLatest = false): Reverted {
   const { before, after, cells = {}, rows = [], settings = [], places = [] } = part
   const start = plan.heads()
   const doc = plan.doc()
   const [now, then, original] = [new RowReader(doc), new RowReader(doc, after), new RowReader(doc, before)]
   const kept: KeptPlace[] = []
   const done = { cells: {} as Record<string, string[]>, rows: [] as string[], settings: [] as Setting[], places: [] as Place[] }
-  const isLatest = start.length === after.length && start.every((head) => after.includes(head))
+  const isLatest = isKnownLatest || (start.length === after.length && start.every((head) => after.includes(head)))
   /** Whether a place still has the values that the action gave it, and no other user wrote them. */
   const isUntouched = (current: Register, written: () => Register): boolean => {
     if (isLatest) return true
@@ -116,6 +116,12 @@ export function revertPart(plan: Plan, part: ActionPart, what: string, author: s
   const restored: RegisterWrite[] = []
   const info = updateInfoRegisters(author)
   for (const id of rows) {
+    // Reading thousands of whole rows takes long.
+    if (isLatest && now.exists(id) && !original.exists(id)) {
+      writes.push({ path: ["positions", id], register: [] })
+      done.rows.push(id)
+      continue
+    }
     const [current, was] = [now.row(id), original.row(id)]
     if (was.length === 0) {
       // The action added the position.

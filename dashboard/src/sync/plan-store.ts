@@ -59,6 +59,8 @@ export class PlanStore {
   #listeners = new Set<() => void>()
   #frame: number | null = null
   #isLocalChange = false
+  /** A large action is being written. The list is rendered at the end. */
+  #isBulk = false
   /** The document has a change that has not been reported as patches. */
   #hasUnreportedChange = false
   #unsubscribe: () => void
@@ -92,7 +94,7 @@ export class PlanStore {
     handle.on("heads-changed", this.#onHeads)
     handle.on("change", this.#onChange)
     this.#unsubscribe = syncStatus.subscribe(() => this.#update({ sync: syncStatus.state }))
-    this.undoStack = new UndoStack(this.plan, syncStatus.owner, this.id)
+    this.undoStack = new UndoStack(this.plan, syncStatus.owner, this.id, (work) => this.#runBulk(work))
     this.presence = new Presence(handle, name, (people) => this.#update({ people }))
     // The history starts after the list has been rendered.
     this.#start = window.setTimeout(() => this.#openHistory(), 300)
@@ -127,6 +129,17 @@ export class PlanStore {
         this.handle.emit("change", { handle: this.handle, doc, patches: [], patchInfo: { before: doc, after: doc, source: "change" } })
       }
       this.#isLocalChange = false
+    }
+  }
+
+  /** Writes a large action. Meanwhile the page does not render the list after each of its changes. */
+  async #runBulk<T>(work: () => Promise<T>): Promise<T> {
+    this.#isBulk = true
+    try {
+      return await work()
+    } finally {
+      this.#isBulk = false
+      this.#update({ positions: this.#rows.list, ...this.#readSettings() })
     }
   }
 
@@ -182,8 +195,9 @@ export class PlanStore {
 
   #onChange = ({ doc, patches }: DocHandleChangePayload<PlanDoc>): void => {
     this.#hasUnreportedChange = false
-    const touched = this.#rows.applyPatches(doc, patches)
     const isLocal = this.#isLocalChange
+    const touched = this.#rows.applyPatches(doc, patches, isLocal)
+    if (this.#isBulk) return
     let { highlights } = this.#snapshot
     if (!isLocal && touched.size > 0 && touched.size <= 200) {
       const at = performance.now()
@@ -199,16 +213,21 @@ export class PlanStore {
   #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
     this.#hasUnreportedChange = true
     this.history?.update(doc)
+    if (!this.#isBulk) this.#update(this.#readSettings())
+  }
+
+  #readSettings(): Pick<PlanSnapshot, "heads" | "settings" | "settingConflicts" | "departmentBudgets" | "savedViews" | "hiddenRows"> {
+    const doc = this.handle.doc()
     // Automerge does not report every change of a losing value.
     const { settings, conflicts } = readSettingsState(doc)
-    this.#update({
+    return {
       heads: encodeHeads(A.getHeads(doc)),
       settings,
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),
       hiddenRows: hiddenRows(this.plan).length,
-    })
+    }
   }
 
   #update(part: Partial<PlanSnapshot>): void {

@@ -6,20 +6,16 @@ import { clearCells, fillCells, pasteCells, type Refusal, scaleMismatch } from "
 import { type ClipboardTable, isImportTable, readClipboard, toTabSeparated } from "../grid/clipboard"
 import { positionsIn, type Rect } from "../grid/range"
 import type { DeletedEvent, DiscardedEdit } from "../history/events"
-import { toCsv } from "../plan/csv-export"
 import { departmentUses } from "../plan/department-budgets"
 import { mergeHiddenRows, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
 import { FIELD_COLUMNS, type FieldKey, fieldLabel, fieldNoun, GROUP_FIELDS, isFieldKey } from "../plan/fields"
 import { formatFieldValue, unitName } from "../plan/format"
 import { newId } from "../plan/id"
 import { parseInput } from "../plan/input"
-import { distinctGroups, isFiltering, sumBudgets } from "../plan/query"
-import { type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
-
+import { distinctGroups, isFiltering } from "../plan/query"
+import { SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import { formatView } from "../plan/view"
-
 import { defaultYearStart } from "../plan/year"
-
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
@@ -31,7 +27,9 @@ import { AddForm } from "./AddForm"
 import { formatAddress } from "./address"
 import { type Command, CommandPalette } from "./CommandPalette"
 import { ConflictDialog } from "./ConflictDialog"
+import { downloadTable } from "./download-table"
 import { EmptyList } from "./EmptyList"
+import { ALL_POSITIONS, FILTERED_POSITIONS, type OnExport } from "./ExportItems"
 import { FiguresLine, useIsScrolledAway } from "./FiguresLine"
 import { Grid } from "./Grid"
 import { GroupControls } from "./GroupControls"
@@ -39,6 +37,8 @@ import { groupNotesOf } from "./GroupRow"
 import { HistoryPanel } from "./HistoryPanel"
 import { currentMonth } from "./hooks"
 import { ImportDialog } from "./ImportDialog"
+import { ImportProgress } from "./ImportProgress"
+import { InterruptedImport } from "./InterruptedImport"
 import { type ListDialog, ListDialogs } from "./ListDialogs"
 import { Logo } from "./Logo"
 import { People } from "./People"
@@ -56,6 +56,7 @@ import { addToast, type ToastAction, type ToastMessage, Toasts } from "./Toast"
 import { SEARCH_ID, Toolbar } from "./Toolbar"
 import { saveTheme } from "./theme"
 import { UserMenu } from "./UserMenu"
+import { useImportRun } from "./use-import-run"
 import { useListActions } from "./use-list-actions"
 import { useListing } from "./use-listing"
 import { usePageKeys } from "./use-page-keys"
@@ -155,6 +156,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     showToast,
     showRefusals: (title, refusals) => setOpen({ kind: "refusals", title, refusals }),
   })
+  const tableImport = useImportRun(store, actions)
   const undoState = useSyncExternalStore(store.undoStack.subscribe, () => store.undoStack.state)
   usePageKeys({
     undo: canEdit ? () => void actions.undo() : null,
@@ -224,13 +226,8 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     // An invalid draft stays listed.
     if (typed) onDiscardDraft(item)
   }
-  const onExport = (rows: readonly Position[]) => {
-    const url = URL.createObjectURL(new Blob([toCsv(rows, yearStart)], { type: "text/csv;charset=utf-8" }))
-    const link = document.createElement("a")
-    link.href = url
-    link.download = `${(settings.name || "plan").replace(/[^\p{L}\p{N}]+/gu, "-")}.csv`
-    link.click()
-    window.setTimeout(() => URL.revokeObjectURL(url), 10_000)
+  const onExport: OnExport = (rows, format, scope) => {
+    downloadTable(format, store, rows, scope, yearStart).catch(() => showToast("The table could not be exported."))
   }
   const onShare = async () => {
     const link = new URL(formatAddress({ plan: store.id, view: viewText }), location.href).href
@@ -310,8 +307,12 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           run: () => setDialog({ kind: "bulk", ids: chosenIds() }),
         },
       canEdit && { id: "budgets", label: "Set department budgets", run: openBudgets },
-      canEdit && { id: "import", label: "Import a CSV file", run: () => setOpen({ kind: "import", text: null }) },
-      { id: "export", label: isFiltered ? "Export filtered positions as CSV" : "Export all as CSV", run: () => onExport(shown) },
+      canEdit && { id: "import", label: "Import a table (Excel, CSV)", run: () => setOpen({ kind: "import", text: null }) },
+      ...(["xlsx", "csv"] as const).map((format) => ({
+        id: `export ${format}`,
+        label: `Export ${isFiltered ? "filtered positions" : "all"} as ${format === "xlsx" ? "Excel" : "CSV"}`,
+        run: () => onExport(shown, format, isFiltered ? FILTERED_POSITIONS : ALL_POSITIONS),
+      })),
       { id: "history", label: "Show the history of the plan", run: () => setOpen({ kind: "history", id: null }) },
       canEdit && { id: "settings", label: "Change plan settings", run: openSettings },
       { id: "share", label: "Copy a link to this plan", run: () => void onShare() },
@@ -373,6 +374,13 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       </header>
       <main>
         <PlanBanners session={session} sync={sync} isViewer={isViewer} isRemoved={isRemoved} />
+        {tableImport.interrupted && canEdit && (
+          <InterruptedImport
+            interrupted={tableImport.interrupted}
+            onUndo={tableImport.undoInterrupted}
+            onKeep={tableImport.keepInterrupted}
+          />
+        )}
         <div ref={summary}>
           <Summary
             positions={positions}
@@ -540,11 +548,11 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       {open?.kind === "import" && (
         <ImportDialog
           text={open.text}
+          store={store}
           settings={settings}
-          usedBudget={sumBudgets(positions)}
-          onImport={(rows) => {
+          onImport={(changes) => {
             close()
-            actions.importPositions(rows)
+            tableImport.run(changes)
           }}
           onClose={close}
         />
@@ -569,6 +577,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       )}
       {open?.kind === "shortcuts" && <ShortcutsDialog onClose={close} />}
       {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
+      {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
       <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>
   )

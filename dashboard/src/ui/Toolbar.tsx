@@ -6,6 +6,7 @@ import { formatSum, unitLabel } from "../plan/format"
 import { describeUnknownBudgets, distinctGroups, type Filter, type Group, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
 import type { UndoState } from "../sync/undo-stack"
+import { ExportItems, Formats, type OnExport, SELECTED_POSITIONS } from "./ExportItems"
 import { Menu } from "./Menu"
 
 /** Id of the search field. */
@@ -30,7 +31,7 @@ interface Props {
   onFilterGroup: (field: GroupKey, value: string | null) => void
   onAdd: () => void
   onImport: () => void
-  onExport: (rows: readonly Position[]) => void
+  onExport: OnExport
   onHistory: () => void
   onUndo: () => void
   onRedo: () => void
@@ -126,9 +127,25 @@ export function Toolbar(props: Props) {
                 <PencilLine aria-hidden /> Edit<span className="hidden"> the selected positions</span>
               </button>
             )}
-            <button type="button" onClick={() => props.onExport(chosen)}>
-              <Download aria-hidden /> Export<span className="hidden"> the selected positions</span>
-            </button>
+            <Menu
+              label="Export the selected positions"
+              button={
+                <>
+                  <Download aria-hidden /> Export
+                </>
+              }
+            >
+              {(close) => (
+                <ul className="items">
+                  <Formats
+                    label="the selected positions"
+                    rows={chosen}
+                    scope={SELECTED_POSITIONS}
+                    onExport={(...exported) => close(() => props.onExport(...exported))}
+                  />
+                </ul>
+              )}
+            </Menu>
             {canEdit && (
               <button type="button" className="danger" onClick={() => props.onRemove([...selected])}>
                 <Trash2 aria-hidden /> Delete<span className="hidden"> the selected positions</span>
@@ -156,15 +173,11 @@ export function Toolbar(props: Props) {
                   {canEdit && (
                     <li>
                       <button type="button" onClick={() => close(() => props.onImport())}>
-                        <FileUp aria-hidden /> Import CSV…
+                        <FileUp aria-hidden /> Import a table…
                       </button>
                     </li>
                   )}
-                  <li>
-                    <button type="button" onClick={() => close(() => props.onExport(shown))}>
-                      <Download aria-hidden /> Export {isFiltered ? "filtered positions" : "all"} as CSV
-                    </button>
-                  </li>
+                  <ExportItems shown={shown} all={all} onExport={(...exported) => close(() => props.onExport(...exported))} />
                 </ul>
               )}
             </Menu>

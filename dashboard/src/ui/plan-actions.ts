@@ -20,7 +20,9 @@ import {
 } from "../plan/edit"
 import { type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
 import { formatFieldValue } from "../plan/format"
+import { importEdits } from "../plan/import-edits"
 import { type FieldValue, type Position, SETTING_LABELS, SETTINGS, type Setting, type Settings, shownValue } from "../plan/schema"
+import type { ImportChanges } from "../plan/table-import/review"
 import { type Action, groupCells, type KeptPlace } from "../plan/undo"
 import type { PlanStore } from "../sync/plan-store"
 import type { RevertedAction } from "../sync/undo-stack"
@@ -182,13 +184,49 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       )
       showToast(`Added “${position.designation}”.`)
     },
-    importPositions(rows: readonly NewPosition[]): void {
-      const { action } = undoStack.record(
-        `import of ${names(rows)}`,
-        () => addPositions(plan, rows, author),
-        (ids) => ({ rows: ids }),
-      )
-      showToast(`Added ${names(rows)}.`, ...undoButton(action))
+    /**
+     * Writes an import as one action. `onProgress` receives the number of finished positions, and stops the import by returning `false`.
+     * Returns the label of the action.
+     */
+    importTable(changes: ImportChanges, onProgress: (done: number) => boolean): { label: string; total: number; finished: Promise<void> } {
+      const { additions, cells, deletions } = changes
+      const changed = new Set(cells.map(({ id }) => id)).size
+      const total = additions.length + changed + deletions.length
+      const what = [
+        ...(additions.length > 0 ? [`added ${names(additions)}`] : []),
+        ...(changed > 0 ? [`updated ${countPositions(changed)}`] : []),
+        ...(deletions.length > 0 ? [`deleted ${countPositions(deletions.length)}`] : []),
+      ].join(", ")
+      const label = `import of ${total === additions.length ? names(additions) : countPositions(total)}`
+      const created = Date.now()
+      const { edits, sizes } = importEdits(plan, changes, what, author, created)
+      const finish = (action: Action, done: number) => {
+        const text = `${what.charAt(0).toUpperCase()}${what.slice(1)}.`
+        showToast(
+          done === total ? text : `Import stopped: ${done.toLocaleString()} of ${countPositions(total)} imported.`,
+          ...undoButton(action),
+        )
+      }
+      const [edit] = edits
+      if (edits.length === 1 && edit) {
+        const { action } = undoStack.record(label, edit, (targets) => targets)
+        onProgress(total)
+        if (action) finish(action, total)
+        return { label, total, finished: Promise.resolve() }
+      }
+      let done = 0
+      const finished = undoStack
+        .recordPortions(label, edits, (portions) => {
+          done += sizes[portions - 1] ?? 0
+          return onProgress(done)
+        })
+        .then((action) => finish(action, done))
+      return { label, total, finished }
+    },
+    /** Undoes an import that was interrupted. */
+    async undoImport(label: string): Promise<void> {
+      const action = undoStack.find(label)
+      if (action) report(await undoStack.undoAction(action, author), "Undid", "undo")
     },
     remove(ids: readonly string[]): void {
       const rows = ids.flatMap((id): Position | [] => store.get(id) ?? [])
