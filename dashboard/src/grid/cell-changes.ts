@@ -5,7 +5,7 @@
  */
 import { isBlankAmount, namedUnit } from "../plan/amount"
 import { type NewPosition, validateField } from "../plan/edit"
-import { FIELDS, type FieldKey, fieldLabel, fieldValues, isAmountField } from "../plan/fields"
+import { emptyValue, FIELDS, type FieldKey, fieldLabel, fieldValues, isAmountField } from "../plan/fields"
 import { unitLabel, unitName } from "../plan/format"
 import { unescapeFormulas } from "../plan/formula-escaping"
 import { parseValue } from "../plan/input"
@@ -89,11 +89,11 @@ function change(changes: CellChanges, position: Position, field: FieldKey, value
   if (!isSame) changes.cells.push({ id: position.id, field, value })
 }
 
-/** Clears cells: a text becomes empty, an amount unknown. Designations are required and stay. */
+/** Clears cells: a text becomes empty, an amount unknown, other values are removed. Designations are required and stay. */
 export function clearCells(positions: readonly Position[], rect: Rect): CellChanges {
   const changes = nothing()
   for (const position of positionsIn(positions, rect))
-    for (const field of fieldsOf(rect)) change(changes, position, field, isAmountField(field) ? null : "")
+    for (const field of fieldsOf(rect)) change(changes, position, field, emptyValue(field))
   return changes
 }
 

@@ -1,9 +1,9 @@
 /** CSV export of positions. An import reads the file back without loss. */
 import Papa from "papaparse"
-import { FIELDS } from "./fields"
+import { FIELDS, isAmountField } from "./fields"
 import { toPlainDecimal } from "./format"
 import { escapeFormulas, needsQuotes } from "./formula-escaping"
-import type { Position } from "./schema"
+import { type Position, shownValue } from "./schema"
 
 const COLUMNS = [...FIELDS, "createdAt", "updatedAt", "updatedBy"] as const
 
@@ -12,7 +12,8 @@ export function toCsv(positions: readonly Position[]): string {
   const cell = (value: string | number | null) => (typeof value === "number" ? toPlainDecimal(value) : escapeFormulas(value ?? ""))
   const iso = (at: number | null) => (at === null ? "" : new Date(at).toISOString())
   const rows = positions.map((position) => [
-    ...FIELDS.map((field) => cell(position[field])),
+    // A choice or month that is not valid is exported as it is, so that it is not lost.
+    ...FIELDS.map((field) => cell(isAmountField(field) ? position[field] : shownValue(position, field))),
     iso(position.createdAt),
     iso(position.updatedAt),
     escapeFormulas(position.updatedBy),

@@ -6,8 +6,20 @@
  */
 import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, UrlHeads } from "@automerge/automerge-repo/slim"
-import { type FieldKey, type FieldValues, fieldNoun, isAmountField, isRequiredField, storedFields } from "./fields"
+import { choiceProblem, isChoice } from "./choice"
+import {
+  type FieldKey,
+  type FieldValues,
+  fieldNoun,
+  isAmountField,
+  isChoiceField,
+  isMonthField,
+  isRequiredField,
+  isTextField,
+  storedFields,
+} from "./fields"
 import { newId } from "./id"
+import { isMonth, monthProblem } from "./month"
 import {
   mergeConcurrentRows,
   type Register,
@@ -74,6 +86,8 @@ export function validateField(field: FieldKey, value: FieldValue): string | null
     if (value < 0) return `A ${noun} cannot be negative.`
     return value > MAX_AMOUNT ? "This number is too large." : null
   }
+  if (isChoiceField(field)) return value === null || isChoice(field, String(value)) ? null : choiceProblem(field, String(value))
+  if (isMonthField(field)) return value === null || isMonth(String(value)) ? null : monthProblem(String(value))
   const text = typeof value === "string" ? value : ""
   if (isRequiredField(field) && isBlank(text)) return `A position needs a ${noun}.`
   return countCharacters(text) > MAX_TEXT ? `Use at most ${MAX_TEXT.toLocaleString()} characters.` : null
@@ -105,7 +119,7 @@ export function addPositions(plan: Plan, positions: readonly NewPosition[], auth
   return ids
 }
 
-/** A field of a position and its new value. An unknown amount is `null`. */
+/** A field of a position and its new value. An amount, a choice or a month without a value is `null`. */
 export interface FieldChange {
   id: string
   field: FieldKey
@@ -149,9 +163,10 @@ export function changeCells(
 }
 
 function assignField(row: PositionDoc, field: FieldKey, value: FieldValue): void {
-  if (!isAmountField(field)) row[field] = String(value ?? "")
+  if (isTextField(field)) row[field] = String(value ?? "")
   else if (value === null) delete row[field]
-  else row[field] = value as number
+  else if (isAmountField(field)) row[field] = value as number
+  else row[field] = String(value)
 }
 
 /**
@@ -306,8 +321,9 @@ export function restorePositions(
 }
 
 function registerForField(field: FieldKey, value: FieldValue): Register {
-  if (!isAmountField(field)) return registerOf(textValue(String(value ?? "")))
-  return value === null ? [] : registerOf(scalarValue(value))
+  if (isTextField(field)) return registerOf(textValue(String(value ?? "")))
+  if (value === null) return []
+  return registerOf(isAmountField(field) ? scalarValue(value) : textValue(String(value)))
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Searching, filtering, sorting and totals. */
-import { type FieldKey, GROUP_FIELDS, type GroupKey, TEXT_FIELDS } from "./fields"
-import type { Position } from "./schema"
+import { choicesOf, FIELDS, type FieldKey, GROUP_FIELDS, type GroupKey, isAmountField, isChoiceField, isFieldKey } from "./fields"
+import { displayValue } from "./format"
+import { type Position, shownValue } from "./schema"
 import { createTextFolder, toSearchText } from "./text"
 
 export interface Filter {
@@ -23,6 +24,15 @@ export interface Sort {
 
 const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true })
 
+const SEARCHED = FIELDS.filter((field) => !isAmountField(field))
+
+/** The text of a cell. Months are found as `Jun 2027` and as `2027-06`. */
+function searchableText(position: Position, field: FieldKey): string {
+  const value = shownValue(position, field)
+  const text = displayValue(field, value)
+  return text === value ? text : `${text} ${value ?? ""}`
+}
+
 /** Returns the positions that match the filter and contain every search word, plus the position `pinnedId`. */
 export function filterPositions(
   positions: readonly Position[],
@@ -35,21 +45,33 @@ export function filterPositions(
   const fold = createTextFolder()
   return positions.filter((position) => {
     if (position.id === pinnedId) return true
-    if (fields.some((field) => fold(position[field]) !== groups[field])) return false
+    if (fields.some((field) => fold(position[field] ?? "") !== groups[field])) return false
     if (words.length === 0) return true
-    const text = toSearchText([...TEXT_FIELDS.map((field) => position[field]), position.updatedBy].join("\n"))
+    const text = toSearchText([...SEARCHED.map((field) => searchableText(position, field)), position.updatedBy].join("\n"))
     return words.every((word) => text.includes(word))
   })
 }
 
-const trimmed = (value: string | number | null): string | number | null => (typeof value === "string" ? value.trim() : value)
+/** The value by which a position is sorted: a choice by its place among the choices. */
+function sortValue(position: Position, key: SortKey): string | number | null {
+  const value = position[key]
+  if (isFieldKey(key) && isChoiceField(key)) return value === null ? null : choiceIndex(key, value)
+  return typeof value === "string" ? value.trim() : value
+}
+
+/** The place of a value among the choices of a field. Others come last. */
+function choiceIndex(field: string, value: unknown): number {
+  const choices = choicesOf(field)
+  const at = choices.findIndex((choice) => choice.value === value)
+  return at < 0 ? choices.length : at
+}
 
 export function sortPositions(positions: readonly Position[], sort: Sort | null): readonly Position[] {
   if (!sort || (sort.key === "createdAt" && !sort.ascending)) return positions
   const sign = sort.ascending ? 1 : -1
   const { key } = sort
   return [...positions].sort((one, other) => {
-    const [a, b] = [trimmed(one[key]), trimmed(other[key])]
+    const [a, b] = [sortValue(one, key), sortValue(other, key)]
     if (a === b) return 0
     // Empty values come last in both directions.
     if (a === null || a === "") return 1
@@ -76,9 +98,10 @@ function groupPositions(positions: readonly Position[], field: GroupKey): Group[
   const fold = createTextFolder()
   const groups = new Map<string, { budget: number; count: number; spellings: Map<string, number> }>()
   for (const position of positions) {
-    const key = fold(position[field])
+    const name = position[field] ?? ""
+    const key = fold(name)
     const group = groups.get(key) ?? { budget: 0, count: 0, spellings: new Map() }
-    const spelling = key === "" ? "" : position[field].trim()
+    const spelling = key === "" ? "" : displayValue(field, name.trim())
     group.budget += position.budget ?? 0
     group.count += 1
     group.spellings.set(spelling, (group.spellings.get(spelling) ?? 0) + 1)
@@ -90,15 +113,20 @@ function groupPositions(positions: readonly Position[], field: GroupKey): Group[
   })
 }
 
-/** The groups of a field in alphabetical order, for selection. */
+/** Choices stay in their order. */
+const byChoice = (field: GroupKey) => (one: Group, other: Group) => choiceIndex(field, one.key) - choiceIndex(field, other.key)
+
+/** The groups of a field in alphabetical order, or in the order of the choices, for selection. */
 export const distinctGroups = (positions: readonly Position[], field: GroupKey): Group[] =>
   groupPositions(positions, field)
     .filter(({ key }) => key !== "")
-    .sort((one, other) => collator.compare(one.name, other.name))
+    .sort(isChoiceField(field) ? byChoice(field) : (one, other) => collator.compare(one.name, other.name))
 
-/** The groups of a field with the largest sum first. */
+/** The groups of a field with the largest sum first, or in the order of the choices. */
 export const groupTotals = (positions: readonly Position[], field: GroupKey): Group[] =>
-  groupPositions(positions, field).sort((one, other) => other.budget - one.budget || collator.compare(one.name, other.name))
+  groupPositions(positions, field).sort(
+    isChoiceField(field) ? byChoice(field) : (one, other) => other.budget - one.budget || collator.compare(one.name, other.name),
+  )
 
 export const sumBudgets = (positions: readonly { budget: number | null }[]): number =>
   roundSum(positions.reduce((sum, position) => sum + (position.budget ?? 0), 0))

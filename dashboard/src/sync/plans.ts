@@ -1,7 +1,7 @@
 /** The list of plans: those of the server, and local ones that have not reached it yet. */
 import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, Repo } from "@automerge/automerge-repo/slim"
-import type { PlanDoc } from "../plan/schema"
+import type { PlanDoc, Settings } from "../plan/schema"
 import { requestPersistentStorage } from "./local-storage"
 import { savePendingCount } from "./pending-changes"
 import { plansKey } from "./storage-keys"
@@ -61,16 +61,11 @@ export async function listPlans(owner: string): Promise<PlanInfo[]> {
 }
 
 /** Creates a plan. Works offline; the plan syncs later. */
-export function createPlan(
-  repo: Repo,
-  owner: string,
-  name: string,
-  currency: string,
-  unit: number,
-  totalBudget: number | null,
-): DocHandle<PlanDoc> {
+export function createPlan(repo: Repo, owner: string, settings: Settings): DocHandle<PlanDoc> {
   requestPersistentStorage()
-  const handle = repo.create<PlanDoc>({ name, currency, unit, ...(totalBudget !== null && { totalBudget }), positions: {} })
+  const { name, currency, unit, totalBudget, yearStart } = settings
+  const optional = { ...(totalBudget !== null && { totalBudget }), ...(yearStart !== null && { yearStart }) }
+  const handle = repo.create<PlanDoc>({ name, currency, unit, ...optional, positions: {} })
   handle.change((doc) => {
     doc.documentId = handle.documentId
   })

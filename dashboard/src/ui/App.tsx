@@ -31,7 +31,7 @@ const firstPlan = (plans: readonly PlanInfo[]): string | null => (plans.find((pl
 const REFRESH_MS = 60_000
 const GRACE_MS = 5_000
 
-const NEW_PLAN: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
+const NEW_PLAN: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null, yearStart: null }
 
 export function App({ local, session: first, isFresh }: Props) {
   const { repo, connection, outbox } = local
@@ -167,7 +167,7 @@ export function App({ local, session: first, isFresh }: Props) {
   }, [])
 
   const create = (settings: Settings) => {
-    const handle = createPlan(repo, owner, settings.name, settings.currency, settings.unit, settings.totalBudget)
+    const handle = createPlan(repo, owner, settings)
     setPlans(cachedPlans(owner))
     setCreating(false)
     open(handle.documentId)

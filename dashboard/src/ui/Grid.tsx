@@ -25,8 +25,8 @@ import { type CellEdit, COLUMNS, type Column, FIRST_FIELD, isFieldColumn, Row, t
 import { useRangeDrag } from "./use-range-drag"
 
 const ROW_HEIGHT = 44
-const TWO_LINE_ROW_HEIGHT = 74
-/** Below this width a row has two lines. */
+const NARROW_ROW_HEIGHT = 106
+/** Below this width a row has three lines. */
 const NARROW_SCREEN = "(max-width: 46rem)"
 const ROWS_PER_PAGE = 12
 /** Id of the row below the last position, where positions are added. */
@@ -98,7 +98,7 @@ export function Grid(props: Props) {
 
   const indexById = useMemo(() => new Map(positions.map((position, at) => [position.id, at])), [positions])
   const activeIndex = active ? indexById.get(active.id) : undefined
-  const size = isNarrow ? TWO_LINE_ROW_HEIGHT : ROW_HEIGHT
+  const size = isNarrow ? NARROW_ROW_HEIGHT : ROW_HEIGHT
   const hasNewRow = canEdit && props.onAdd !== null
   const isOnNewRow = hasNewRow && active?.id === NEW_ROW
   const rect = useMemo((): Rect | null => {
@@ -350,7 +350,10 @@ export function Grid(props: Props) {
     leave: (id, field, onward) => {
       endEdit()
       const [at, column] = [indexById.get(id) ?? 0, columns.indexOf(field)]
-      if (onward === "down") moveTo(at + 1 < positions.length ? at + 1 : at, field)
+      if (onward === "cell") {
+        wantsFocus.current = true
+        setActive({ id, column: field })
+      } else if (onward === "down") moveTo(at + 1 < positions.length ? at + 1 : at, field)
       else if (onward !== "stay") step(at, column, onward === "next" ? 1 : -1)
     },
     cancel: (id, field) => {

@@ -3,8 +3,9 @@ import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } fro
 import { Attribution } from "../history/attribution"
 import type { DeletedEvent, FieldSetEvent, HistoryEntry, HistoryEvent } from "../history/events"
 import type { HistoryPage, PastPlan } from "../history/protocol"
-import { type FieldKey, fieldNoun, isAmountField, isFieldKey, isRequiredField } from "../plan/fields"
-import { formatDateTime, formatMoney, formatValue } from "../plan/format"
+import { validateField } from "../plan/edit"
+import { type FieldKey, fieldNoun, isAmountField, isFieldKey } from "../plan/fields"
+import { formatDateTime, formatFieldValue, formatMoney } from "../plan/format"
 import { describeUnknownBudgets, sumBudgets } from "../plan/query"
 import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
@@ -193,26 +194,27 @@ function describeField({ position, field }: FieldSetEvent): string {
 }
 
 /** Old and new value of a field, or the value that was kept from a conflict. */
-function FieldSetText({ event: { old, new: now, resolved, restored, nested } }: { event: FieldSetEvent }) {
+function FieldSetText({ event: { field, old, new: now, resolved, restored, nested } }: { event: FieldSetEvent }) {
+  const format = (value: FieldValue) => formatFieldValue(field, value)
   if (nested) return <>changed</>
   if (restored)
     return (
       <>
-        restored <ins>{formatValue(now)}</ins>
+        restored <ins>{format(now)}</ins>
       </>
     )
   if (!resolved)
     return (
       <>
-        <del>{formatValue(old)}</del> <span aria-hidden>→</span>
-        <span className="hidden">became</span> <ins>{formatValue(now)}</ins>
+        <del>{format(old)}</del> <span aria-hidden>→</span>
+        <span className="hidden">became</span> <ins>{format(now)}</ins>
       </>
     )
-  const over = resolved.filter((value) => value !== now).map(formatValue)
+  const over = resolved.filter((value) => value !== now).map(format)
   return (
     <>
       {resolved.includes(now) && "kept "}
-      {now === null ? "cleared" : <ins>{formatValue(now)}</ins>} over <del>{over.join(" and ")}</del>
+      {now === null ? "cleared" : <ins>{format(now)}</ins>} over <del>{over.join(" and ")}</del>
     </>
   )
 }
@@ -246,10 +248,10 @@ function RestoreValueButton({
   const { field, position, old } = event
   if (!onRestore || !now || now.invalidEntry !== undefined || position === null || !isFieldKey(field)) return null
   if (old === null || isAmountField(field) !== (typeof old === "number") || shownValue(now, field) === old) return null
-  if (isRequiredField(field) && old === "") return null
+  if (validateField(field, old) !== null) return null
   return (
     <button type="button" className="link" onClick={() => onRestore(position, field, old)}>
-      Restore {formatValue(old)}
+      Restore {formatFieldValue(field, old)}
     </button>
   )
 }

@@ -9,11 +9,11 @@ import type { DeletedEvent, DiscardedEdit } from "../history/events"
 import { toCsv } from "../plan/csv-export"
 import { mergeHiddenRows, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
 import { FIELD_COLUMNS, type FieldKey, fieldLabel, fieldNoun, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
-import { unitName } from "../plan/format"
+import { formatFieldValue, unitName } from "../plan/format"
 import { newId } from "../plan/id"
 import { parseInput } from "../plan/input"
 import { distinctGroups, type Filter, filterPositions, isFiltering, NO_FILTER, type Sort, sortPositions, sumBudgets } from "../plan/query"
-import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
+import { type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
@@ -435,6 +435,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           store={store}
           title={`${fieldLabel(open.field)} of ${openPosition.designation}`}
           value={shownValue(openPosition, open.field)}
+          format={(value) => formatFieldValue(open.field, value)}
           setBy={openPosition.updatedBy}
           conflict={openPosition.conflicts?.[open.field] ?? null}
           onResolve={canEdit ? (operation) => actions.resolve(open.id, open.field, operation) : null}
@@ -448,7 +449,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           value={settings[open.key]}
           setBy=""
           conflict={snapshot.settingConflicts?.[open.key] ?? null}
-          {...(open.key === "unit" && { format: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
+          format={(value) => (open.key === "unit" ? unitName(Number(value)) || "single" : formatFieldValue(open.key, value))}
           onResolve={canEdit ? (operation) => actions.resolveSetting(open.key, operation) : null}
           onClose={close}
         />

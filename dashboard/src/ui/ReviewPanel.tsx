@@ -2,7 +2,7 @@ import { TriangleAlert, Undo2 } from "lucide-react"
 import { useState } from "react"
 import type { DiscardedEdit } from "../history/events"
 import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
-import { formatDateTime, formatValue } from "../plan/format"
+import { formatDateTime, formatFieldValue } from "../plan/format"
 import type { ParsedInput } from "../plan/input"
 import { type Position, SETTING_LABELS, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
 import type { UnsavedDraft } from "../sync/unsaved-drafts"
@@ -155,14 +155,14 @@ function UnsavedDraftRow({ item: { draft, input, position }, canEdit, onApply, o
     <li>
       <span>
         <strong>{name}</strong>: deleted by somebody else while you were entering “{text}” as the {fieldNoun(field)}.
-        {position && ` It was restored with ${formatValue(shownValue(position, field))}.`}
+        {position && ` It was restored with ${formatFieldValue(field, shownValue(position, field))}.`}
       </span>
       <span className="row-buttons">
         {canEdit && (position === null || "value" in input) && (
           <RecoverButton
             isRestored={position !== null}
             field={field}
-            value={"value" in input ? formatValue(input.value) : ""}
+            value={"value" in input ? formatFieldValue(field, input.value) : ""}
             name={name}
             onClick={onApply}
           />
@@ -189,16 +189,17 @@ function DiscardedEditRow({ item: { edit, position }, canEdit, onRestore, onDism
   return (
     <li>
       <span>
-        <strong>{name}</strong>: {edit.author} {nested ? `changed ${label}` : `set ${fieldNoun(field)} to ${formatValue(value)}`}
+        <strong>{name}</strong>: {edit.author}{" "}
+        {nested ? `changed ${label}` : `set ${fieldNoun(field)} to ${formatFieldValue(field, value)}`}
         {edit.time !== null && ` (${formatDateTime(edit.time)})`} while {edit.deletedBy} deleted the position.
-        {position && ` It was restored${isFieldKey(field) ? ` with ${formatValue(shownValue(position, field))}` : ""}.`}
+        {position && ` It was restored${isFieldKey(field) ? ` with ${formatFieldValue(field, shownValue(position, field))}` : ""}.`}
       </span>
       {canEdit && (
         <span className="row-buttons">
           <RecoverButton
             isRestored={position !== null}
             field={field}
-            value={nested ? "the edit" : formatValue(value)}
+            value={nested ? "the edit" : formatFieldValue(field, value)}
             name={name}
             onClick={onRestore}
           />

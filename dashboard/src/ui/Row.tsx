@@ -5,12 +5,15 @@ import {
   FIELDS,
   type FieldKey,
   fieldLabel,
+  fieldNoun,
   isAmountField,
+  isChoiceField,
   isFieldKey,
   isGroupField,
   isHiddenOnPhones,
+  isMonthField,
 } from "../plan/fields"
-import { formatAmount, formatDateTime, formatRelativeTime } from "../plan/format"
+import { displayValue, formatDateTime, formatRelativeTime } from "../plan/format"
 import type { ParsedInput } from "../plan/input"
 
 import { type FieldValue, type Position, shownValue } from "../plan/schema"
@@ -185,11 +188,13 @@ export const Row = memo(function Row({
   )
 })
 
-/** Why a value is marked; `null` if it has the right type. */
+/** Why a value is marked; `null` if it is valid. */
 function describeMistyped({ mistyped, invalidEntry }: Position, field: FieldKey): string | null {
   if (invalidEntry !== undefined) return field === FIRST_FIELD ? "not a position, can only be deleted" : null
   if (mistyped?.[field] === undefined) return null
-  return isAmountField(field) ? "not a number, not included in totals" : "not a text"
+  if (isAmountField(field)) return "not a number, not included in totals"
+  if (isChoiceField(field)) return `not a ${fieldNoun(field)}, counted as none`
+  return isMonthField(field) ? "not a month, counted as none" : "not a text"
 }
 
 /** CSS classes of the cells of a column. */
@@ -223,7 +228,7 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
   const conflict = position.conflicts?.[field]
   const person = editors?.[0]
   const value = shownValue(position, field)
-  const text = isAmountField(field) && typeof value !== "string" ? formatAmount(value) : String(value ?? "")
+  const text = displayValue(field, value)
   const note = describeMistyped(position, field)
   // Touch opens the editor at once; the mouse selects cells, and a double click opens the editor.
   const onPointerUp = (event: PointerEvent) => {
@@ -258,7 +263,7 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
           label={`${fieldLabel(field)} of ${position.designation}`}
           value={value}
           initialText={editing.initialText}
-          suggestions={isGroupField(field) ? `all-${field}` : null}
+          suggestions={isGroupField(field) && !isChoiceField(field) ? `all-${field}` : null}
           read={(text) => actions.read(field, text)}
           onDraft={actions.draft}
           onCommit={(value, next) => actions.commit(id, field, value, next)}
@@ -266,7 +271,8 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
           onCancel={() => actions.cancel(id, field)}
         />
       ) : (
-        <span className="value">
+        <span className="value" data-label={fieldLabel(field)}>
+          {isChoiceField(field) && text !== "" && !note && <span className={`status-dot status-${value}`} aria-hidden />}
           {text}
           {position.invalidEntry !== undefined && field === FIRST_FIELD && <span className="tag mistyped-tag">not a position</span>}
         </span>

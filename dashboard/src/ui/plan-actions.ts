@@ -17,7 +17,7 @@ import {
   updateSettings,
 } from "../plan/edit"
 import { type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
-import { formatValue } from "../plan/format"
+import { formatFieldValue } from "../plan/format"
 import { type FieldValue, type Position, SETTING_LABELS, SETTINGS, type Setting, type Settings, shownValue } from "../plan/schema"
 import { type Action, groupCells, type KeptPlace } from "../plan/undo"
 import type { PlanStore } from "../sync/plan-store"
@@ -72,7 +72,8 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     const [cell] = cells
     if (cells.length === 1 && cell) {
       const position = cell.id === null ? undefined : store.get(cell.id)
-      const value = position && cell.field && isFieldKey(cell.field) ? ` ${formatValue(shownValue(position, cell.field))}` : ""
+      const value =
+        position && cell.field && isFieldKey(cell.field) ? ` ${formatFieldValue(cell.field, shownValue(position, cell.field))}` : ""
       const what =
         cell.id === null ? `${SETTING_LABELS[cell.field as Setting]} of the plan` : `${fieldLabel(cell.field ?? "")} of “${cell.name}”`
       texts.push(`Somebody else has changed ${what} since. It stays${value || " as it is"}.`)
@@ -91,7 +92,7 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       showToast(
         now.conflicts?.[field]
           ? BOTH_KEPT
-          : `Somebody else changed this at the same time. It is now ${formatValue(shownValue(now, field))}.`,
+          : `Somebody else changed this at the same time. It is now ${formatFieldValue(field, shownValue(now, field))}.`,
       )
   }
   const editCell = (id: string, field: FieldKey, edit: () => void, noun = "edit") =>

@@ -25,7 +25,11 @@ export interface Header {
 /** Number of lines to search for the header. Titles and blank lines may come first. */
 const MAX_HEADER_LINES = 20
 /** Other columns of an exported plan. */
-const EXPORT_COLUMNS = new Set(["id", "createdAt", "updatedAt", "updatedBy"])
+const EXPORT_COLUMNS = new Set(["id", "createdAt", "updatedAt", "updatedBy", "approvedBudget", "approvedAt", "approvedBy"])
+/** An export puts the names of calculated columns in square brackets. */
+const CALCULATED = /^\[.*\]$/
+
+const isFromExport = (head: string): boolean => EXPORT_COLUMNS.has(head.trim()) || CALCULATED.test(head.trim())
 
 const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem => meaning !== null && "problem" in meaning
 
@@ -57,7 +61,7 @@ export function findHeader(rows: readonly string[][]): Header | null {
 
 function readHeader(headerCells: readonly string[], row: number): Header {
   const header: Header = { row, columns: {}, width: widthOf(headerCells), ignored: [], notes: [], problem: null }
-  const meanings = headerCells.slice(0, header.width).map(parseColumnName)
+  const meanings = headerCells.slice(0, header.width).map((head) => (isFromExport(head) ? null : parseColumnName(head)))
   for (const field of FIELDS) {
     const found = meanings.flatMap((meaning, at): MappedColumn[] =>
       meaning !== null && !isProblem(meaning) && meaning.field === field ? [{ ...meaning, at, head: headerCells[at]?.trim() ?? "" }] : [],
@@ -69,7 +73,7 @@ function readHeader(headerCells: readonly string[], row: number): Header {
   const used = new Set(Object.values(header.columns).map(({ at }) => at))
   for (const [at, head] of headerCells.slice(0, header.width).entries()) {
     const meaning = meanings[at] ?? null
-    if (used.has(at) || isBlank(head) || EXPORT_COLUMNS.has(head.trim())) continue
+    if (used.has(at) || isBlank(head) || isFromExport(head)) continue
     header.ignored.push(head.trim())
     // An unreadable budget column only matters if there is no other budget column.
     if (isProblem(meaning) && !header.columns.budget) header.notes.push(meaning.problem)

@@ -1,9 +1,22 @@
 /** Parses the lines below the header. */
 import { type AmountFormat, CANONICAL_SEPARATORS, isBlankAmount, parseAmount } from "../amount"
+import { parseChoice } from "../choice"
 import { codesOf } from "../currencies"
 import { type NewPosition, validateField } from "../edit"
-import { FIELDS, type FieldKey, fieldLabel, fieldValues, isAmountField, TEXT_FIELDS } from "../fields"
+import {
+  type ChoiceKey,
+  FIELDS,
+  type FieldKey,
+  fieldLabel,
+  fieldValues,
+  isAmountField,
+  isMonthField,
+  isTextField,
+  type MonthKey,
+  TEXT_FIELDS,
+} from "../fields"
 import { unescapeFormulas } from "../formula-escaping"
+import { type DateOrder, parseMonth } from "../month"
 import { isBlank } from "../text"
 import { type Header, widthOf } from "./header"
 import type { ImportLine, SkippedLine } from "./preview"
@@ -21,6 +34,8 @@ export interface LineContext {
   /** Cells of the header row. */
   headerCells: readonly string[]
   format: AmountFormat
+  /** Order of day and month in the dates of a column, where one of its dates shows it. */
+  dateOrders: Partial<Record<MonthKey, DateOrder>>
 }
 
 /** Parses one row; `null` if it is blank. */
@@ -31,16 +46,18 @@ export function parseLine(number: number, row: readonly string[], context: LineC
   if (header.row >= 0 && isRepeatedHeader(row, headerCells)) return { skipped: { number, reason: "repeats the header" } }
   if (isTotal(row, header)) return { skipped: { number, reason: "is a total" } }
   const cell = (field: FieldKey) => row[header.columns[field]?.at ?? -1] ?? ""
-  const budget = readBudget(cell("budget"), context)
-  const position = fieldValues((field) =>
-    isAmountField(field) ? ("value" in budget ? budget.value : null) : unescapeFormulas(cell(field)),
-  )
+  const problems: string[] = []
+  const position = fieldValues((field) => {
+    if (isTextField(field)) return unescapeFormulas(cell(field))
+    const read = isAmountField(field) ? readBudget(cell(field), context) : readOther(field, cell(field), context)
+    if ("value" in read) return read.value
+    problems.push(`${fieldLabel(field)}: ${read.problem}`)
+    return null
+  })
   const problem =
     width > header.width
       ? `${width} cells, ${header.width} ${header.width === 1 ? "column" : "columns"}. Quote cells that contain the separator.`
-      : "problem" in budget
-        ? `${fieldLabel("budget")}: ${budget.problem}`
-        : validateTexts(position)
+      : (problems[0] ?? validateTexts(position))
   return { line: { number, position, problem } }
 }
 
@@ -61,6 +78,12 @@ function isTotal(row: readonly string[], { columns }: Header): boolean {
   if (TOTAL.test(designation)) return true
   if (isBlank(designation)) return row.some((cell) => TOTAL.test(cell.trim()) || TOTAL_OF.test(cell.trim()))
   return TOTAL_OF.test(designation) && TEXT_FIELDS.every((field) => field === "designation" || isBlank(text(field)))
+}
+
+/** Parses a choice or a month. */
+const readOther = (field: ChoiceKey | MonthKey, text: string, { dateOrders }: LineContext) => {
+  const cell = unescapeFormulas(text)
+  return isMonthField(field) ? parseMonth(cell, dateOrders[field] ?? null) : parseChoice(field, cell)
 }
 
 /** Parses a budget in the unit of the plan. The unit of the column applies to amounts without their own unit. */

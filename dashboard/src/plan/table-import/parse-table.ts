@@ -10,6 +10,7 @@ import { defaultHeader, findHeader, type Header, widthOf } from "./header"
 import { validateHeaderless } from "./headerless"
 import { amountFormatOf, type LineContext, type ParsedLine, parseLine } from "./lines"
 import { failedPreview, type ImportPreview } from "./preview"
+import { dateOrdersOf, dropForeignColumns } from "./value-columns"
 
 const MAX_LINES = 20_000
 
@@ -21,7 +22,7 @@ export function parseTable(text: string, format: AmountFormat): ImportPreview {
   const foundHeader = findHeader(rows)
   const problem = foundHeader ? foundHeader.problem : validateHeaderless(rows, format)
   if (problem !== null) return failedPreview(problem)
-  const header = foundHeader ?? defaultHeader()
+  const header = foundHeader ? dropForeignColumns(foundHeader, rows.slice(foundHeader.row + 1)) : defaultHeader()
   const currencyProblem = checkCurrency(header, format)
   if (currencyProblem !== null) return failedPreview(currencyProblem)
 
@@ -29,7 +30,12 @@ export function parseTable(text: string, format: AmountFormat): ImportPreview {
   const preview: ImportPreview = { ...failedPreview(""), problem: null, ignored: header.ignored, notes: notesFor(header, format) }
   for (const [at, row] of rows.slice(0, Math.max(header.row, 0)).entries())
     if (widthOf(row) > 0) preview.skipped.push({ number: at + 1 + lineOffset, reason: "comes before the header" })
-  const context: LineContext = { header, headerCells, format: amountFormatOf(headerCells, delimiter, format) }
+  const context: LineContext = {
+    header,
+    headerCells,
+    format: amountFormatOf(headerCells, delimiter, format),
+    dateOrders: dateOrdersOf(header, rows.slice(header.row + 1)),
+  }
   for (let at = header.row + 1; at < rows.length; at += 1) {
     const read = parseLine(at + 1 + lineOffset, rows[at] ?? [], context)
     collect(preview, read)

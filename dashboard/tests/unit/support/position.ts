@@ -1,9 +1,9 @@
-import { type FieldValues, fieldValues, isAmountField } from "../../../src/plan/fields"
+import { emptyValue, type FieldValues, fieldValues } from "../../../src/plan/fields"
 import type { Position } from "../../../src/plan/schema"
 
 /** The fields of a position; those that are not given are empty. */
 export const newPosition = (given: Partial<FieldValues>): FieldValues => ({
-  ...fieldValues((field) => (isAmountField(field) ? null : "")),
+  ...fieldValues(emptyValue),
   ...given,
 })
 
