@@ -10,6 +10,7 @@ import {
 } from "@automerge/automerge-repo/slim"
 import { HistoryClient } from "../history/client"
 import type { DiscardedEdit } from "../history/events"
+import { isArchived } from "../plan/archive"
 import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
 import { PositionIndex } from "../plan/position-index"
 import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
@@ -29,6 +30,7 @@ export interface PlanSnapshot {
   /** Heads of the document for this snapshot. */
   heads: UrlHeads
   settings: Settings
+  isArchived: boolean
   settingConflicts: SettingConflicts | null
   /** Number of rows in losing position maps. */
   hiddenRows: number
@@ -73,6 +75,7 @@ export class PlanStore {
       positions: this.#rows.list,
       heads: handle.heads(),
       settings,
+      isArchived: isArchived(doc),
       settingConflicts: conflicts,
       hiddenRows: hiddenRows(this.plan).length,
       sync: syncStatus.state,
@@ -189,7 +192,13 @@ export class PlanStore {
     this.history?.update(doc)
     // Automerge does not report every change of a losing value.
     const { settings, conflicts } = readSettingsState(doc)
-    this.#update({ heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts, hiddenRows: hiddenRows(this.plan).length })
+    this.#update({
+      heads: encodeHeads(A.getHeads(doc)),
+      settings,
+      isArchived: isArchived(doc),
+      settingConflicts: conflicts,
+      hiddenRows: hiddenRows(this.plan).length,
+    })
   }
 
   #update(part: Partial<PlanSnapshot>): void {
