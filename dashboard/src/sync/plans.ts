@@ -1,6 +1,6 @@
 /** The list of plans: those of the server, and local ones that have not reached it yet. */
 import { next as A } from "@automerge/automerge/slim"
-import type { DocHandle, Repo } from "@automerge/automerge-repo/slim"
+import { type DocHandle, generateAutomergeUrl, parseAutomergeUrl, type Repo } from "@automerge/automerge-repo/slim"
 import { duplicatePlan } from "../plan/duplicate"
 import type { PlanDoc, Settings } from "../plan/schema"
 import { ApiError, callApi } from "./api"
@@ -148,8 +148,11 @@ export function createPlan(repo: Repo, owner: string, settings: Settings): DocHa
 /** Creates a copy of a plan. Works offline; the copy syncs later. */
 export function createCopy(repo: Repo, owner: string, source: A.Doc<PlanDoc>, name: string, author: string): DocHandle<PlanDoc> {
   requestPersistentStorage()
-  const handle = repo.create<PlanDoc>()
-  duplicatePlan(handle, source, { id: handle.documentId, name, author })
+  const { documentId } = parseAutomergeUrl(generateAutomergeUrl())
+  const copy = A.save(duplicatePlan(source, { id: documentId, name, author }))
+  const handle = repo.import<PlanDoc>(copy, { docId: documentId })
+  // The repository saves changes, and an import is none. The storage adapter reports and retries a failed write.
+  repo.flush([documentId]).catch(() => undefined)
   listCreated(owner, handle, name)
   return handle
 }

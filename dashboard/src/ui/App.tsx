@@ -130,6 +130,11 @@ export function App({ local, session: first, isFresh }: Props) {
     if (plans.some((plan) => plan.isLocal && !pending.has(plan.id))) void refresh()
   }, [pending, refresh])
 
+  // A plan of a link may be new to the list.
+  useEffect(() => {
+    if (isListed && id !== null && !cachedPlans(owner).some((plan) => plan.id === id)) void refresh()
+  }, [id, isListed, owner, refresh])
+
   useEffect(() => {
     if (id === null) return
     let isCurrent = true

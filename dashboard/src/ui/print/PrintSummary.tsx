@@ -1,4 +1,3 @@
-import { countPositions } from "../../grid/range"
 import { fieldLabel, fieldNoun, GROUP_FIELDS, type GroupKey } from "../../plan/fields"
 import { formatDateTime, formatMoney, formatSum, unitLabel } from "../../plan/format"
 import { countUnknownBudgets, isFiltering, roundSum, sumBudgets } from "../../plan/query"
@@ -35,8 +34,9 @@ export function PrintSummary({ printed }: { printed: PrintedPlan }) {
       </dl>
       {isFiltered && (
         <p className="print-filter">
-          <strong>Filter: {describeFilter(filter, positions).join("; ")}.</strong> The figures above are of the whole plan. The groups below
-          and the list have the {countPositions(rows.length)} that match, of {positions.length.toLocaleString()}: {money(sumBudgets(rows))}.
+          <strong>Filter: {describeFilter(filter, positions).join("; ")}.</strong> The figures above are of the whole plan. The groups below and
+          the list have the matching positions only: {rows.length.toLocaleString()} of {positions.length.toLocaleString()},{" "}
+          {money(sumBudgets(rows))}.
         </p>
       )}
       {GROUP_FIELDS.map((field) => (
