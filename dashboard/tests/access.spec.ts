@@ -1,30 +1,6 @@
 /** A server with authentication. */
-import { test as base, expect, type Person, person } from "./support/plan"
-import { Server } from "./support/server"
-
-const PASSWORD = "correct horse battery"
-
-const test = base.extend<{ server: Server }>({
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads what a fixture needs from its first parameter
-  server: async ({}, use) => {
-    const server = await Server.start({ flags: [] })
-    await server.kill()
-    server.addUser("ceo", "owner", PASSWORD)
-    server.addUser("cfo", "editor", PASSWORD)
-    server.addUser("board", "viewer", PASSWORD)
-    server.flags.push("--auth", server.auth)
-    await server.up()
-    await use(server)
-    await server.close()
-  },
-})
-
-async function login({ page }: Person, url: string, name: string, password = PASSWORD): Promise<void> {
-  await page.goto(url)
-  await page.getByLabel("Username or email").fill(name)
-  await page.getByLabel("Password").fill(password)
-  await page.getByRole("button", { name: "Log in" }).click()
-}
+import { login, PASSWORD, test } from "./support/accounts"
+import { expect, person } from "./support/plan"
 
 test("a wrong password is rejected, the right one logs in", async ({ server, browser }) => {
   const cfo = await person(browser, "")

@@ -49,6 +49,8 @@ export interface PlanDoc {
   totalBudget?: number
   /** First month of the year of the plan. */
   yearStart?: string
+  /** `true` in an archived plan; absent otherwise. */
+  archived?: boolean
   positions: Record<string, PositionDoc>
 }
 

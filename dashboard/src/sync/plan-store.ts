@@ -10,6 +10,7 @@ import {
 } from "@automerge/automerge-repo/slim"
 import { HistoryClient } from "../history/client"
 import type { DiscardedEdit } from "../history/events"
+import { isArchived } from "../plan/archive"
 import { type DepartmentBudget, type DepartmentBudgetsAtHeads, readDepartmentBudgets } from "../plan/department-budgets"
 import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
 import { PositionIndex } from "../plan/position-index"
@@ -31,6 +32,7 @@ export interface PlanSnapshot {
   /** Heads of the document for this snapshot. */
   heads: UrlHeads
   settings: Settings
+  isArchived: boolean
   settingConflicts: SettingConflicts | null
   departmentBudgets: readonly DepartmentBudget[]
   savedViews: readonly SavedView[]
@@ -79,6 +81,7 @@ export class PlanStore {
       positions: this.#rows.list,
       heads: handle.heads(),
       settings,
+      isArchived: isArchived(doc),
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),
@@ -216,13 +219,17 @@ export class PlanStore {
     if (!this.#isBulk) this.#update(this.#readSettings())
   }
 
-  #readSettings(): Pick<PlanSnapshot, "heads" | "settings" | "settingConflicts" | "departmentBudgets" | "savedViews" | "hiddenRows"> {
+  #readSettings(): Pick<
+    PlanSnapshot,
+    "heads" | "settings" | "isArchived" | "settingConflicts" | "departmentBudgets" | "savedViews" | "hiddenRows"
+  > {
     const doc = this.handle.doc()
     // Automerge does not report every change of a losing value.
     const { settings, conflicts } = readSettingsState(doc)
     return {
       heads: encodeHeads(A.getHeads(doc)),
       settings,
+      isArchived: isArchived(doc),
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),

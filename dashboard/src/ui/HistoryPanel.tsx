@@ -3,6 +3,7 @@ import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } fro
 import { Attribution } from "../history/attribution"
 import type { DeletedEvent, FieldSetEvent, HistoryEntry, HistoryEvent } from "../history/events"
 import type { HistoryPage, PastPlan } from "../history/protocol"
+import { ARCHIVED } from "../plan/archive"
 import { validateField } from "../plan/edit"
 import { type FieldKey, fieldNoun, isAmountField, isFieldKey } from "../plan/fields"
 import { formatDateTime, formatFieldValue, formatMoney } from "../plan/format"
@@ -187,6 +188,10 @@ function EntryRow({ entry, user, isSinglePosition, current, onRestore, onRestore
 }
 
 function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSinglePosition: boolean }) {
+  if (event.kind === "set" && event.position === null && event.field === ARCHIVED) {
+    if (event.new === "true") return <>archived the plan</>
+    if (event.new === null) return <>restored the plan from the archive</>
+  }
   const name = event.name || "a position"
   const subject = isSinglePosition ? "it" : <em>{name}</em>
   if (event.kind === "replaced")

@@ -47,8 +47,10 @@ import { PlanDialog } from "./PlanDialog"
 import { PlanMenu } from "./PlanMenu"
 import { placeConflicts } from "./place-conflicts"
 import { planActions } from "./plan-actions"
+import { PrintView } from "./print/PrintView"
 import { RefusalsDialog } from "./RefusalsDialog"
 import { type DraftItem, ReviewPanel } from "./ReviewPanel"
+import { ShareButton } from "./ShareButton"
 import { ShortcutsDialog } from "./ShortcutsDialog"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
@@ -60,6 +62,7 @@ import { useImportRun } from "./use-import-run"
 import { useListActions } from "./use-list-actions"
 import { useListing } from "./use-listing"
 import { usePageKeys } from "./use-page-keys"
+import { usePlanManagement } from "./use-plan-management"
 import { useView } from "./use-view"
 import { ViewsMenu } from "./ViewsMenu"
 import { viewCommands } from "./view-commands"
@@ -76,6 +79,11 @@ interface Props {
   isRemoved: boolean
   onOpen: (id: string) => void
   onCreate: () => void
+  /** Copies the plan under another name and opens the copy. */
+  onDuplicate: (name: string) => void
+  onDelete: (plan: PlanInfo) => Promise<void>
+  onArchived: (id: string, isArchived: boolean) => void
+  onAccessChanged: () => void
   onName: (name: string) => void
   onLogout: () => void
 }
@@ -101,9 +109,9 @@ function readDismissed(store: PlanStore): ReadonlySet<string> {
   }
 }
 
-export function PlanView({ store, plans, pending, session, name, isViewer, isRemoved, onOpen, onCreate, onName, onLogout }: Props) {
+export function PlanView({ store, plans, pending, session, name, isViewer, isRemoved, onOpen, onName, onLogout, ...handlers }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
-  const { positions, settings, sync, people, highlights } = snapshot
+  const { positions, settings, isArchived, sync, people, highlights } = snapshot
   const [view, changeView] = useView(store.id)
   const { filter, sort } = view
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
@@ -120,7 +128,8 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const isSummaryAway = useIsScrolledAway(summary)
   const { plan } = store
   const author = name || "Somebody"
-  const canEdit = !isViewer && !isRemoved
+  const canWrite = !isViewer && !isRemoved
+  const canEdit = canWrite && !isArchived
   // Without write access, pending changes never sync.
   const isRejected = isRemoved || (isViewer && sync.pending > 0 && sync.kind !== "offline")
   const badge: SyncState = isRejected && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", accessError: "not-allowed" } : sync
@@ -257,6 +266,17 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const closeDialog = useCallback(() => setDialog(null), [])
   const openSettings = useCallback(() => setOpen({ kind: "settings", before: store.readSettings() }), [store])
 
+  const { onArchived } = handlers
+  useEffect(() => onArchived(store.id, isArchived), [store, isArchived, onArchived])
+  const management = usePlanManagement({
+    ...handlers,
+    ...{ store, author, session, canWrite, isArchived, isRemoved, showToast },
+    info: plans.find(({ id }) => id === store.id),
+    name: settings.name,
+    isOnline: sync.kind !== "offline",
+    onSettings: openSettings,
+    onCopyLink: () => void onShare(),
+  })
   const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
   const openPosition = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
   const positionsById = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
@@ -314,9 +334,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
         run: () => onExport(shown, format, isFiltered ? FILTERED_POSITIONS : ALL_POSITIONS),
       })),
       { id: "history", label: "Show the history of the plan", run: () => setOpen({ kind: "history", id: null }) },
-      canEdit && { id: "settings", label: "Change plan settings", run: openSettings },
-      { id: "share", label: "Copy a link to this plan", run: () => void onShare() },
-      session.user?.role !== "viewer" && { id: "create", label: "Create a plan", run: onCreate },
+      ...management.commands.map(({ command, icon: _, ...rest }) => ({ ...rest, label: command })),
       ...plans
         .filter(({ id, isBroken }) => id !== store.id && !isBroken)
         .map(({ id, name: planName }) => ({ id: `open ${id}`, label: `Open the plan “${planName || "Untitled"}”`, run: () => onOpen(id) })),
@@ -359,21 +377,19 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
             pending={pending}
             current={store.id}
             name={settings.name}
-            canEdit={canEdit}
-            canCreate={session.user?.role !== "viewer"}
+            isArchived={isArchived}
+            commands={management.commands}
             onOpen={onOpen}
-            onCreate={onCreate}
-            onSettings={openSettings}
-            onShare={() => void onShare()}
           />
         </h1>
         <span className="spring" />
         <People people={people} />
         <SyncBadge sync={badge} otherPlans={otherPending} />
+        {!isRemoved && <ShareButton onShare={management.share} />}
         <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
       </header>
       <main>
-        <PlanBanners session={session} sync={sync} isViewer={isViewer} isRemoved={isRemoved} />
+        <PlanBanners {...{ session, sync, isViewer, isRemoved, isArchived }} onRestore={canWrite ? management.restore : null} />
         {tableImport.interrupted && canEdit && (
           <InterruptedImport
             interrupted={tableImport.interrupted}
@@ -578,6 +594,8 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       {open?.kind === "shortcuts" && <ShortcutsDialog onClose={close} />}
       {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
       {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
+      {management.dialog}
+      <PrintView {...{ positions, settings, isArchived, sync, filter, sort }} settingConflicts={snapshot.settingConflicts} />
       <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>
   )

@@ -8,6 +8,7 @@ const SHORTCUTS: { title: string; keys: [keys: string, action: string][] }[] = [
       ["Ctrl+K", "All commands"],
       ["/", "Search"],
       ["?", "These keys"],
+      ["Ctrl+P", "Print the filtered positions"],
       ["Ctrl+Z", "Undo"],
       ["Ctrl+Shift+Z, Ctrl+Y", "Redo"],
     ],
