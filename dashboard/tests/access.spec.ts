@@ -168,6 +168,21 @@ test("logout warns about unsynced changes of all plans", async ({ server, browse
   await cfo.context.close()
 })
 
+test("an approval is verified only by the server", async ({ server, browser }) => {
+  const [ceo, cfo] = [await person(browser, ""), await person(browser, "")]
+  await login(ceo, server.url, "ceo")
+  await login(cfo, server.url, "cfo")
+  await ceo.set("Office Manager", "status", "approved")
+  await expect(cfo.value("Office Manager", "status")).toHaveText("Approved")
+  const approval = cfo.page.getByRole("region", { name: "Approval" })
+  const open = () => cfo.row("Office Manager").getByRole("button", { name: "History of Office Manager" }).click()
+  await open()
+  await expect(approval).toContainText("Approved: ₹8 lakh by ceo verified")
+  await cfo.page.keyboard.press("Escape")
+  await cfo.context.close()
+  await ceo.context.close()
+})
+
 test("the history shows the authenticated submitter", async ({ server, browser }) => {
   const [ceo, cfo] = [await person(browser, ""), await person(browser, "", { serviceWorkers: "block" })]
   await login(ceo, server.url, "ceo")
