@@ -89,14 +89,20 @@ export function yearCost(positions: readonly Position[], field: GroupKey, yearSt
 /** The cost of positions in each month of a year. */
 export function costByMonth(positions: readonly CostedPosition[], yearStart: string): number[] {
   const start = monthNumber(yearStart)
-  const sums = Array.from({ length: MONTHS_PER_YEAR }, () => new DecimalSum())
+  // Differences from month to month: two additions for a position, however long it is active.
+  const changes = Array.from({ length: MONTHS_PER_YEAR }, () => new DecimalSum())
   for (const position of positions) {
     const { budget } = position
-    if (budget === null) continue
+    if (budget === null || countActiveMonths(position, yearStart) === 0) continue
     const [first, last] = activeRange(position)
-    for (const [at, sum] of sums.entries()) if (first <= start + at && start + at <= last) sum.add(budget)
+    changes[Math.max(0, first - start)]?.add(budget)
+    changes[last - start + 1]?.add(budget, -1)
   }
-  return sums.map((sum) => sum.dividedBy(MONTHS_PER_YEAR))
+  const sum = new DecimalSum()
+  return changes.map((change) => {
+    sum.addSum(change)
+    return sum.dividedBy(MONTHS_PER_YEAR)
+  })
 }
 
 /** Statuses of positions whose budget is committed. */

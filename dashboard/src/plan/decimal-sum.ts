@@ -22,6 +22,12 @@ export class DecimalSum {
     this.#sums.set(power, (this.#sums.get(power) ?? 0n) + BigInt(whole + fraction) * BigInt(times))
   }
 
+  /** Adds another sum. */
+  addSum(other: DecimalSum): void {
+    this.add(other.#whole)
+    for (const [power, sum] of other.#sums) this.#sums.set(power, (this.#sums.get(power) ?? 0n) + sum)
+  }
+
   /** The number next to the sum divided by a positive whole number. */
   dividedBy(divisor: number): number {
     const least = Math.min(0, ...this.#sums.keys())
