@@ -64,8 +64,8 @@ export function GroupChart(props: Props) {
             Set budgets
           </button>
         )}
+        {measure !== null && <MeasureSelect label={`Sums by ${fieldNoun(field)}`} value={measure} onChange={onMeasure} />}
       </div>
-      {measure !== null && <MeasureSelect label={`Sums by ${fieldNoun(field)}`} value={measure} onChange={onMeasure} />}
       {bars.length === 0 && <p className="nothing">{isFiltered ? "No positions match your filters." : "No data yet."}</p>}
       <ul>
         {bars.slice(0, count).map((group) => (
