@@ -4,7 +4,7 @@ import type { ImportChanges } from "./table-import/review"
 import { groupCells, type Targets } from "./undo"
 
 /** Number of positions that one edit adds, changes or deletes. */
-const PORTION = 100
+const PORTION = 50
 
 /** The edits of an import, and the number of positions of each. */
 export function importEdits(
