@@ -7,6 +7,7 @@
 //! | [`edit`] | edits as Automerge transactions, with preconditions |
 //! | [`view`] | all positions, kept up to date change by change, with conflicts |
 //! | [`history`] | what changed when, page by page |
+//! | [`shared_map`] | maps at the root that several people may create at the same time |
 //! | [`past`] | the plan at earlier heads |
 //! | [`amount`] | budgets and amounts of money as people write them |
 //! | [`csv`] | the CSV export |
@@ -44,6 +45,7 @@ mod json_encoder;
 pub mod past;
 pub mod position;
 mod position_id;
+pub mod shared_map;
 mod snapshot;
 pub mod view;
 

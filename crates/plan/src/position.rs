@@ -29,6 +29,10 @@ pub const CURRENCY: &str = "currency";
 pub const UNIT: &str = "unit";
 /// Root key of the total budget, in units of the plan.
 pub const TOTAL_BUDGET: &str = "totalBudget";
+/// Root key of the first month of the plan's year.
+pub const YEAR_START: &str = "yearStart";
+/// Root key of the map of the departments' budgets, in units of the plan.
+pub const DEPARTMENT_BUDGETS: &str = "departmentBudgets";
 
 /// Key of a position's creation time, a timestamp. Rows are ordered by it. The editable fields are in [`FIELDS`](super::FIELDS).
 pub const CREATED_AT: &str = "createdAt";
