@@ -10,6 +10,7 @@
 //! | [`shared_map`] | maps at the root that several people may create at the same time |
 //! | [`past`] | the plan at earlier heads |
 //! | [`amount`] | budgets and amounts of money as people write them |
+//! | [`cost`] | what positions cost in the months of a year |
 //! | [`csv`] | the CSV export |
 //!
 //! Pure: no clock, disk, socket or task, and nothing about peers or sync.
@@ -35,7 +36,9 @@
 pub mod amount;
 mod budget;
 mod condition;
+pub mod cost;
 pub mod csv;
+mod department_budgets;
 pub mod edit;
 mod extra;
 pub mod fields;
@@ -53,6 +56,7 @@ pub mod view;
 pub use amount::{AmountError, Marks, Scale, amount_of_json, is_blank_amount, parse_amount};
 pub use budget::{Budget, BudgetError, MAX_BUDGET};
 pub use condition::Condition;
+pub use department_budgets::DepartmentBudgetsPatch;
 pub use edit::{Author, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use extra::Extra;
 pub use fields::{FIELDS, FieldDefinition, FieldId, FieldKind, FieldMap, FieldValue};
@@ -60,4 +64,4 @@ pub use month::{MONTHS_PER_YEAR, Month};
 pub use past::{Past, SharedCopy};
 pub use position::{DEFAULT_UNIT, Plan, Position};
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};
-pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
+pub use view::{Form, PlanEvent, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
