@@ -53,6 +53,7 @@ impl Plan {
             currency: Some("INR".to_owned()),
             unit: Some(Budget::Int(100_000)),
             total_budget: Some(Budget::Int(2_000)),
+            ..PlanPatch::default()
         };
         let positions = (0..positions).map(position).collect();
         let edit = Edit::Create { id: id.clone(), plan, positions };

@@ -171,6 +171,7 @@ impl Import<'_> {
                 currency: plan.currency,
                 unit: Budget::new_f64(plan.unit).ok(),
                 total_budget: self.total_budget,
+                ..PlanPatch::default()
             };
             Edit::Create { id: id.clone(), plan, positions }
         } else {

@@ -47,7 +47,9 @@ async fn documents_can_be_created_listed_read_and_changed() {
     let list = server.get("/api/documents").await.expect(200);
     assert_eq!(list.as_array().unwrap().len(), 2);
     assert_eq!((&list[0]["default"], &list[0]["id"]), (&json!(true), &json!(server.document.as_str())));
-    assert_eq!(list[1], made);
+    let mut without_sums = made.clone();
+    without_sums.as_object_mut().unwrap().remove("sums");
+    assert_eq!(list[1], without_sums);
 
     let patch = json!({ "name": "Growth 2028", "currency": "EUR", "unit": 1000, "totalBudget": 12.5 });
     let changed = server.send("PATCH", &path, &patch).await.expect(200);

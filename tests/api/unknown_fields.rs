@@ -207,7 +207,7 @@ async fn timestamps_have_a_fixed_width() {
     }
     let (_, _, table) = server.http("GET", &format!("{DOCUMENT}/export.csv"), &[]).await;
     for line in table.lines().skip(1) {
-        line.split(',').skip(plan::FIELDS.len() + 2).for_each(|time| add(&json!(time)));
+        line.split(',').skip(6).take(2).for_each(|time| add(&json!(time)));
     }
     assert!(times.len() > 15, "{times:?}");
     assert!(

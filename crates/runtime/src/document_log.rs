@@ -324,7 +324,11 @@ impl DocumentLog {
         match reloaded {
             Ok(change) => {
                 self.reload_changes.rows.extend(change.rows);
-                self.reload_changes.plan = change.plan.or(self.reload_changes.plan.take());
+                let earlier = self.reload_changes.plan.take();
+                self.reload_changes.plan = match change.plan {
+                    Some(event) => Some(event.after(earlier)),
+                    None => earlier,
+                };
             }
             Err(error) => tracing::error!(document = %self.id, error, "cannot reload the document"),
         }
