@@ -49,7 +49,8 @@ impl Promises {
         if let Some(lost) = self.added.keys().find(|id| !ids.contains(*id) && !self.deleted.contains(*id)) {
             return Some(format!("position {lost} was acknowledged, and is lost"));
         }
-        let there = self.refused.iter().find(|id| ids.contains(*id));
+        // A server whose edit was stored, forgotten and then refused cannot know that another server has seen it and stores it again.
+        let there = self.refused.iter().find(|id| ids.contains(*id) && !log.was_position_forgotten(id));
         there.map(|id| format!("position {id} is stored, and its author was told that it is not"))
     }
 }
