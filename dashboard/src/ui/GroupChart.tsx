@@ -66,7 +66,7 @@ export function GroupChart(props: Props) {
         )}
         {measure !== null && <MeasureSelect label={`Sums by ${fieldNoun(field)}`} value={measure} onChange={onMeasure} />}
       </div>
-      {bars.length === 0 && <p className="nothing">{isFiltered ? "No positions match your filters." : "No data yet."}</p>}
+      {bars.length === 0 && <p className="nothing">{isFiltered ? "Nothing to show." : "No data yet."}</p>}
       <ul>
         {bars.slice(0, count).map((group) => (
           <li key={group.key}>
