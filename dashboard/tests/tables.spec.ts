@@ -119,3 +119,22 @@ test("a changed plan is previewed again before it is written", async ({ cfo, ceo
   await expect(dialog.getByRole("alert")).toHaveText("The plan has changed since. Check the preview again.")
   await expect(dialog.getByRole("button", { name: "Update 2 positions" })).toBeEnabled()
 })
+
+test("an import that a reload interrupts is reported and undone", async ({ cfo, server }) => {
+  const dialog = await openImport(cfo)
+  const lines = Array.from({ length: 3_000 }, (_, at) => `Engineer ${at},Dept ${at % 9},12`)
+  const text = `designation,department,budget\n${lines.join("\n")}`
+  await dialog.locator("input[type=file]").setInputFiles({ name: "large.csv", mimeType: "text/csv", buffer: Buffer.from(text) })
+  await dialog.getByRole("button", { name: "Add 3,000 positions" }).click()
+  const progress = cfo.page.getByRole("progressbar", { name: "Import" })
+  await expect(progress).toBeVisible()
+  await expect.poll(() => progress.evaluate((bar: HTMLProgressElement) => bar.value)).toBeGreaterThan(200)
+  cfo.page.on("dialog", (question) => void question.accept())
+  await cfo.page.reload()
+  const banner = cfo.page.getByRole("alert").filter({ hasText: "was interrupted" })
+  await expect(banner).toContainText("Only some of the 3,000 positions are in the plan.")
+  await banner.getByRole("button", { name: "Undo the import" }).click()
+  await expect(cfo.page.locator(".toast").last()).toContainText("Undid import of 3,000 positions", { timeout: 60_000 })
+  await expect(banner).toHaveCount(0)
+  await expect.poll(async () => (await server.rows()).length, { timeout: 60_000 }).toBe(60)
+})

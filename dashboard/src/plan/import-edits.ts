@@ -1,5 +1,6 @@
 /** Splits an import into edits of the document, so that no task of the page is long. */
 import { changeCells, deletePositions, type Plan } from "./edit"
+import { newId } from "./id"
 import type { ImportChanges } from "./table-import/review"
 import { groupCells, type Targets } from "./undo"
 
@@ -27,12 +28,12 @@ export function importEdits(
     sizes.push(size)
   }
   const updated = portions([...rows.values()])
-  const added = portions(additions)
+  const added = portions(additions.map((addition) => ({ id: shortId(), ...addition })))
   // A small import is one change.
   if (updated.length <= 1 && added.length <= 1 && (updated.length > 0 || added.length > 0)) {
     const changed = cells.filter(({ id }) => rows.has(id))
     add(rows.size + additions.length, () => ({
-      rows: changeCells(plan, changed, additions, what, author, created),
+      rows: changeCells(plan, changed, added[0] ?? [], what, author, created),
       cells: groupCells(changed),
     }))
   } else {
@@ -53,6 +54,9 @@ export function importEdits(
     })
   return { edits, sizes }
 }
+
+/** As long as the ids of the server. The ids of thousands of positions are kept for undo. */
+const shortId = (): string => newId().slice(0, 14)
 
 function portions<T>(all: readonly T[]): T[][] {
   const found: T[][] = []

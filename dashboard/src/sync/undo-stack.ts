@@ -35,7 +35,7 @@ const MAX_ACTORS = 200
 /** While a large action is written, it is saved this often. */
 const SAVE_INTERVAL_MS = 1_000
 /** Maximum length of the stored text. Browsers store about five million characters for a site. */
-const MAX_LENGTH = 600_000
+const MAX_LENGTH = 1_000_000
 
 export class UndoStack {
   state: UndoState = { undo: null, redo: null }
@@ -88,20 +88,25 @@ export class UndoStack {
     const write = async () => {
       let action: Action = { label, parts: [] }
       this.#save({ ...this.#stored, undo: [...this.#stored.undo, action], redo: [] })
+      // Saving thousands of ids takes longer than an edit, so that it is not done after each of them.
+      const save = () => this.#save(this.#stored)
       let savedAt = performance.now()
-      for (const [at, edit] of edits.entries()) {
-        const { part } = this.#run(edit, (changed) => changed)
-        if (part) {
-          const next = { label, parts: [...action.parts, part] }
-          // Saving thousands of ids takes longer than the edit.
-          const isDue = at === edits.length - 1 || performance.now() - savedAt > SAVE_INTERVAL_MS
-          action = this.#replace(action, next, isDue)
-          if (isDue) savedAt = performance.now()
+      window.addEventListener("pagehide", save)
+      try {
+        for (const [at, edit] of edits.entries()) {
+          const { part } = this.#run(edit, (changed) => changed)
+          if (part) action = this.#replace(action, { label, parts: [...action.parts, part] })
+          if (performance.now() - savedAt > SAVE_INTERVAL_MS) {
+            save()
+            savedAt = performance.now()
+          }
+          if (!onProgress(at + 1)) break
+          await nextTask()
         }
-        if (!onProgress(at + 1)) break
-        await nextTask()
+      } finally {
+        window.removeEventListener("pagehide", save)
+        save()
       }
-      this.#save(this.#stored)
       return action
     }
     return this.#enqueue(() => this.runBulk(write))
@@ -174,10 +179,9 @@ export class UndoStack {
     return { result, part: isEmpty || isUnchanged ? null : { before, after, cells, rows, settings, ...(places.length > 0 && { places }) } }
   }
 
-  #replace(action: Action, next: Action, isSaved: boolean): Action {
-    const stored = { ...this.#stored, undo: this.#stored.undo.map((other) => (other === action ? next : other)) }
-    if (isSaved) this.#save(stored)
-    else this.#stored = stored
+  /** Replaces an action without saving it. */
+  #replace(action: Action, next: Action): Action {
+    this.#stored = { ...this.#stored, undo: this.#stored.undo.map((other) => (other === action ? next : other)) }
     return next
   }
 

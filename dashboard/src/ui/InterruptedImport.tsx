@@ -2,7 +2,8 @@ import type { ImportNote } from "../sync/import-journal"
 
 interface Props {
   interrupted: ImportNote
-  onUndo: () => void
+  /** `null`: the import was too large to be kept for undo. */
+  onUndo: (() => void) | null
   onKeep: () => void
 }
 
@@ -11,9 +12,13 @@ export function InterruptedImport({ interrupted: { label, total }, onUndo, onKee
   return (
     <p className="banner problem" role="alert">
       The {label} was interrupted when the page was closed. Only some of the {total.toLocaleString()} positions are in the plan.{" "}
-      <button type="button" className="link" onClick={onUndo}>
-        Undo the import
-      </button>{" "}
+      {onUndo ? (
+        <button type="button" className="link" onClick={onUndo}>
+          Undo the import
+        </button>
+      ) : (
+        "It was too large to be undone."
+      )}{" "}
       <button type="button" className="link" onClick={onKeep}>
         Keep what was imported
       </button>

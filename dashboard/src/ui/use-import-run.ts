@@ -32,10 +32,13 @@ export function useImportRun(store: PlanStore, actions: PlanActions) {
     running,
     interrupted,
     keepInterrupted,
-    undoInterrupted: () => {
-      if (interrupted) void actions.undoImport(interrupted.label)
-      keepInterrupted()
-    },
+    undoInterrupted:
+      interrupted && store.undoStack.find(interrupted.label)
+        ? () => {
+            void actions.undoImport(interrupted.label)
+            keepInterrupted()
+          }
+        : null,
     stop: () => {
       isStopped.current = true
       setRunning((before) => before && { ...before, isStopping: true })
