@@ -1,6 +1,7 @@
 /** axe-core finds no violation on any view, light and dark. */
 import { AxeBuilder } from "@axe-core/playwright"
 import type { Page } from "@playwright/test"
+import { login } from "./support/accounts"
 import { paste } from "./support/clipboard"
 import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
@@ -82,6 +83,32 @@ for (const colorScheme of ["light", "dark"] as const) {
       await page.getByRole("button", { name: "New plan…" }).click()
       await isClean(page, "a new plan")
       await page.keyboard.press("Escape")
+      for (const command of ["Share…", "Duplicate…", "Delete…"]) {
+        await page.getByRole("button", { name: /^Plan: / }).click()
+        await page.getByRole("button", { name: command }).click()
+        await expect(page.getByRole("dialog")).toBeVisible()
+        await isClean(page, command)
+        await page.keyboard.press("Escape")
+      }
+      await page.getByRole("button", { name: /^Plan: / }).click()
+      await page.getByRole("button", { name: "Duplicate…" }).click()
+      await page.getByRole("dialog").getByRole("button", { name: "Duplicate", exact: true }).click()
+      await expect(page.getByRole("button", { name: /^Plan: Copy of/ })).toBeVisible()
+      await page.getByRole("button", { name: /^Plan: / }).click()
+      await page.getByRole("button", { name: "Archive", exact: true }).click()
+      await expect(page.getByText("This plan is archived")).toBeVisible()
+      await page.getByRole("button", { name: /^Plan: / }).click()
+      await isClean(page, "an archived plan in the menu")
+      await page.getByRole("button", { name: "Delete…" }).click()
+      await page.getByRole("dialog").getByRole("textbox").fill("Copy of Growth 2027")
+      await isClean(page, "a confirmed deletion")
+      await page.getByRole("dialog").getByRole("button", { name: "Delete plan" }).click()
+      await expect(page.getByRole("button", { name: /^Plan: Growth 2027/ })).toBeVisible()
+      await page.emulateMedia({ media: "print" })
+      await page.evaluate(() => dispatchEvent(new Event("beforeprint")))
+      await isClean(page, "the printed pages")
+      await page.emulateMedia({ media: "screen" })
+      await page.evaluate(() => dispatchEvent(new Event("afterprint")))
       await page.getByRole("button", { name: /^Account: / }).click()
       await isClean(page, "the menu of the user")
       await page.keyboard.press("Escape")
@@ -140,6 +167,15 @@ for (const colorScheme of ["light", "dark"] as const) {
       await page.getByRole("button", { name: "Log in" }).click()
       await expect(page.getByRole("grid")).toBeVisible()
       await isClean(page, "a viewer's plan")
+      users.addUser("ceo", "owner", "correct horse battery")
+      await page.evaluate(() => fetch("accounts/api/logout/", { method: "POST" }))
+      await login(ceo, users.url, "ceo")
+      await page.getByRole("button", { name: /^Plan: / }).click()
+      await page.getByRole("button", { name: "Share…" }).click()
+      await page.getByLabel("Add a person").fill("cfo@example.com")
+      await page.getByRole("button", { name: "Add", exact: true }).click()
+      await expect(page.getByLabel("Role of cfo@example.com")).toBeVisible()
+      await isClean(page, "the people with access")
 
       await ceo.context.close()
       await cfo.context.close()

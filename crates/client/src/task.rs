@@ -32,6 +32,7 @@ pub(super) enum Command {
     Close { reply: oneshot::Sender<()> },
 }
 
+#[expect(clippy::large_enum_variant, reason = "one value at a time, on the stack of the task")]
 enum Input {
     Command(Command),
     Wake(Wake),

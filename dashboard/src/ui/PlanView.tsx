@@ -2,8 +2,8 @@
 
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { type CSSProperties, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
-import { clearCells, fillCells, pasteCells, type Refusal, scaleMismatch } from "../grid/cell-changes"
-import { type ClipboardTable, isImportTable, readClipboard, toTabSeparated } from "../grid/clipboard"
+import { clearCells, fillCells, pasteCells, type Refusal } from "../grid/cell-changes"
+import { type ClipboardTable, isImportTable, toTabSeparated } from "../grid/clipboard"
 import { positionsIn, type Rect } from "../grid/range"
 import type { DeletedEvent, DiscardedEdit } from "../history/events"
 import { departmentUses } from "../plan/department-budgets"
@@ -16,11 +16,11 @@ import { distinctGroups, isFiltering } from "../plan/query"
 import { SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import { formatView } from "../plan/view"
 import { defaultYearStart } from "../plan/year"
+import { readDismissed, saveDismissed } from "../sync/dismissed-edits"
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
 import type { Session } from "../sync/session"
-import { planKey } from "../sync/storage-keys"
 import type { SyncState } from "../sync/sync-status"
 import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDraft } from "../sync/unsaved-drafts"
 import { AddForm } from "./AddForm"
@@ -62,6 +62,7 @@ import { useImportRun } from "./use-import-run"
 import { useListActions } from "./use-list-actions"
 import { useListing } from "./use-listing"
 import { usePageKeys } from "./use-page-keys"
+import { usePasteImport } from "./use-paste-import"
 import { usePlanManagement } from "./use-plan-management"
 import { useView } from "./use-view"
 import { ViewsMenu } from "./ViewsMenu"
@@ -99,16 +100,6 @@ type OpenDialog =
   | { kind: "commands" }
   | { kind: "shortcuts" }
 
-const dismissedKey = ({ id, syncStatus }: PlanStore) => planKey("dismissed", syncStatus.owner, id)
-
-function readDismissed(store: PlanStore): ReadonlySet<string> {
-  try {
-    return new Set(JSON.parse(localStorage.getItem(dismissedKey(store)) ?? "[]") as string[])
-  } catch {
-    return new Set()
-  }
-}
-
 export function PlanView({ store, plans, pending, session, name, isViewer, isRemoved, onOpen, onName, onLogout, ...handlers }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
   const { positions, settings, isArchived, sync, people, highlights } = snapshot
@@ -120,7 +111,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const [dialog, setDialog] = useState<ListDialog | null>(null)
   const [isAdding, setAdding] = useState(false)
   const [toasts, setToasts] = useState<readonly ToastMessage[]>([])
-  const [dismissed, setDismissed] = useState(() => readDismissed(store))
+  const [dismissed, setDismissed] = useState(() => readDismissed(store.syncStatus.owner, store.id))
   const owner = store.syncStatus.owner
   const [drafts, setDrafts] = useState(() => readUnsavedDrafts(owner, store.id))
   const toastKeys = useRef(0)
@@ -204,23 +195,11 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     return encodeHeads([...new Set([...before, ...edits])])
   }
   const onDiscardDraft = (item: UnsavedDraft) => setDrafts(removeUnsavedDraft(owner, store.id, item))
-  // An empty list has no cells to paste onto.
-  const isEmptyPlan = positions.length === 0 && canEdit
-  useEffect(() => {
-    if (!isEmptyPlan) return
-    const onPaste = (event: ClipboardEvent) => {
-      const read = (type: string) => event.clipboardData?.getData(type) ?? ""
-      const table = readClipboard({ text: read("text/plain"), html: read("text/html") })
-      const isElsewhere = event.target instanceof Element && event.target.closest("input, textarea, dialog")
-      if (isElsewhere || table.rows.every((row) => row.every((cell) => cell.trim() === ""))) return
-      event.preventDefault()
-      const mismatch = scaleMismatch(table, settings)
-      if (mismatch === null) setOpen({ kind: "import", text: toTabSeparated(table) })
-      else showToast(`Nothing was pasted. The amounts were ${mismatch}`)
-    }
-    document.addEventListener("paste", onPaste)
-    return () => document.removeEventListener("paste", onPaste)
-  }, [isEmptyPlan, settings, showToast])
+  usePasteImport(positions.length === 0 && canEdit, {
+    settings,
+    onTable: (text) => setOpen({ kind: "import", text }),
+    onRefused: (reason) => showToast(`Nothing was pasted. The amounts were ${reason}`),
+  })
   const onApplyDraft = async ({ draft: item, input }: DraftItem) => {
     const { id, field } = item
     // The position may have changed after the draft was saved and before it was deleted.
@@ -257,7 +236,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   }
   const onDismiss = ({ key }: DiscardedEdit) => {
     const next = new Set([...dismissed, key])
-    localStorage.setItem(dismissedKey(store), JSON.stringify([...next].slice(-500)))
+    saveDismissed(owner, store.id, next)
     setDismissed(next)
   }
   const onCellFocus = useCallback((cell: CellAddress | null) => store.presence.setCell(cell), [store])
