@@ -48,9 +48,9 @@ pub async fn list(State(app): State<Arc<App>>, ApiRequester(requester): ApiReque
 /// `None` if nothing was ever written to the document.
 async fn list_one(app: &App, requester: &Requester, id: DocumentId) -> Option<ListedDocument> {
     match app.hub.view(requester, &id).await {
-        Ok(view) => {
-            view.map(|view| ListedDocument::Document(Document::for_requester(requester, app, &id, &read_view(&view))))
-        }
+        Ok(view) => view.map(|view| {
+            ListedDocument::Document(Box::new(Document::for_requester(requester, app, &id, &read_view(&view))))
+        }),
         Err(error) => Some(ListedDocument::Broken(BrokenDocument {
             id: id.to_string(),
             url: id.url(),

@@ -245,7 +245,7 @@ pub struct BrokenDocument {
 #[serde(untagged)]
 pub enum ListedDocument {
     /// A document that can be opened.
-    Document(Document),
+    Document(Box<Document>),
     /// A document that cannot be opened.
     Broken(BrokenDocument),
 }
