@@ -62,7 +62,7 @@ interface Props {
   onOpen: (id: string) => void
   onCreate: () => void
   /** Copies the plan under another name and opens the copy. */
-  onDuplicate: (name: string) => void
+  onDuplicate: (name: string) => Promise<void>
   onDelete: (plan: PlanInfo) => Promise<void>
   onArchived: (id: string, isArchived: boolean) => void
   onAccessChanged: () => void

@@ -68,9 +68,9 @@ export function PrintView(state: PlanState) {
 
 const Pages = memo(function Pages({ printed }: { printed: PrintedPlan }) {
   return (
-    <div className="print">
+    <main className="print">
       <PrintSummary printed={printed} />
       <PrintTable rows={printed.rows} settings={printed.settings} />
-    </div>
+    </main>
   )
 })
