@@ -65,7 +65,7 @@ test("role changes apply without a reload", async ({ server, browser }) => {
   await cfo.context.close()
 })
 
-test("a disabled user is told and keeps unsynced edits", async ({ server, browser }) => {
+test("a disabled user sees why and keeps unsynced edits", async ({ server, browser }) => {
   const cfo = await person(browser, "")
   await login(cfo, server.url, "cfo")
   await cfo.expectSync("live", 0)
@@ -142,6 +142,38 @@ test("logout warns about unsynced changes of all plans", async ({ server, browse
   await pressed
   await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Switch plan" })).toBeVisible()
   await cfo.context.close()
+})
+
+test("an approval is verified only by the server", async ({ server, browser }) => {
+  const [ceo, cfo] = [await person(browser, ""), await person(browser, "", { serviceWorkers: "block" })]
+  await login(ceo, server.url, "ceo")
+  await ceo.set("Office Manager", "status", "approved")
+  await ceo.expectSync("live", 0)
+  const approvalOf = async (name: string) => {
+    await ceo
+      .row(name)
+      .getByRole("button", { name: `History of ${name}` })
+      .click()
+    return ceo.page.getByRole("region", { name: "Approval" })
+  }
+  await expect(await approvalOf("Office Manager")).toContainText("Approved: ₹8 lakh by ceo verified")
+  await ceo.page.keyboard.press("Escape")
+
+  // A page that claims to be another user.
+  await cfo.page.route("**/api/session", (route) =>
+    route.fulfill({ json: { required: true, accounts: true, user: { name: "ceo", role: "owner" } } }),
+  )
+  await cfo.page.goto(server.url)
+  await cfo.page.evaluate(
+    (password) => fetch("/accounts/api/login/", { method: "POST", body: JSON.stringify({ email: "cfo", password }) }),
+    PASSWORD,
+  )
+  await cfo.page.reload()
+  await cfo.set("Head of Design", "status", "approved")
+  await expect(ceo.value("Head of Design", "status")).toHaveText("Approved")
+  await expect(await approvalOf("Head of Design")).toContainText("Approved: ₹38 lakh by ceosubmitted by cfo")
+  await cfo.context.close()
+  await ceo.context.close()
 })
 
 test("the history shows the authenticated submitter", async ({ server, browser }) => {

@@ -32,6 +32,7 @@ pub(super) enum Command {
     Close { reply: oneshot::Sender<()> },
 }
 
+#[expect(clippy::large_enum_variant, reason = "one value at a time, on the stack of the task")]
 enum Input {
     Command(Command),
     Wake(Wake),
@@ -159,7 +160,7 @@ impl ReplicaTask {
                     self.disconnect().await;
                     self.connection.go_online(server);
                 }
-                // The caller may look at the status at once.
+                // The caller may read the status immediately.
                 self.update_status();
                 let _ = reply.send(());
             }

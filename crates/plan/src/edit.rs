@@ -14,10 +14,10 @@ use primitives::{DocumentId, is_blank};
 use super::condition::Condition;
 use super::fields::{DESIGNATION, FieldId, FieldKind, FieldMap, FieldValue, check_length};
 use super::position::{
-    CREATED_AT, CURRENCY, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY,
-    candidates, position_maps, read_plan, read_position,
+    CREATED_AT, CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UNIT, UPDATED_AT,
+    UPDATED_BY, YEAR_START, candidates, position_maps, read_plan, read_position,
 };
-use super::{Budget, check_position_id};
+use super::{Budget, DepartmentBudgetsPatch, Month, check_position_id, department_budgets};
 
 /// The author of an edit, and the time of the edit.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ impl NewPosition {
 /// Changes to one position.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PositionPatch {
-    /// The new value of each field; `None` leaves the field as it is.
+    /// The new value of each field; `None` leaves the field unchanged.
     pub fields: FieldMap<Option<FieldValue>>,
 }
 
@@ -85,7 +85,7 @@ impl PositionPatch {
     }
 }
 
-/// Changes to the settings of a plan. `None` leaves a setting as it is.
+/// Changes to the settings of a plan. `None` leaves a setting unchanged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanPatch {
     /// The plan's name.
@@ -96,6 +96,10 @@ pub struct PlanPatch {
     pub unit: Option<Budget>,
     /// In units of the plan.
     pub total_budget: Option<Budget>,
+    /// The first month of the plan's year. `Some(None)` removes it.
+    pub year_start: Option<Option<Month>>,
+    /// Changed budgets of departments.
+    pub department_budgets: DepartmentBudgetsPatch,
 }
 
 /// One edit.
@@ -195,17 +199,22 @@ fn check_field(field: FieldId, value: &FieldValue) -> Result<(), EditError> {
     value.check(field).map_err(|reason| EditError::Invalid { field: field.key(), reason })
 }
 
-/// Makes an edit as one change, or as none if it has no effect.
+/// Makes an edit as one change, or as none if it has no effect. An edit of the budgets of departments first applies the change that
+/// creates their [shared map](super::shared_map), if that is missing.
 ///
 /// # Errors
 /// When the edit is rejected. The document is unchanged then.
 pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, EditError> {
-    let plan = read_plan(doc);
     let maps = position_maps(doc);
     let message = match edit {
         Edit::Create { id, plan, positions } => {
             positions.iter().try_for_each(NewPosition::validate)?;
             check_plan(plan)?;
+            if !plan.department_budgets.is_empty() {
+                // Their shared map would come before the first change of the document.
+                let reason = "can be set when the document exists".to_owned();
+                return Err(EditError::Invalid { field: DEPARTMENT_BUDGETS, reason });
+            }
             let message = match positions.len() {
                 0 => format!("{}: new plan", author.name),
                 rows => format!("{}: new plan with {rows} positions", author.name),
@@ -264,12 +273,16 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
         }
         Edit::Describe(patch) => {
             check_plan(patch)?;
+            department_budgets::check(doc, &patch.department_budgets)
+                .map_err(|reason| EditError::Invalid { field: DEPARTMENT_BUDGETS, reason })?;
+            department_budgets::prepare(doc, &patch.department_budgets)?;
             return commit(doc, author, format!("{}: plan settings", author.name), |tx| describe(tx, patch));
         }
         Edit::OnlyIf { condition, edit } => {
             return if condition.holds(doc) { run(doc, edit, author) } else { Err(EditError::Changed) };
         }
         Edit::SetTotalAmount(amount) => {
+            let plan = read_plan(doc);
             let total = Budget::new_f64(without_noise(amount / plan.unit))
                 .map_err(|error| EditError::Invalid { field: TOTAL_BUDGET, reason: error.to_string() })?;
             if plan.total_budget == Some(total.as_f64()) {
@@ -307,9 +320,10 @@ fn run_patch(
     let said: Vec<String> = changes.iter().map(|(field, value)| describe_change(*field, value)).collect();
     commit(doc, author, format!("{}: {name}: {}", author.name, said.join(", ")), |tx| {
         for (field, value) in &changes {
-            match value {
-                FieldValue::Amount(None) => delete_if_present(tx, &row, field.key())?,
-                value => put_field(tx, &row, *field, value)?,
+            if value.unsets(field.kind()) {
+                delete_if_present(tx, &row, field.key())?;
+            } else {
+                put_field(tx, &row, *field, value)?;
             }
         }
         // Two positions under one id are shown as one. Deleting the field from the losing rows settles their conflict about
@@ -326,10 +340,13 @@ fn run_patch(
 /// conflict.
 fn is_change(position: &Position, field: FieldId, value: &FieldValue) -> bool {
     let current = position.fields[field].as_ref();
+    if value.unsets(field.kind()) {
+        return current.is_some();
+    }
     let is_same = match value {
         FieldValue::Text(text) => position.text(field) == Some(text),
-        FieldValue::Amount(Some(amount)) => current.and_then(serde_json::Value::as_f64) == Some(amount.as_f64()),
-        FieldValue::Amount(None) => return current.is_some(),
+        FieldValue::Amount(amount) => current.and_then(serde_json::Value::as_f64) == Some(amount.as_f64()),
+        FieldValue::Unset => current.is_none(),
     };
     !is_same || position.conflicts.contains_key(field.key())
 }
@@ -337,18 +354,20 @@ fn is_change(position: &Position, field: FieldId, value: &FieldValue) -> bool {
 /// A change of a field as the change message says it.
 fn describe_change(field: FieldId, value: &FieldValue) -> String {
     match value {
+        value if value.unsets(field.kind()) => format!("no {field}"),
         FieldValue::Text(text) => format!("{field} {text}"),
-        FieldValue::Amount(Some(amount)) => format!("{field} {amount}"),
-        FieldValue::Amount(None) => format!("no {field}"),
+        FieldValue::Amount(amount) => format!("{field} {amount}"),
+        FieldValue::Unset => format!("no {field}"),
     }
 }
 
-/// Writes a field. An unknown amount writes nothing.
+/// Writes a field. A value that unsets the field writes nothing.
 fn put_field(tx: &mut Transaction<'_>, row: &ObjId, field: FieldId, value: &FieldValue) -> Result<(), AutomergeError> {
     match value {
+        value if value.unsets(field.kind()) => Ok(()),
         FieldValue::Text(text) => put_text(tx, row, field.key(), text),
-        FieldValue::Amount(Some(amount)) => put_number(tx, row, field.key(), *amount),
-        FieldValue::Amount(None) => Ok(()),
+        FieldValue::Amount(amount) => put_number(tx, row, field.key(), *amount),
+        FieldValue::Unset => Ok(()),
     }
 }
 
@@ -397,7 +416,12 @@ fn describe(tx: &mut Transaction<'_>, plan: &PlanPatch) -> Result<(), AutomergeE
     if let Some(total) = plan.total_budget {
         put_number(tx, &ROOT, TOTAL_BUDGET, total)?;
     }
-    Ok(())
+    match plan.year_start {
+        Some(Some(month)) => put_text(tx, &ROOT, YEAR_START, &month.to_string())?,
+        Some(None) => delete_if_present(tx, &ROOT, YEAR_START)?,
+        None => {}
+    }
+    department_budgets::write(tx, &plan.department_budgets)
 }
 
 /// The map for new positions. Creates it if the document has none.
@@ -419,7 +443,12 @@ fn put_text(tx: &mut Transaction<'_>, object: &ObjId, key: &str, text: &str) -> 
     tx.splice_text(object, 0, 0, text)
 }
 
-fn put_number(tx: &mut Transaction<'_>, object: &ObjId, key: &str, number: Budget) -> Result<(), AutomergeError> {
+pub(super) fn put_number(
+    tx: &mut Transaction<'_>,
+    object: &ObjId,
+    key: &str,
+    number: Budget,
+) -> Result<(), AutomergeError> {
     match number {
         // Below 2^53, so it fits.
         Budget::Int(number) => tx.put(object, key, i64::try_from(number).unwrap_or(i64::MAX)),

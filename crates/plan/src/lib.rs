@@ -7,8 +7,10 @@
 //! | [`edit`] | edits as Automerge transactions, with preconditions |
 //! | [`view`] | all positions, kept up to date change by change, with conflicts |
 //! | [`history`] | what changed when, page by page |
+//! | [`shared_map`] | maps at the root that several people may create at the same time |
 //! | [`past`] | the plan at earlier heads |
 //! | [`amount`] | budgets and amounts of money as people write them |
+//! | [`cost`] | what positions cost in the months of a year |
 //! | [`csv`] | the CSV export |
 //!
 //! Pure: no clock, disk, socket or task, and nothing about peers or sync.
@@ -34,26 +36,32 @@
 pub mod amount;
 mod budget;
 mod condition;
+pub mod cost;
 pub mod csv;
+mod department_budgets;
 pub mod edit;
 mod extra;
 pub mod fields;
 pub mod formula_guard;
 pub mod history;
 mod json_encoder;
+mod month;
 pub mod past;
 pub mod position;
 mod position_id;
+pub mod shared_map;
 mod snapshot;
 pub mod view;
 
 pub use amount::{AmountError, Marks, Scale, amount_of_json, is_blank_amount, parse_amount};
 pub use budget::{Budget, BudgetError, MAX_BUDGET};
 pub use condition::Condition;
+pub use department_budgets::DepartmentBudgetsPatch;
 pub use edit::{Author, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use extra::Extra;
 pub use fields::{FIELDS, FieldDefinition, FieldId, FieldKind, FieldMap, FieldValue};
+pub use month::{MONTHS_PER_YEAR, Month};
 pub use past::{Past, SharedCopy};
 pub use position::{DEFAULT_UNIT, Plan, Position};
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};
-pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
+pub use view::{Form, PlanEvent, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};

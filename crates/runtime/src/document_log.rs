@@ -62,7 +62,7 @@ pub enum Append {
     Behind,
 }
 
-/// How a document took over what other processes have appended.
+/// The result of taking over batches that other processes have appended.
 #[derive(Debug)]
 pub enum CaughtUp {
     /// The changes are in the document, and in the batch to publish.
@@ -143,7 +143,7 @@ impl DocumentLog {
         self.memory_is_stale
     }
 
-    /// Whether [`DocumentLog::recover`] has something to do.
+    /// Whether [`DocumentLog::recover`] is needed.
     #[must_use]
     pub fn needs_recovery(&self) -> bool {
         self.memory_is_stale || self.refused_by_store
@@ -288,7 +288,7 @@ impl DocumentLog {
         })
     }
 
-    /// Reads the log, and notes where it ends.
+    /// Reads the log, and records its end.
     async fn load(&mut self) -> Result<StoredLog, StoreError> {
         loop {
             if let Some(loaded) = self.store.load(&self.id).await? {
@@ -324,7 +324,11 @@ impl DocumentLog {
         match reloaded {
             Ok(change) => {
                 self.reload_changes.rows.extend(change.rows);
-                self.reload_changes.plan = change.plan.or(self.reload_changes.plan.take());
+                let earlier = self.reload_changes.plan.take();
+                self.reload_changes.plan = match change.plan {
+                    Some(event) => Some(event.after(earlier)),
+                    None => earlier,
+                };
             }
             Err(error) => tracing::error!(document = %self.id, error, "cannot reload the document"),
         }

@@ -32,7 +32,7 @@ impl TestEditor {
     /// When the bytes do not load.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        let document = AutoCommit::load(bytes).expect("what a store holds is a document");
+        let document = AutoCommit::load(bytes).expect("stored bytes are a document");
         Self { edits: document.keys(ROOT).count() as u64, document }
     }
 
@@ -60,7 +60,7 @@ impl TestEditor {
     /// When the bytes do not load, or an edit is missing.
     #[must_use]
     pub fn count_edits(bytes: &[u8]) -> usize {
-        let document = AutoCommit::load(bytes).expect("what a store holds is a document");
+        let document = AutoCommit::load(bytes).expect("stored bytes are a document");
         let edits = document.keys(ROOT).count();
         for number in 1..=edits {
             let found = document.get(ROOT, format!("edit {number}")).expect("readable");

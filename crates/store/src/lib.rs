@@ -201,7 +201,7 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(ready(Ok((revision, Vec::new()))))
     }
 
-    /// What other processes tell about this store. `None` if there is a single writer. Call it once.
+    /// The news of other processes about this store. `None` if there is a single writer. Call it once.
     fn news(&self) -> Option<BoxStream<'static, News>> {
         None
     }

@@ -14,10 +14,10 @@ use crate::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
 use crate::engine::{Engine, Orphan};
 use crate::incoming::{Incoming, decode_message};
 use crate::peers::PeerKey;
-use crate::provenance::Contributor;
+use crate::provenance::{Binds, Contributor};
 use crate::quota::Quota;
 use crate::receive::{has, has_without_orphans};
-use crate::schema::{EditRefused, Schema};
+use crate::schema::{ActorOwner, EditRefused, Schema};
 use crate::{causal_order, validation};
 
 /// Most orphaned changes that a document keeps in memory: changes whose dependencies are missing.
@@ -160,8 +160,10 @@ impl<S: Schema> Engine<S> {
         }
         let attributions = self.authors.attribute(changes.iter().filter_map(|change| {
             let hash = change.hash();
-            let edit = edited.get(&hash).map(|by| (change, by, true));
-            edit.or_else(|| contributors.get(&hash).map(|by| (change, by, false)))
+            let edit = edited.get(&hash).map(|by| (by, Binds::Server));
+            let (by, binds) = edit.or_else(|| contributors.get(&hash).map(|by| (by, Binds::Contributor)))?;
+            let is_shared = S::actor_owner(change) == ActorOwner::Everyone;
+            Some((change, by, if is_shared { Binds::Nobody } else { binds }))
         }));
         self.has_unpublished = !changes.is_empty();
         debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
@@ -196,6 +198,9 @@ impl<S: Schema> Engine<S> {
         contributors: &mut Contributors,
     ) -> Result<Vec<Change>, BadMessage> {
         let fresh = self.unknown(peer, changes);
+        if fresh.iter().any(|change| S::actor_owner(change) == ActorOwner::Nobody) {
+            return Err(BadMessage::ForeignActor);
+        }
         quota.take(&fresh)?;
         self.claim(peer, &fresh, contributors)?;
         Ok(fresh)
@@ -224,7 +229,8 @@ impl<S: Schema> Engine<S> {
         // recorded already.
         let is_new = |hash: &ChangeHash| !self.orphans.contains_key(hash) && !contributors.contains_key(hash);
         let new: Vec<&Change> = changes.iter().filter(|change| is_new(&change.hash())).collect();
-        if self.authors.claim(by, new.iter().copied(), self.doc.get_actor()).is_err() {
+        let claimed = new.iter().copied().filter(|change| S::actor_owner(change) != ActorOwner::Everyone);
+        if self.authors.claim(by, claimed, self.doc.get_actor()).is_err() {
             return Err(BadMessage::ForeignActor);
         }
         contributors.extend(new.into_iter().map(|change| (change.hash(), by.clone())));
@@ -374,11 +380,19 @@ impl<S: Schema> Engine<S> {
         Ok(done)
     }
 
-    /// Adds the local change that was made since the document had these heads, if there is one.
+    /// Adds the local change that was made since the document had these heads, if there is one, and the changes that the schema has
+    /// applied before it.
     fn collect_local_change(&self, before: &[ChangeHash], changes: &mut Vec<Change>) {
-        if self.doc.get_heads() != before {
-            changes.extend(self.doc.get_last_local_change());
+        if self.doc.get_heads() == before {
+            return;
         }
+        let Some(change) = self.doc.get_last_local_change() else { return };
+        // The schema may have applied shared changes first. The local change depends on them, because they were heads.
+        let is_first = |hash: &&ChangeHash| self.doc.get_change_meta_by_hash(hash).is_some_and(|known| known.seq == 1);
+        let added = change.deps().iter().filter(|hash| !before.contains(hash)).filter(is_first);
+        let added = added.filter_map(|hash| self.doc.get_change_by_hash(hash));
+        changes.extend(added.filter(|change| S::actor_owner(change) == ActorOwner::Everyone));
+        changes.push(change);
     }
 
     /// Merges the heads by an empty change if there are more than [`MAX_HEADS`], because peers name all heads in every message.

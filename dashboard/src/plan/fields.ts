@@ -247,11 +247,14 @@ export const emptyValue = (key: FieldKey): "" | null => (isTextField(key) ? "" :
 /** The values of a choice in their order; empty for other fields. */
 export const choicesOf = (key: string): readonly Choice[] => BY_KEY.get(key)?.choices ?? []
 
+/** Keys of a row that are not edited themselves, but appear in the history. */
+const OTHER_LABELS = new Map([["approvedBudget", "Approved budget"]])
+
 /** The label of a field. Fields that other programs added are called by their key. */
-export const fieldLabel = (key: string): string => BY_KEY.get(key)?.label ?? key
+export const fieldLabel = (key: string): string => BY_KEY.get(key)?.label ?? OTHER_LABELS.get(key) ?? key
 
 /** The label of a field inside a sentence. */
-export const fieldNoun = (key: string): string => (isFieldKey(key) ? fieldLabel(key).toLowerCase() : key)
+export const fieldNoun = (key: string): string => (isFieldKey(key) || OTHER_LABELS.has(key) ? fieldLabel(key).toLowerCase() : key)
 
 /** The labels of all fields as a list: `designation, department, budget`. */
 export const FIELD_LIST = FIELDS.map(fieldNoun).join(", ")
@@ -265,7 +268,7 @@ export const storedFields = (values: FieldValues): StoredFields =>
   Object.fromEntries(FIELDS.flatMap((key) => (values[key] === null ? [] : [[key, values[key]]]))) as unknown as StoredFields
 
 /** Least widths of columns in rem: a month and the label of a choice are shown in full. */
-const LEAST_WIDTHS = { text: 4.5, amount: 4.5, choice: 6.4, month: 5.2 } as const
+const LEAST_WIDTHS = { text: 4.5, amount: 4.5, choice: 6.4, month: 5.5 } as const
 
 /** The CSS grid columns of the fields. */
 export const FIELD_COLUMNS = DEFINITIONS.map(({ kind, width }) => `minmax(${LEAST_WIDTHS[kind]}rem, ${width}fr)`).join(" ")

@@ -88,10 +88,18 @@ export function formatRelativeTime(at: number | null, now: number): string {
   return dates.format(at)
 }
 
+/** Many positions share few months, and formatting one takes long. */
+const monthTexts = new Map<string, string>()
 const months = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" })
 
 /** A month: `Jun 2027`. A text that is no month stays as it is. */
-export const formatMonth = (month: string): string => (isMonth(month) ? months.format(new Date(`${month}-01T00:00:00Z`)) : month)
+export function formatMonth(month: string): string {
+  const known = monthTexts.get(month)
+  if (known !== undefined || !isMonth(month)) return known ?? month
+  const text = months.format(new Date(`${month}-01T00:00:00Z`))
+  monthTexts.set(month, text)
+  return text
+}
 
 const monthLabels = new Intl.DateTimeFormat(undefined, { month: "short", timeZone: "UTC" })
 

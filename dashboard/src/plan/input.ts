@@ -1,4 +1,4 @@
-/** Parses what a user typed into a cell or form. */
+/** Parses a user's input in a cell or form. */
 import { isBlankAmount, parseAmount } from "./amount"
 import { calculate, isFormula } from "./arithmetic"
 import { parseChoice } from "./choice"

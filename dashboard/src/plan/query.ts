@@ -89,27 +89,41 @@ export interface Group {
   key: string
   /** The most frequent spelling; of equally frequent ones, the first. */
   name: string
+  /** Sum of the budgets, or another sum of the positions. */
   budget: number
   count: number
 }
 
+/** Adds up positions. */
+export type SumOf = (positions: readonly Position[]) => number
+
+/** A group with its positions. */
+export interface GroupWithMembers extends Group {
+  members: readonly Position[]
+}
+
+/** Groups positions: choices in their order, other groups with the largest sum first. */
+export const groupPositions = (positions: readonly Position[], field: GroupKey, sum: SumOf = sumBudgets): GroupWithMembers[] =>
+  collectGroups(positions, field, sum).sort(
+    isChoiceField(field) ? byChoice(field) : (one, other) => other.budget - one.budget || collator.compare(one.name, other.name),
+  )
+
 /** Groups positions in the order of their first appearance. */
-function groupPositions(positions: readonly Position[], field: GroupKey): Group[] {
+function collectGroups(positions: readonly Position[], field: GroupKey, sum: SumOf): GroupWithMembers[] {
   const fold = createTextFolder()
-  const groups = new Map<string, { budget: number; count: number; spellings: Map<string, number> }>()
+  const groups = new Map<string, { members: Position[]; spellings: Map<string, number> }>()
   for (const position of positions) {
     const name = position[field] ?? ""
     const key = fold(name)
-    const group = groups.get(key) ?? { budget: 0, count: 0, spellings: new Map() }
+    const group = groups.get(key) ?? { members: [] as Position[], spellings: new Map<string, number>() }
     const spelling = key === "" ? "" : displayValue(field, name.trim())
-    group.budget += position.budget ?? 0
-    group.count += 1
+    group.members.push(position)
     group.spellings.set(spelling, (group.spellings.get(spelling) ?? 0) + 1)
     groups.set(key, group)
   }
-  return [...groups].map(([key, { budget, count, spellings }]) => {
+  return [...groups].map(([key, { members, spellings }]) => {
     const [name] = [...spellings].reduce((best, other) => (other[1] > best[1] ? other : best))
-    return { key, name, budget: roundSum(budget), count }
+    return { key, name, budget: sum(members), count: members.length, members }
   })
 }
 
@@ -118,15 +132,20 @@ const byChoice = (field: GroupKey) => (one: Group, other: Group) => choiceIndex(
 
 /** The groups of a field in alphabetical order, or in the order of the choices, for selection. */
 export const distinctGroups = (positions: readonly Position[], field: GroupKey): Group[] =>
-  groupPositions(positions, field)
+  collectGroups(positions, field, sumBudgets)
     .filter(({ key }) => key !== "")
     .sort(isChoiceField(field) ? byChoice(field) : (one, other) => collator.compare(one.name, other.name))
 
-/** The groups of a field with the largest sum first, or in the order of the choices. */
-export const groupTotals = (positions: readonly Position[], field: GroupKey): Group[] =>
-  groupPositions(positions, field).sort(
-    isChoiceField(field) ? byChoice(field) : (one, other) => other.budget - one.budget || collator.compare(one.name, other.name),
-  )
+/** The groups of a field with the largest sum first, or in the order of the choices. `sum`: the amount of a group. */
+export const groupTotals = (positions: readonly Position[], field: GroupKey, sum: SumOf = sumBudgets): Group[] =>
+  groupPositions(positions, field, sum).map(({ members: _, ...group }) => group)
+
+/** A share in whole percent: `32 %`; `<1 %` for small ones, empty if there is nothing to share. */
+export function formatShare(part: number, whole: number): string {
+  if (whole <= 0) return ""
+  const percent = (part / whole) * 100
+  return percent > 0 && percent < 0.5 ? "<1 %" : `${Math.round(percent)} %`
+}
 
 export const sumBudgets = (positions: readonly { budget: number | null }[]): number =>
   roundSum(positions.reduce((sum, position) => sum + (position.budget ?? 0), 0))

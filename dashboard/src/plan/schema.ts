@@ -5,6 +5,7 @@
  * never breaks the list.
  */
 import { next as A } from "@automerge/automerge/slim"
+import type { Approval } from "./approval"
 import { isChoice } from "./choice"
 import {
   FIELDS,
@@ -31,6 +32,9 @@ export interface PositionDoc extends StoredFields {
   createdAt: Date
   updatedAt: Date
   updatedBy: string
+  approvedBudget?: number
+  approvedAt?: Date
+  approvedBy?: string
 }
 
 /** A plan: an Automerge document with this shape. */
@@ -70,6 +74,8 @@ export interface Position extends FieldValues {
   createdAt: number | null
   updatedAt: number | null
   updatedBy: string
+  /** The latest approval; `null` if there was none. */
+  approval: Approval | null
   conflicts: Partial<Record<FieldKey, Conflict>> | null
   /** Fields whose values are not valid: of another type, or none of the choices. As text. */
   mistyped?: Partial<Record<FieldKey, string>>
@@ -146,7 +152,7 @@ function asText(value: unknown): string {
 }
 
 /** Any value as text: JSON, with words for types that JSON does not have. */
-function describeValue(value: unknown): string {
+export function describeValue(value: unknown): string {
   const read = toPrimitive(value)
   if (typeof read === "string") return read
   if (typeof read === "bigint" || (typeof read === "number" && !Number.isFinite(read))) return String(read)
@@ -222,12 +228,18 @@ export function readPosition(id: string, entry: unknown): Position | null {
     createdAt: toTimestamp(row.createdAt),
     updatedAt: toTimestamp(row.updatedAt),
     updatedBy: asText(row.updatedBy),
+    approval: readApproval(row),
     conflicts: null,
   }
   if (!isMap(entry)) return { ...position, designation: describeValue(entry), invalidEntry: describeValue(entry) }
   const mistyped = FIELDS.filter((field) => isMistyped(field, row[field]))
   if (mistyped.length > 0) position.mistyped = Object.fromEntries(mistyped.map((field) => [field, describeValue(row[field])]))
   return position
+}
+
+function readApproval({ approvedBudget, approvedAt, approvedBy }: Record<string, unknown>): Approval | null {
+  const approval: Approval = { budget: asNumber(approvedBudget), at: toTimestamp(approvedAt), by: asText(approvedBy) }
+  return approval.at === null && approval.by === "" ? null : approval
 }
 
 /** The rows with an id. There are several if concurrent changes created them. */
@@ -262,7 +274,7 @@ export function readConflicts(doc: A.Doc<unknown>, id: string): Position["confli
 }
 
 /** Distinct values that differ from the shown one. */
-const distinctLosingValues = (losing: LosingValue[], shown: FieldValue): LosingValue[] =>
+export const distinctLosingValues = (losing: LosingValue[], shown: FieldValue): LosingValue[] =>
   losing.filter(({ value }, at) => value !== shown && losing.findIndex((other) => other.value === value) === at)
 
 /** Reads each setting, with a default for missing or invalid values. */

@@ -18,7 +18,7 @@ export interface SyncState {
   storageError: string | null
 }
 
-/** Lives as long as the page, also while another plan is open. */
+/** The sync status of a plan. It lives as long as the page, also while another plan is open. */
 export class SyncStatus {
   state: SyncState = { kind: "offline", pending: 0, accessError: null, rejection: null, storageError: null }
   #listeners = new Set<() => void>()

@@ -1,6 +1,5 @@
-/** Opens one plan at a time. The URL fragment contains its id, so that links can be shared. */
+/** Opens one plan at a time. The URL fragment contains its id and the view of its list, so that links can be shared. */
 import type { DocHandle } from "@automerge/automerge-repo/slim"
-import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { flushSync } from "react-dom"
 import type { PlanDoc, Settings } from "../plan/schema"
@@ -9,6 +8,7 @@ import { PlanStore } from "../sync/plan-store"
 import { cachedPlans, createCopy, createPlan, deletePlan, forgetPlan, listPlans, markArchived, type PlanInfo } from "../sync/plans"
 import type { LocalRepo } from "../sync/repo"
 import { logout, ownerOf, readDisplayName, readSession, type Session, saveDisplayName } from "../sync/session"
+import { formatAddress, readAddress } from "./address"
 import { MessagePage } from "./MessagePage"
 import { PlanDialog } from "./PlanDialog"
 import { PlanView } from "./PlanView"
@@ -20,10 +20,7 @@ interface Props {
   isFresh: boolean
 }
 
-const planInUrl = (): string | null => {
-  const id = location.hash.slice(1).replace(/^automerge(:|%3A)/i, "")
-  return isValidDocumentId(id) ? id : null
-}
+const planInUrl = (): string | null => readAddress().plan
 
 /** The plan to open when the URL names none. An archived plan is opened only if there is no other one. */
 function firstPlan(plans: readonly PlanInfo[]): string | null {
@@ -100,7 +97,7 @@ export function App({ local, session: first, isFresh }: Props) {
 
   // The URL always names the open plan, so that Back returns to it.
   useEffect(() => {
-    if (id !== null && planInUrl() === null) history.replaceState(null, "", `#${id}`)
+    if (id !== null && planInUrl() === null) history.replaceState(null, "", formatAddress({ plan: id, view: "" }))
   }, [id])
 
   // Refresh the list and the session after a reconnect or a denied access.
@@ -174,7 +171,8 @@ export function App({ local, session: first, isFresh }: Props) {
   }, [id, repo, outbox])
 
   const open = useCallback((next: string) => {
-    history.pushState(null, "", `#${next}`)
+    // The open plan keeps its view.
+    if (planInUrl() !== next) history.pushState(null, "", formatAddress({ plan: next, view: "" }))
     setId(next)
   }, [])
 

@@ -66,7 +66,7 @@ export function CellEditor({ field, label, value, initialText, suggestions, read
   }
   const commit = (next: NextCell) => {
     if (isDone.current) return
-    // Without typing there is no change: somebody else may have set the field meanwhile.
+    // Without typing there is no change: another user may have set the field meanwhile.
     if (initialText === null && text === initialValue.current) {
       isDone.current = true
       onLeave(next)

@@ -35,7 +35,7 @@ export function ConflictDialog({ store, title, value: current, setBy, conflict, 
     }
   }, [conflict, store])
 
-  // Without a conflict, somebody else has resolved it.
+  // Without a conflict, another user has resolved it.
   const shown = { value: current, operation: conflict?.winner ?? "", isShown: true }
   const values = [shown, ...(conflict?.losing.map((losing) => ({ ...losing, isShown: false })) ?? [])]
   return (

@@ -9,9 +9,12 @@ import { type FieldKey, fieldNoun, isAmountField, isFieldKey } from "../plan/fie
 import { formatDateTime, formatFieldValue, formatMoney } from "../plan/format"
 import { describeUnknownBudgets, sumBudgets } from "../plan/query"
 import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
+import { parseSharedMapField } from "../plan/shared-map"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
+import { ApprovalNote } from "./ApprovalNote"
 import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
+import { placeLabel } from "./place-actions"
 
 interface Props {
   store: PlanStore
@@ -25,13 +28,26 @@ interface Props {
   hasAttribution: boolean
   onRestore: (id: string, field: FieldKey, value: FieldValue) => void
   onRestorePositions: (deleted: readonly DeletedEvent[]) => void
+  /** Approves a position with its current budget. */
+  onApprove: (id: string) => void
   onClose: () => void
 }
 
 const ENTRIES_PER_PAGE = 40
 
 /** History of a plan or a position, computed from the document. Works offline. */
-export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttribution, onRestore, onRestorePositions, onClose }: Props) {
+export function HistoryPanel({
+  store,
+  snapshot,
+  id,
+  position,
+  canEdit,
+  hasAttribution,
+  onRestore,
+  onRestorePositions,
+  onApprove,
+  onClose,
+}: Props) {
   const { changes, reading, historyProblem, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
   /** Number of entries to show. */
@@ -67,6 +83,15 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttrib
   return (
     <Dialog title={id === null ? "History of the plan" : `History of ${name.current}`} onClose={onClose} isSide>
       {id !== null && !position && <p className="fine">This position was deleted.</p>}
+      {position && (
+        <ApprovalNote
+          store={store}
+          position={position}
+          settings={snapshot.settings}
+          hasAttribution={hasAttribution}
+          onApprove={canEdit ? () => onApprove(position.id) : null}
+        />
+      )}
       {historyProblem && <p className="problem">The history could not be read: {historyProblem}</p>}
       {reading !== null && !historyProblem && (
         <p className="fine" role="status">
@@ -195,6 +220,8 @@ function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSingleP
 
 function describeField({ position, field }: FieldSetEvent): string {
   if (position !== null) return fieldNoun(field)
+  const entry = parseSharedMapField(field)
+  if (entry) return placeLabel([entry.map, entry.key])
   return Object.hasOwn(SETTING_LABELS, field) ? `${SETTING_LABELS[field as Setting].toLowerCase()} of the plan` : field
 }
 

@@ -22,7 +22,8 @@ const CURRENCIES = ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD
 export function PlanDialog({ title, settings, button, onSave, onClose }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
   const [unit, setUnit] = useState(settings.unit)
-  const yearStart = defaultYearStart(settings.currency, currentMonth())
+  const [currency, setCurrency] = useState(settings.currency)
+  const yearStart = defaultYearStart(currency.trim().toUpperCase(), currentMonth())
   const id = useId()
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
@@ -58,6 +59,7 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
               name="currency"
               list={`${id}-currencies`}
               defaultValue={settings.currency}
+              onChange={(event) => setCurrency(event.target.value)}
               autoCapitalize="characters"
             />
             <datalist id={`${id}-currencies`}>

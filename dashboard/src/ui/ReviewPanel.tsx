@@ -4,8 +4,10 @@ import type { DiscardedEdit } from "../history/events"
 import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
 import { formatDateTime, formatFieldValue } from "../plan/format"
 import type { ParsedInput } from "../plan/input"
+import type { Place } from "../plan/root-map"
 import { type Position, SETTING_LABELS, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
 import type { UnsavedDraft } from "../sync/unsaved-drafts"
+import type { PlaceConflict } from "./place-conflicts"
 
 /** A discarded edit, and the position if it has been restored. */
 export interface DiscardedEditItem {
@@ -24,6 +26,8 @@ export interface DraftItem {
 interface Props {
   positions: readonly Position[]
   settings: SettingConflicts | null
+  /** Places in the shared maps that have conflicts. */
+  places: readonly PlaceConflict[]
   drafts: readonly DraftItem[]
   discardedEdits: readonly DiscardedEditItem[]
   /** Number of rows in losing position maps. */
@@ -32,6 +36,7 @@ interface Props {
   canEdit: boolean
   onConflict: (id: string, field: FieldKey) => void
   onSetting: (key: Setting) => void
+  onPlace: (place: Place) => void
   onRestore: (discardedEdits: DiscardedEdit) => void
   onDismiss: (discardedEdits: DiscardedEdit) => void
   onApplyDraft: (drafts: DraftItem) => void
@@ -42,8 +47,18 @@ interface Props {
 const SHOWN_ITEMS = 4
 
 /** Lists conflicts, discarded edits and unsaved drafts. The user decides about each of them. */
-export function ReviewPanel({ positions, settings, drafts, discardedEdits, hiddenRows, historyProblem, canEdit, ...handlers }: Props) {
-  const { onConflict, onSetting, onRestore, onDismiss, onApplyDraft, onDiscardDraft, onMergeHiddenRows } = handlers
+export function ReviewPanel({
+  positions,
+  settings,
+  places,
+  drafts,
+  discardedEdits,
+  hiddenRows,
+  historyProblem,
+  canEdit,
+  ...handlers
+}: Props) {
+  const { onConflict, onSetting, onPlace, onRestore, onDismiss, onApplyDraft, onDiscardDraft, onMergeHiddenRows } = handlers
   const [isAll, setAll] = useState(false)
   const items = [
     ...drafts.map((item) => (
@@ -57,6 +72,9 @@ export function ReviewPanel({ positions, settings, drafts, discardedEdits, hidde
     )),
     ...SETTINGS.filter((key) => settings?.[key]).map((key) => (
       <SettingConflictRow key={key} setting={key} onCompare={() => onSetting(key)} />
+    )),
+    ...places.map((conflict) => (
+      <PlaceConflictRow key={conflict.place.join("/")} {...conflict} onCompare={() => onPlace(conflict.place)} />
     )),
     ...positions.flatMap((position) =>
       FIELDS.filter((field) => position.conflicts?.[field]).map((field) => (
@@ -120,6 +138,19 @@ function SettingConflictRow({ setting, onCompare }: { setting: Setting; onCompar
       </span>
       <button type="button" onClick={onCompare}>
         Compare<span className="hidden"> the values of {label} of the plan</span>
+      </button>
+    </li>
+  )
+}
+
+function PlaceConflictRow({ title, onCompare }: PlaceConflict & { onCompare: () => void }) {
+  return (
+    <li>
+      <span>
+        <strong>{title}</strong>: conflicting values.
+      </span>
+      <button type="button" onClick={onCompare}>
+        Compare<span className="hidden"> the values of {title}</span>
       </button>
     </li>
   )

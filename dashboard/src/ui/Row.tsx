@@ -1,5 +1,7 @@
-import { History, Trash2, TriangleAlert } from "lucide-react"
+import { FilePenLine, History, Trash2, TriangleAlert } from "lucide-react"
 import { memo, type PointerEvent } from "react"
+import { type Approval, isChangedSinceApproval } from "../plan/approval"
+import { endsBeforeStart } from "../plan/cost"
 import {
   FIELD_DEFINITIONS,
   FIELDS,
@@ -13,7 +15,7 @@ import {
   isHiddenOnPhones,
   isMonthField,
 } from "../plan/fields"
-import { displayValue, formatDateTime, formatRelativeTime } from "../plan/format"
+import { displayValue, formatAmount, formatDateTime, formatRelativeTime } from "../plan/format"
 import type { ParsedInput } from "../plan/input"
 
 import { type FieldValue, type Position, shownValue } from "../plan/schema"
@@ -72,6 +74,8 @@ interface Props {
   position: Position
   /** Row index for assistive technology; the header is row 1. */
   rowIndex: number
+  /** The number that the row shows. */
+  number: number
   offset: number
   size: number
   /** The row is checked. */
@@ -89,6 +93,7 @@ interface Props {
 export const Row = memo(function Row({
   position,
   rowIndex,
+  number,
   offset,
   size,
   isSelected,
@@ -121,7 +126,7 @@ export const Row = memo(function Row({
         }}
       >
         <span className="row-number" aria-hidden>
-          {(rowIndex - 1).toLocaleString()}
+          {number.toLocaleString()}
         </span>
         {canEdit && (
           <input
@@ -189,13 +194,19 @@ export const Row = memo(function Row({
 })
 
 /** Why a value is marked; `null` if it is valid. */
-function describeMistyped({ mistyped, invalidEntry }: Position, field: FieldKey): string | null {
+function describeMistyped(position: Position, field: FieldKey): string | null {
+  const { mistyped, invalidEntry } = position
   if (invalidEntry !== undefined) return field === FIRST_FIELD ? "not a position, can only be deleted" : null
+  if (field === "end" && endsBeforeStart(position)) return "ends before it starts, costs nothing"
   if (mistyped?.[field] === undefined) return null
   if (isAmountField(field)) return "not a number, not included in totals"
   if (isChoiceField(field)) return `not a ${fieldNoun(field)}, counted as none`
   return isMonthField(field) ? "not a month, counted as none" : "not a text"
 }
+
+/** An approval in a few words: `12 approved by CEO, 3 Jun 2027`. */
+const describeApproval = ({ budget, by, at }: Approval): string =>
+  `${budget === null ? "an unknown budget" : formatAmount(budget)} approved by ${by || "an unknown author"}${at === null ? "" : `, ${formatDateTime(at)}`}`
 
 /** CSS classes of the cells of a column. */
 export const fieldClasses = (field: FieldKey): string =>
@@ -230,6 +241,7 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
   const value = shownValue(position, field)
   const text = displayValue(field, value)
   const note = describeMistyped(position, field)
+  const approval = position.approval && isChangedSinceApproval(position) && field === "budget" ? position.approval : null
   // Touch opens the editor at once; the mouse selects cells, and a double click opens the editor.
   const onPointerUp = (event: PointerEvent) => {
     if (canEdit && !editing && event.pointerType === "touch") actions.edit(id, field)
@@ -241,9 +253,11 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
       aria-selected={range !== null && !range.isFill}
       aria-readonly={!canEdit}
       aria-label={
-        editing ? undefined : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", conflicting values" : ""}`
+        editing
+          ? undefined
+          : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", conflicting values" : ""}${approval ? ", changed since approval" : ""}`
       }
-      title={note ?? undefined}
+      title={note ?? (field === "status" && position.approval ? describeApproval(position.approval) : undefined)}
       tabIndex={isActive && !editing ? 0 : -1}
       data-cell={`${id}/${field}`}
       onFocus={(event) => {
@@ -289,6 +303,21 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
           onClick={() => actions.conflict(id, field)}
         >
           <TriangleAlert aria-hidden />
+        </button>
+      )}
+      {approval && !editing && (
+        <button
+          type="button"
+          className="changed-since"
+          aria-label={`Budget of ${position.designation} changed since approval: ${describeApproval(approval)}`}
+          title={describeApproval(approval)}
+          tabIndex={isActive ? 0 : -1}
+          onPointerDown={(event) => event.stopPropagation()}
+          onPointerUp={(event) => event.stopPropagation()}
+          onDoubleClick={(event) => event.stopPropagation()}
+          onClick={() => actions.history(id)}
+        >
+          <FilePenLine aria-hidden />
         </button>
       )}
       {person && <span className={`flag ${personColour(person.name)}`}>{person.name}</span>}

@@ -8,7 +8,7 @@ import { distinctGroups, filterPositions, groupTotals, sortPositions } from "../
 import { type Position, readSettings, shownValue } from "../../src/plan/schema"
 import { parseTable } from "../../src/plan/table-import"
 import { type Copy, createCopies } from "./support/copy"
-import { newPosition, shownPosition } from "./support/position"
+import { exportTable, newPosition, shownPosition } from "./support/position"
 
 const SETTINGS = { name: "", currency: "INR", unit: 100_000, totalBudget: null, yearStart: null }
 const SCALE = { currency: "INR", unit: 100_000 }
@@ -70,7 +70,7 @@ describe("in the document", () => {
     setField(ours, id, "budget", 5, "CFO")
     expect(rowOf(ours, id)[field]).toEqual(value)
     // An export keeps it, and an import refuses it instead of dropping it.
-    expect(toCsv([position])).toContain(shown.replaceAll('"', '""'))
+    expect(toCsv(exportTable([position]))).toContain(shown.replaceAll('"', '""'))
   })
 
   it("an empty text is no value", () => {
@@ -223,7 +223,11 @@ describe("tables", () => {
       newPosition({ designation: "C" }),
     ]
     const ids = addPositions(ours, positions, "CFO")
-    const exported = toCsv(ids.map((id) => ours.readPosition(id) as Position))
+    const exported = toCsv(exportTable(ids.map((id) => ours.readPosition(id) as Position)))
     expect(read(exported).lines.map(({ position }) => position)).toEqual(positions)
+    // Calculated columns are marked, and neither imported nor listed as not imported.
+    expect(exported.split("\r\n")[0]).toMatch(/,approvedBudget,approvedAt,approvedBy,\[cost 2027-04 to 2028-03\]$/)
+    expect(read(exported)).toMatchObject({ ignored: [], notes: [], problem: null })
+    expect(toCsv(exportTable([shownPosition({ designation: "Cook" })]))).toMatch(/createdAt\r\n/)
   })
 })

@@ -41,7 +41,7 @@ pub struct Document {
     renderings: Renderings,
 }
 
-/// What to send after a batch.
+/// The messages to send after a batch.
 #[derive(Debug, Default)]
 pub struct Published {
     /// Sync messages. They must be delivered: a lost one can stall a peer.
@@ -233,5 +233,7 @@ mod hostile_tests;
 mod lost_message_tests;
 #[cfg(test)]
 mod provenance_tests;
+#[cfg(test)]
+mod shared_map_tests;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Brings back published changes that the store has lost.
+//! Restores published changes that the store has lost.
 //!
 //! A failover of a database to a replica that lags loses its last transactions, although servers have acknowledged them. A server
 //! that finds its position missing in the log still has the changes in memory. It appends those that the log lacks, before
@@ -13,7 +13,7 @@ use crate::document::Document;
 
 /// How often the log may move on meanwhile.
 const MAX_ATTEMPTS: usize = 100;
-/// How often a log that cannot be loaded may turn out not to be empty: then the document was removed.
+/// How often a log that cannot be loaded may turn out not to be empty. After that, the document counts as removed.
 const MAX_EMPTY: usize = 3;
 
 impl DocumentLog {

@@ -40,7 +40,7 @@ impl DocumentTask {
         })?;
         let authors = match &mut loaded {
             Some(loaded) => std::mem::take(&mut loaded.authors),
-            // Lines are stored before the changes, so there may be some of a document that does not exist yet.
+            // Lines are stored before the changes, so a document that does not exist yet may have some.
             None => store.load_authors(&self.id).await.map_err(|error| {
                 open_failures.record_failure(&self.id, false);
                 failed(&error, error.public_message())
@@ -116,7 +116,7 @@ impl DocumentTask {
         ControlFlow::Break(())
     }
 
-    /// Adds the peers that came while the document could not be opened. Their messages were dropped; they send them
+    /// Adds the peers that joined while the document could not be opened. Their messages were dropped; they send them
     /// again after the document's first message.
     pub(super) fn admit_waiting_peers(&mut self, document: &mut Document) {
         for (key, (peer, request)) in std::mem::take(&mut self.subscribers.waiting_peers) {
