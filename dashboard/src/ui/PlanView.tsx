@@ -574,7 +574,11 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
       {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
       {management.dialog}
-      <PrintView {...{ positions, settings, isArchived, sync, filter, sort }} settingConflicts={snapshot.settingConflicts} />
+      <PrintView
+        {...{ positions, settings, isArchived, sync, filter, sort }}
+        settingConflicts={snapshot.settingConflicts}
+        placeConflicts={placesInConflict.length}
+      />
       <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>
   )

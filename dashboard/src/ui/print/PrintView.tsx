@@ -14,6 +14,8 @@ interface PlanState {
   positions: readonly Position[]
   settings: Settings
   settingConflicts: SettingConflicts | null
+  /** Number of places in the shared maps that have conflicts. */
+  placeConflicts: number
   isArchived: boolean
   sync: SyncState
   filter: Filter
