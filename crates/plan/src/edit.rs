@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
+use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use primitives::{DocumentId, is_blank};
 
 use super::condition::Condition;
@@ -17,6 +17,7 @@ use super::position::{
     CREATED_AT, CURRENCY, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY,
     candidates, position_maps, read_plan, read_position,
 };
+use super::snapshot::Snapshot;
 use super::{Budget, check_position_id};
 
 /// The author of an edit, and the time of the edit.
@@ -360,6 +361,26 @@ fn delete_if_present(tx: &mut Transaction<'_>, row: &ObjId, field: &str) -> Resu
 #[must_use]
 pub fn without_noise(number: f64) -> f64 {
     format!("{number:.11e}").parse().unwrap_or(number)
+}
+
+/// Sets the name that the plan has at these heads, if it has another one now. Merging a scenario must not rename its plan.
+///
+/// # Errors
+/// When the Automerge library fails.
+pub fn keep_name(doc: &mut Automerge, heads: &[ChangeHash], author: &Author) -> Result<Done, EditError> {
+    let (then, now) = (Snapshot::at(doc, heads), Snapshot::now(doc));
+    let shown = |snapshot: Snapshot<'_>| -> Vec<Option<serde_json::Value>> {
+        snapshot.all(&ROOT, NAME).iter().map(|(value, object)| snapshot.show(value, object)).collect()
+    };
+    let wanted = shown(then);
+    if wanted == shown(now) {
+        return Ok(Done { changed: false });
+    }
+    let wanted = wanted.last().cloned().flatten();
+    commit(doc, author, format!("{}: name of the plan", author.name), |tx| match wanted.as_ref() {
+        Some(serde_json::Value::String(name)) => put_text(tx, &ROOT, NAME, name),
+        _ => delete_if_present(tx, &ROOT, NAME),
+    })
 }
 
 fn name_of(position: &Position) -> Option<String> {
