@@ -14,14 +14,18 @@ use super::position::{CREATED_AT, UPDATED_AT, UPDATED_BY};
 use super::{FieldId, FieldKind, Position};
 
 const ID: &str = "id";
-/// The columns after those of [`FIELDS`](super::FIELDS).
-const LAST_COLUMNS: [&str; 3] = [UPDATED_BY, UPDATED_AT, CREATED_AT];
+/// Number of fields before the [`EDIT_COLUMNS`]. The other fields come after them, so that no column has changed its place since the
+/// first version.
+const FIRST_FIELDS: usize = 4;
+/// The columns of the last edit and of the creation.
+const EDIT_COLUMNS: [&str; 3] = [UPDATED_BY, UPDATED_AT, CREATED_AT];
 /// The end of every line.
 pub const LINE_END: &[u8] = b"\r\n";
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 fn columns() -> impl Iterator<Item = &'static str> {
-    [ID].into_iter().chain(FieldId::all().map(FieldId::key)).chain(LAST_COLUMNS)
+    let keys = || FieldId::all().map(FieldId::key);
+    [ID].into_iter().chain(keys().take(FIRST_FIELDS)).chain(EDIT_COLUMNS).chain(keys().skip(FIRST_FIELDS))
 }
 
 /// The start of a file: the byte order mark and a line with the names of the standard columns, then of `further_columns`.
@@ -51,16 +55,8 @@ pub fn is_column(name: &str) -> bool {
 /// Appends the line of a position. Fields without a value are empty cells.
 pub fn write_position(out: &mut Vec<u8>, position: &Position) {
     write_cell(out, &position.id);
-    for (field, value) in position.fields.iter() {
-        out.push(b',');
-        let amount = if field.kind() == FieldKind::Amount { position.amount(field) } else { None };
-        match (amount, value) {
-            // Writing to memory cannot fail. A number needs no quotes and is no formula.
-            (Some(amount), _) => drop(write!(out, "{amount}")),
-            // A value of another type than the field's is exported as it is.
-            (None, Some(value)) => write_cell(out, &cell_text(value)),
-            (None, None) => {}
-        }
+    for field in FieldId::all().take(FIRST_FIELDS) {
+        write_field(out, position, field);
     }
     out.push(b',');
     write_cell(out, position.updated_by.as_deref().unwrap_or_default());
@@ -68,7 +64,23 @@ pub fn write_position(out: &mut Vec<u8>, position: &Position) {
     write_time(out, position.updated_at);
     out.push(b',');
     write_time(out, position.created_at);
+    for field in FieldId::all().skip(FIRST_FIELDS) {
+        write_field(out, position, field);
+    }
     out.extend_from_slice(LINE_END);
+}
+
+/// Appends a separator and the cell of a field.
+fn write_field(out: &mut Vec<u8>, position: &Position, field: FieldId) {
+    out.push(b',');
+    let amount = if field.kind() == FieldKind::Amount { position.amount(field) } else { None };
+    match (amount, &position.fields[field]) {
+        // Writing to memory cannot fail. A number needs no quotes and is no formula.
+        (Some(amount), _) => drop(write!(out, "{amount}")),
+        // A value of another type than the field's is exported as it is.
+        (None, Some(value)) => write_cell(out, &cell_text(value)),
+        (None, None) => {}
+    }
 }
 
 /// A value as the text of a cell: text as it is, `null` as an empty cell, lists and maps as JSON.
@@ -106,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
+    use crate::fields::{BUDGET, DEPARTMENT, DESIGNATION, END, LOCATION, START, STATUS};
     use crate::formula_guard::unguard;
 
     fn file(positions: &[Position]) -> Vec<u8> {
@@ -130,6 +142,16 @@ mod tests {
     }
 
     #[test]
+    fn later_fields_are_exported_as_they_are() {
+        let row = position("a1", &[(STATUS, "frozen"), (START, "2027-06"), (END, "=1")]);
+        assert!(
+            String::from_utf8(file(&[row]))
+                .unwrap()
+                .ends_with("createdAt,status,start,end\r\na1,,,,,,,,frozen,2027-06,'=1\r\n")
+        );
+    }
+
+    #[test]
     fn file_is_byte_exact_for_spreadsheets() {
         let mut row = position(
             "a1",
@@ -145,14 +167,14 @@ mod tests {
         let mut empty = position("-1", &[]);
         empty.created_at = Some(i64::MAX);
         // Fields that are added to the table later are columns after these.
-        let added = FieldId::all().skip(4);
+        let added = FieldId::all().skip(FIRST_FIELDS);
         let heads: String = added.clone().map(|field| format!(",{field}")).collect();
         let cells = ",".repeat(added.len());
         let expected = format!(
-            "\u{feff}id,designation,department,budget,location{heads},updatedBy,updatedAt,createdAt\r\n\
-            a1,\"Engineer, Senior\",\"the \"\"best\"\"\",12.5,\"line 1\nline 2\"{cells},\"'=HYPERLINK(\"\"http://x\"\")\",\
-            2026-11-22T14:21:00.000Z,2022-06-04T11:33:00.123Z\r\n\
-            '-1,,,,{cells},,,9223372036854775807\r\n"
+            "\u{feff}id,designation,department,budget,location,updatedBy,updatedAt,createdAt{heads}\r\n\
+            a1,\"Engineer, Senior\",\"the \"\"best\"\"\",12.5,\"line 1\nline 2\",\"'=HYPERLINK(\"\"http://x\"\")\",\
+            2026-11-22T14:21:00.000Z,2022-06-04T11:33:00.123Z{cells}\r\n\
+            '-1,,,,,,,9223372036854775807{cells}\r\n"
         );
         assert_eq!(String::from_utf8(file(&[row, empty])).expect("UTF-8"), expected);
     }

@@ -308,9 +308,10 @@ fn run_patch(
     let said: Vec<String> = changes.iter().map(|(field, value)| describe_change(*field, value)).collect();
     commit(doc, author, format!("{}: {name}: {}", author.name, said.join(", ")), |tx| {
         for (field, value) in &changes {
-            match value {
-                FieldValue::Amount(None) => delete_if_present(tx, &row, field.key())?,
-                value => put_field(tx, &row, *field, value)?,
+            if value.unsets(field.kind()) {
+                delete_if_present(tx, &row, field.key())?;
+            } else {
+                put_field(tx, &row, *field, value)?;
             }
         }
         // Two positions under one id are shown as one. Deleting the field from the losing rows settles their conflict about
@@ -327,10 +328,13 @@ fn run_patch(
 /// conflict.
 fn is_change(position: &Position, field: FieldId, value: &FieldValue) -> bool {
     let current = position.fields[field].as_ref();
+    if value.unsets(field.kind()) {
+        return current.is_some();
+    }
     let is_same = match value {
         FieldValue::Text(text) => position.text(field) == Some(text),
-        FieldValue::Amount(Some(amount)) => current.and_then(serde_json::Value::as_f64) == Some(amount.as_f64()),
-        FieldValue::Amount(None) => return current.is_some(),
+        FieldValue::Amount(amount) => current.and_then(serde_json::Value::as_f64) == Some(amount.as_f64()),
+        FieldValue::Unset => current.is_none(),
     };
     !is_same || position.conflicts.contains_key(field.key())
 }
@@ -338,18 +342,20 @@ fn is_change(position: &Position, field: FieldId, value: &FieldValue) -> bool {
 /// A change of a field as the change message says it.
 fn describe_change(field: FieldId, value: &FieldValue) -> String {
     match value {
+        value if value.unsets(field.kind()) => format!("no {field}"),
         FieldValue::Text(text) => format!("{field} {text}"),
-        FieldValue::Amount(Some(amount)) => format!("{field} {amount}"),
-        FieldValue::Amount(None) => format!("no {field}"),
+        FieldValue::Amount(amount) => format!("{field} {amount}"),
+        FieldValue::Unset => format!("no {field}"),
     }
 }
 
-/// Writes a field. An unknown amount writes nothing.
+/// Writes a field. A value that unsets the field writes nothing.
 fn put_field(tx: &mut Transaction<'_>, row: &ObjId, field: FieldId, value: &FieldValue) -> Result<(), AutomergeError> {
     match value {
+        value if value.unsets(field.kind()) => Ok(()),
         FieldValue::Text(text) => put_text(tx, row, field.key(), text),
-        FieldValue::Amount(Some(amount)) => put_number(tx, row, field.key(), *amount),
-        FieldValue::Amount(None) => Ok(()),
+        FieldValue::Amount(amount) => put_number(tx, row, field.key(), *amount),
+        FieldValue::Unset => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The editable fields of a position.
 //!
 //! [`FIELDS`] is the only place where they are listed. The view, edits, preconditions, JSON API, its OpenAPI description,
-//! history and CSV export derive from this table: to add a field, add one entry. The constants name the four fields that other code
+//! history and CSV export derive from this table: to add a field, add one entry. The constants name the fields that other code
 //! refers to individually.
 //!
 //! Values are kept in a [`FieldMap`], an array with one slot for each field:
@@ -19,7 +19,7 @@ use std::ops::{Index, IndexMut};
 
 use primitives::{MAX_TEXT, is_blank};
 
-use super::Budget;
+use super::{Budget, Month};
 
 /// A field that users edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,19 @@ pub enum FieldKind {
     },
     /// A [`Budget`] in units of the plan, or unknown.
     Amount,
+    /// One of these texts, or not set.
+    Choice(&'static [&'static str]),
+    /// A [`Month`], or not set.
+    Month,
+}
+
+impl FieldKind {
+    /// Whether the document and the JSON API lack the field while it is not set. Plans that do not use such fields look as if the
+    /// table did not have them.
+    #[must_use]
+    pub const fn is_optional(self) -> bool {
+        matches!(self, Self::Choice(_) | Self::Month)
+    }
 }
 
 /// The editable fields, in the order of the JSON API and of the CSV columns.
@@ -72,6 +85,24 @@ pub const FIELDS: &[FieldDefinition] = &[
         description: "Where the person works.",
         example: r#""Ahmedabad""#,
     },
+    FieldDefinition {
+        key: "status",
+        kind: FieldKind::Choice(&["proposed", "approved", "open", "filled"]),
+        description: "How far the position is.",
+        example: r#""approved""#,
+    },
+    FieldDefinition {
+        key: "start",
+        kind: FieldKind::Month,
+        description: "First month in which the position costs money.",
+        example: r#""2027-06""#,
+    },
+    FieldDefinition {
+        key: "end",
+        kind: FieldKind::Month,
+        description: "Last month in which the position costs money.",
+        example: r#""2028-03""#,
+    },
 ];
 
 /// The field that names a position in change messages and in the history.
@@ -82,6 +113,12 @@ pub const DEPARTMENT: FieldId = FieldId::of("department");
 pub const BUDGET: FieldId = FieldId::of("budget");
 /// The place of work.
 pub const LOCATION: FieldId = FieldId::of("location");
+/// How far the position is.
+pub const STATUS: FieldId = FieldId::of("status");
+/// The first month of the position.
+pub const START: FieldId = FieldId::of("start");
+/// The last month of the position.
+pub const END: FieldId = FieldId::of("end");
 
 /// An index into [`FIELDS`]. Displays as the field's key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -220,19 +257,22 @@ impl<T: fmt::Debug> fmt::Debug for FieldMap<T> {
 /// A value that an edit sets.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FieldValue {
-    /// For fields of kind [`FieldKind::Text`].
+    /// For fields of kind [`FieldKind::Text`], [`FieldKind::Choice`] and [`FieldKind::Month`]. An empty text unsets a field of the
+    /// last two kinds.
     Text(String),
-    /// For fields of kind [`FieldKind::Amount`]; `None` means unknown, and removes the field from the document.
-    Amount(Option<Budget>),
+    /// For fields of kind [`FieldKind::Amount`].
+    Amount(Budget),
+    /// No value: removes a field of any kind but [`FieldKind::Text`] from the document. An amount is unknown then.
+    Unset,
 }
 
 impl FieldValue {
-    /// The value of a field that a new position does not set: an empty text, or an unknown amount.
+    /// The value of a field that a new position does not set.
     #[must_use]
     pub const fn empty(kind: FieldKind) -> Self {
         match kind {
             FieldKind::Text { .. } => Self::Text(String::new()),
-            FieldKind::Amount => Self::Amount(None),
+            FieldKind::Amount | FieldKind::Choice(_) | FieldKind::Month => Self::Unset,
         }
     }
 
@@ -241,7 +281,7 @@ impl FieldValue {
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Amount(_) => None,
+            Self::Amount(_) | Self::Unset => None,
         }
     }
 
@@ -249,8 +289,17 @@ impl FieldValue {
     #[must_use]
     pub fn as_amount(&self) -> Option<Budget> {
         match self {
-            Self::Text(_) => None,
-            Self::Amount(amount) => *amount,
+            Self::Amount(amount) => Some(*amount),
+            Self::Text(_) | Self::Unset => None,
+        }
+    }
+
+    /// Whether setting a field of this kind to the value removes it from the document.
+    pub(super) fn unsets(&self, kind: FieldKind) -> bool {
+        match self {
+            Self::Text(text) => kind.is_optional() && text.is_empty(),
+            Self::Amount(_) => false,
+            Self::Unset => true,
         }
     }
 
@@ -264,12 +313,20 @@ impl FieldValue {
                 Err("must not be empty".to_owned())
             }
             (FieldKind::Text { .. }, Self::Text(text)) => check_length(text),
-            (FieldKind::Amount, Self::Amount(_)) => Ok(()),
-            (FieldKind::Text { .. }, Self::Amount(_)) => Err("must be text".to_owned()),
+            (FieldKind::Text { .. }, Self::Amount(_) | Self::Unset) => Err("must be text".to_owned()),
             (FieldKind::Amount, Self::Text(_)) => Err("must be a number".to_owned()),
+            (FieldKind::Amount, Self::Amount(_) | Self::Unset) => Ok(()),
+            (kind, value) if value.unsets(kind) => Ok(()),
+            (FieldKind::Choice(choices), Self::Text(text)) if choices.contains(&text.as_str()) => Ok(()),
+            (FieldKind::Choice(choices), _) => Err(format!("must be one of {}, or null", choices.join(", "))),
+            (FieldKind::Month, Self::Text(text)) if Month::parse(text).is_some() => Ok(()),
+            (FieldKind::Month, _) => Err(MUST_BE_A_MONTH.to_owned()),
         }
     }
 }
+
+/// Why a value is rejected as a month.
+pub(super) const MUST_BE_A_MONTH: &str = "must be a month from 1900-01 to 9999-12, such as 2027-06, or null";
 
 /// Rejects texts longer than [`MAX_TEXT`].
 pub(super) fn check_length(text: &str) -> Result<(), String> {
@@ -293,13 +350,13 @@ impl From<&str> for FieldValue {
 
 impl From<Budget> for FieldValue {
     fn from(amount: Budget) -> Self {
-        Self::Amount(Some(amount))
+        Self::Amount(amount)
     }
 }
 
 impl From<Option<Budget>> for FieldValue {
     fn from(amount: Option<Budget>) -> Self {
-        Self::Amount(amount)
+        amount.map_or(Self::Unset, Self::Amount)
     }
 }
 
@@ -344,5 +401,33 @@ mod tests {
     fn values_of_the_wrong_kind_are_rejected() {
         assert_eq!(FieldValue::from("12").check(BUDGET), Err("must be a number".to_owned()));
         assert_eq!(FieldValue::from(Budget::Int(12)).check(LOCATION), Err("must be text".to_owned()));
+        assert_eq!(FieldValue::Unset.check(LOCATION), Err("must be text".to_owned()));
+        assert_eq!(FieldValue::Unset.check(BUDGET), Ok(()));
+    }
+
+    #[test]
+    fn choices_and_months_are_exact_or_unset() {
+        for (field, value) in [(STATUS, "open"), (STATUS, ""), (START, "2027-06"), (END, "9999-12"), (END, "")] {
+            assert_eq!(FieldValue::from(value).check(field), Ok(()), "{field}: {value:?}");
+        }
+        assert_eq!(FieldValue::Unset.check(STATUS), Ok(()));
+        for (field, value) in [
+            (STATUS, FieldValue::from("Open")),
+            (STATUS, "frozen".into()),
+            (STATUS, " ".into()),
+            (STATUS, Budget::Int(1).into()),
+            (START, "June".into()),
+            (START, "2027-6".into()),
+            (START, " ".into()),
+            (END, Budget::Int(2027).into()),
+        ] {
+            let reason = value.check(field).unwrap_err();
+            let expected = if field == STATUS {
+                "must be one of proposed, approved, open, filled, or null"
+            } else {
+                MUST_BE_A_MONTH
+            };
+            assert_eq!(reason, expected, "{field}: {value:?}");
+        }
     }
 }

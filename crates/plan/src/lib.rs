@@ -7,6 +7,7 @@
 //! | [`edit`] | edits as Automerge transactions, with preconditions |
 //! | [`view`] | all positions, kept up to date change by change, with conflicts |
 //! | [`history`] | what changed when, page by page |
+//! | [`shared_map`] | maps at the root that several people may create at the same time |
 //! | [`past`] | the plan at earlier heads |
 //! | [`amount`] | budgets and amounts of money as people write them |
 //! | [`csv`] | the CSV export |
@@ -41,9 +42,11 @@ pub mod fields;
 pub mod formula_guard;
 pub mod history;
 mod json_encoder;
+mod month;
 pub mod past;
 pub mod position;
 mod position_id;
+pub mod shared_map;
 mod snapshot;
 pub mod view;
 
@@ -53,6 +56,7 @@ pub use condition::Condition;
 pub use edit::{Author, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use extra::Extra;
 pub use fields::{FIELDS, FieldDefinition, FieldId, FieldKind, FieldMap, FieldValue};
+pub use month::{MONTHS_PER_YEAR, Month};
 pub use past::{Past, SharedCopy};
 pub use position::{DEFAULT_UNIT, Plan, Position};
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};

@@ -1,7 +1,7 @@
 //! The schema of a plan inside an Automerge document, and how positions are read.
 //!
 //! ```text
-//! { documentId, name, currency, unit, totalBudget,
+//! { documentId, name, currency, unit, totalBudget, yearStart?, departmentBudgets?: { "<department>": <amount> },
 //!   positions: { "<id>": { <fields>, createdAt, updatedAt, updatedBy } } }
 //! ```
 //!
@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 use super::extra::{Extra, MAX_ROW_BYTES, distinct};
 use super::json_encoder::{Encoder, show_scalar};
 use super::snapshot::Snapshot;
-use super::{Budget, FieldId, FieldMap, Marks, Scale};
+use super::{Budget, FieldId, FieldMap, Marks, Month, Scale};
 
 /// Root key of the plan's name.
 pub const NAME: &str = "name";
@@ -30,6 +30,10 @@ pub const CURRENCY: &str = "currency";
 pub const UNIT: &str = "unit";
 /// Root key of the total budget, in units of the plan.
 pub const TOTAL_BUDGET: &str = "totalBudget";
+/// Root key of the first month of the plan's year.
+pub const YEAR_START: &str = "yearStart";
+/// Root key of the map of the departments' budgets, in units of the plan.
+pub const DEPARTMENT_BUDGETS: &str = "departmentBudgets";
 
 /// Key of a position's creation time, a timestamp. Rows are ordered by it. The editable fields are in [`FIELDS`](super::FIELDS).
 pub const CREATED_AT: &str = "createdAt";
@@ -333,13 +337,23 @@ impl Position {
         }
     }
 
-    /// Whether both positions have the same values for all keys of the schema.
+    /// The month of a field, if it holds a valid one.
+    #[must_use]
+    pub fn month(&self, field: FieldId) -> Option<Month> {
+        Month::parse(self.text(field)?)
+    }
+
+    /// Whether both positions have the same values for all keys of the schema, apart from optional fields.
     pub(super) fn has_fields_of(&self, other: &Self) -> bool {
-        let Self { id, fields, created_at, updated_at, updated_by, conflicts, extra } = self;
+        let Self { id, created_at, updated_at, updated_by, extra, .. } = self;
+        let has_field = |field: FieldId| {
+            self.fields[field] == other.fields[field]
+                && self.conflicts.get(field.key()) == other.conflicts.get(field.key())
+        };
         let is_map = |extra: &Option<Box<Extra>>| extra.as_ref().is_none_or(|extra| extra.value.is_none());
-        (id, fields) == (&other.id, &other.fields)
-            && (created_at, updated_at, updated_by, conflicts)
-                == (&other.created_at, &other.updated_at, &other.updated_by, &other.conflicts)
+        *id == other.id
+            && (created_at, updated_at, updated_by) == (&other.created_at, &other.updated_at, &other.updated_by)
+            && FieldId::all().filter(|field| !field.kind().is_optional()).all(has_field)
             && is_map(extra) == is_map(&other.extra)
     }
 

@@ -82,7 +82,8 @@ pub enum RowEvent {
     Added(Arc<Row>),
     /// A field of the row changed.
     Edited(Arc<Row>),
-    /// Only content beyond the schema changed: see [`Position::extra`](super::position::Position::extra).
+    /// Only optional fields (see [`FieldKind::is_optional`](super::FieldKind::is_optional)) or content beyond the schema (see
+    /// [`Position::extra`](super::position::Position::extra)) changed. Protocols that do not know optional fields ignore it.
     Extended(Arc<Row>),
     /// The row was deleted.
     Deleted(Arc<str>),

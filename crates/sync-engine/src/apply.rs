@@ -14,10 +14,10 @@ use crate::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
 use crate::engine::{Engine, Orphan};
 use crate::incoming::{Incoming, decode_message};
 use crate::peers::PeerKey;
-use crate::provenance::{Contributor, Origin, Relatives};
+use crate::provenance::{Binds, Contributor, Origin, Relatives};
 use crate::quota::Quota;
 use crate::receive::{has, has_without_orphans};
-use crate::schema::{EditRefused, Schema};
+use crate::schema::{ActorOwner, EditRefused, Schema};
 use crate::{causal_order, validation};
 
 /// Most orphaned changes that a document keeps in memory: changes whose dependencies are missing.
@@ -187,8 +187,10 @@ impl<S: Schema> Engine<S> {
         let unknown = relatives.is_family().then_some(&Origin::Unknown);
         let attributions = self.authors.attribute(changes.iter().filter_map(|change| {
             let hash = change.hash();
-            let edit = edited.get(&hash).map(|origin| (change, origin, true));
-            edit.or_else(|| Some((change, origins.get(&hash).or(unknown)?, false)))
+            let edit = edited.get(&hash).map(|origin| (origin, Binds::Server));
+            let (origin, binds) = edit.or_else(|| Some((origins.get(&hash).or(unknown)?, Binds::Contributor)))?;
+            let is_shared = S::actor_owner(change) == ActorOwner::Everyone;
+            Some((change, origin, if is_shared { Binds::Nobody } else { binds }))
         }));
         self.has_unpublished = !changes.is_empty();
         debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
@@ -224,6 +226,9 @@ impl<S: Schema> Engine<S> {
         relatives: &Relatives,
     ) -> Result<Vec<Change>, BadMessage> {
         let fresh = self.unknown(peer, changes);
+        if fresh.iter().any(|change| S::actor_owner(change) == ActorOwner::Nobody) {
+            return Err(BadMessage::ForeignActor);
+        }
         quota.take(&fresh)?;
         self.claim(self.contributors.get(&peer).cloned().as_ref(), &fresh, origins, relatives)?;
         Ok(fresh)
@@ -275,7 +280,8 @@ impl<S: Schema> Engine<S> {
         let (copied, new): (Vec<&Change>, Vec<&Change>) =
             new.into_iter().partition(|change| relatives.know(&change.hash()));
         if let Some(by) = by {
-            if self.authors.claim(by, new.iter().copied(), self.doc.get_actor(), relatives).is_err() {
+            let claimed = new.iter().copied().filter(|change| S::actor_owner(change) != ActorOwner::Everyone);
+            if self.authors.claim(by, claimed, self.doc.get_actor(), relatives).is_err() {
                 return Err(BadMessage::ForeignActor);
             }
             origins.extend(new.into_iter().map(|change| (change.hash(), Origin::Contributed(by.clone()))));
@@ -305,7 +311,12 @@ impl<S: Schema> Engine<S> {
         }
         let attributed = applied.changes.iter().map(|change| {
             let origin = origins.get(&change.hash()).unwrap_or(&Origin::Unknown);
-            (change, origin, change.actor_id() == self.doc.get_actor())
+            let binds = match S::actor_owner(change) {
+                ActorOwner::Everyone => Binds::Nobody,
+                _ if change.actor_id() == self.doc.get_actor() => Binds::Server,
+                _ => Binds::Contributor,
+            };
+            (change, origin, binds)
         });
         applied.attributions = self.authors.attribute(attributed);
         Ok(())

@@ -81,4 +81,4 @@ pub use missing_document::reply_without_document;
 pub use peers::{Delivery, PeerKey, Peers};
 pub use provenance::{Authors, Contributor, Merge, Provenance, Relatives, Surface};
 pub use quota::DocumentFull;
-pub use schema::{EditRefused, NoEdits, Schema};
+pub use schema::{ActorOwner, EditRefused, NoEdits, Schema};

@@ -8,6 +8,9 @@
 //! An actor belongs to the first user who contributed a change of it. Otherwise any user could forge the next change of another
 //! user's actor, and the changes that the other user makes later would be rejected everywhere, forever.
 //!
+//! A change that all who make it make with the same bytes ([`ActorOwner::Everyone`](crate::ActorOwner::Everyone)) binds its actor to
+//! nobody. It is attributed to the user who contributed it first.
+//!
 //! Another server relays the changes of its users. They are attributed to that server, and bind no actors. It may also continue
 //! actors that are bound here: a user may write there after writing here.
 //!
@@ -156,6 +159,17 @@ impl Attribution {
     }
 }
 
+/// To whom a change binds its actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binds {
+    /// To the user who contributed it.
+    Contributor,
+    /// To the server, which made it for the user.
+    Server,
+    /// To nobody: everyone makes the change with the same bytes.
+    Nobody,
+}
+
 /// The actor of a change belongs to another user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ForeignActor;
@@ -256,23 +270,25 @@ impl Authors {
         Ok(())
     }
 
-    /// Groups changes, in the order in which they are stored, by origin. The flag tells whether the server made the change for its
-    /// contributor.
+    /// Groups changes, in the order in which they are stored, by origin.
     pub(crate) fn attribute<'a>(
         &self,
-        changes: impl IntoIterator<Item = (&'a Change, &'a Origin, bool)>,
+        changes: impl IntoIterator<Item = (&'a Change, &'a Origin, Binds)>,
     ) -> Vec<Attribution> {
         let mut attributions: Vec<Attribution> = Vec::new();
-        for (change, origin, made_by_server) in changes {
+        for (change, origin, binds) in changes {
             let attribution = group(&mut attributions, |known| known.origin == *origin, || origin.clone());
             attribution.changes.push(change.hash());
             let Origin::Contributed(by) = origin else { continue };
             let actor = change.actor_id();
-            if !by.surface.relays() && !self.actors.get(actor).is_some_and(|binding| binding.durable) {
-                let list = if made_by_server { &mut attribution.server_actors } else { &mut attribution.actors };
-                if !list.contains(actor) {
-                    list.push(actor.clone());
-                }
+            let list = match binds {
+                Binds::Contributor => &mut attribution.actors,
+                Binds::Server => &mut attribution.server_actors,
+                Binds::Nobody => continue,
+            };
+            let is_bound = self.actors.get(actor).is_some_and(|binding| binding.durable);
+            if !by.surface.relays() && !is_bound && !list.contains(actor) {
+                list.push(actor.clone());
             }
         }
         attributions

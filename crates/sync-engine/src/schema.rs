@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use automerge::{Automerge, ChangeHash};
+use automerge::{Automerge, Change, ChangeHash};
 
 use crate::quota::DocumentFull;
 
@@ -19,7 +19,8 @@ pub trait Schema {
     /// Called when the document was read from its log.
     fn loaded(&mut self, doc: &Automerge);
 
-    /// Makes an edit as one change, or as none if it changes nothing.
+    /// Makes an edit as one change, or as none if it changes nothing. Before it makes the change it may apply changes whose actors
+    /// belong to [everyone](ActorOwner::Everyone).
     ///
     /// # Errors
     /// When the edit is rejected. The document is unchanged then.
@@ -32,6 +33,22 @@ pub trait Schema {
 
     /// Whether this single edit takes long to apply.
     fn is_large(edit: &Self::Edit) -> bool;
+
+    /// Who may contribute this change, by its actor.
+    fn actor_owner(_change: &Change) -> ActorOwner {
+        ActorOwner::FirstContributor
+    }
+}
+
+/// Who may contribute changes of an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActorOwner {
+    /// The first user who contributes a change of it.
+    FirstContributor,
+    /// Everyone, because all who make this change make it with the same bytes.
+    Everyone,
+    /// Nobody: the actor is reserved for another change, which everyone may contribute.
+    Nobody,
 }
 
 /// Why an edit is rejected.

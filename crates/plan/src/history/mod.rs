@@ -35,7 +35,7 @@ pub struct History {
     order: Order,
     ledger: Ledger,
     /// The set of fields that each change writes: see [`FieldNumber::bit`].
-    fields: Vec<u16>,
+    fields: Vec<u32>,
     /// By position number.
     positions: Vec<PositionIndex>,
     /// The heads, with their change numbers.

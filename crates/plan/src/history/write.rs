@@ -11,7 +11,9 @@ use serde_json::Value as Json;
 
 use crate::fields::{DESIGNATION, FIELDS, FieldId};
 use crate::json_encoder::show_scalar;
-use crate::position::{CREATED_AT, CURRENCY, NAME, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY};
+use crate::position::{
+    CREATED_AT, CURRENCY, DEPARTMENT_BUDGETS, NAME, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY, YEAR_START,
+};
 
 /// The position number of the plan.
 pub(super) const PLAN: u32 = u32::MAX;
@@ -24,7 +26,8 @@ pub(super) const NO_OPERATION: u32 = u32::MAX;
 const SHOWN: usize = MAX_TEXT;
 
 /// The keys of the schema besides [`FIELDS`]: of a position, then of the plan.
-const OTHER_KEYS: [&str; 7] = [CREATED_AT, UPDATED_AT, UPDATED_BY, NAME, CURRENCY, UNIT, TOTAL_BUDGET];
+const OTHER_KEYS: [&str; 9] =
+    [CREATED_AT, UPDATED_AT, UPDATED_BY, NAME, CURRENCY, UNIT, TOTAL_BUDGET, YEAR_START, DEPARTMENT_BUDGETS];
 /// How many keys the schema has. Their numbers come first: those of [`FIELDS`], then those of [`OTHER_KEYS`].
 const SCHEMA_KEYS: usize = FIELDS.len() + OTHER_KEYS.len();
 /// Most field names of a history. Writes to other fields are only counted.
@@ -41,8 +44,8 @@ impl FieldNumber {
     pub(super) const DESIGNATION: Self = Self(DESIGNATION.index() as u16);
 
     /// The field's bit in a set of fields. Fields with high numbers, which are those beyond the schema, share the last bit.
-    pub(super) fn bit(self) -> u16 {
-        1 << self.0.min(15)
+    pub(super) fn bit(self) -> u32 {
+        1 << self.0.min(31)
     }
 }
 
@@ -238,9 +241,10 @@ mod tests {
 
     #[test]
     fn fields_with_low_numbers_have_their_own_bit() {
-        let bits: u32 = (0..15).map(|number| u32::from(FieldNumber(number).bit())).sum();
-        assert_eq!(bits, (1 << 15) - 1);
-        assert_eq!([15, 16, u16::MAX].map(|number| FieldNumber(number).bit()), [1 << 15; 3]);
+        let bits: u64 = (0..31).map(|number| u64::from(FieldNumber(number).bit())).sum();
+        assert_eq!(bits, (1 << 31) - 1);
+        assert_eq!([31, 32, u16::MAX].map(|number| FieldNumber(number).bit()), [1 << 31; 3]);
+        assert!(FieldNumber::ROW.0 < 31, "no key of the schema shares its bit");
     }
 
     #[test]

@@ -252,4 +252,6 @@ mod lost_message_tests;
 #[cfg(test)]
 mod provenance_tests;
 #[cfg(test)]
+mod shared_map_tests;
+#[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
 //! The schema of plans: edits of positions, and the protected document id.
 
-use automerge::{Automerge, ChangeHash};
+use automerge::{Automerge, Change, ChangeHash};
+use plan::shared_map::SharedMap;
 use plan::{Author, Done, Edit, EditError, edit, position};
 use primitives::DocumentId;
-use sync_engine::Schema;
+use sync_engine::{ActorOwner, Schema};
 
 /// An edit and its author.
 #[derive(Debug, Clone)]
@@ -101,5 +102,14 @@ impl Schema for PlanSchema {
 
     fn is_large(AuthoredEdit { edit, .. }: &AuthoredEdit) -> bool {
         edit.rows() > 20
+    }
+
+    /// Everyone creates a shared map by the same change. Another change of its actor would exclude that one.
+    fn actor_owner(change: &Change) -> ActorOwner {
+        match SharedMap::of_actor(change.actor_id().to_bytes()) {
+            None => ActorOwner::FirstContributor,
+            Some(map) if map.is_created_by(change) => ActorOwner::Everyone,
+            Some(_) => ActorOwner::Nobody,
+        }
     }
 }
