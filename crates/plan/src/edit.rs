@@ -17,6 +17,7 @@ use super::position::{
     CREATED_AT, CURRENCY, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY,
     candidates, position_maps, read_plan, read_position,
 };
+use super::scenarios::{self, ScenarioEdit};
 use super::snapshot::Snapshot;
 use super::{Budget, check_position_id};
 
@@ -133,6 +134,13 @@ pub enum Edit {
     Describe(PlanPatch),
     /// Sets the total budget to an amount in currency units (not in units of the plan).
     SetTotalAmount(f64),
+    /// Edits the entry of a scenario in its plan, or merges rows of the scenario.
+    Scenario {
+        /// The scenario.
+        id: DocumentId,
+        /// The edit.
+        edit: Box<ScenarioEdit>,
+    },
     /// Makes an edit if a precondition holds. Both happen in one step, so no other change can come between.
     OnlyIf {
         /// The precondition.
@@ -149,6 +157,10 @@ impl Edit {
         match self {
             Self::Create { positions, .. } | Self::AddAll(positions) => positions.len(),
             Self::OnlyIf { edit, .. } => edit.rows(),
+            Self::Scenario { edit, .. } => match &**edit {
+                ScenarioEdit::Pick(pick) => pick.rows.len(),
+                _ => 0,
+            },
             Self::CarryId(_) | Self::Describe(_) | Self::SetTotalAmount(_) => 0,
             Self::Add(_) | Self::Patch { .. } | Self::Delete { .. } => 1,
         }
@@ -248,6 +260,7 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
                 positions.iter().try_for_each(|position| add(tx, &map, position, author))
             });
         }
+        Edit::Scenario { id, edit } => return scenarios::run(doc, id, edit, author),
         Edit::Patch { id, patch } => return run_patch(doc, &maps, id, patch, author),
         Edit::Delete { id } => {
             let found = candidates(doc, &maps, id);
@@ -441,7 +454,7 @@ fn add(tx: &mut Transaction<'_>, map: &ObjId, position: &NewPosition, author: &A
     put_text(tx, &row, UPDATED_BY, who)
 }
 
-fn put_text(tx: &mut Transaction<'_>, object: &ObjId, key: &str, text: &str) -> Result<(), AutomergeError> {
+pub(super) fn put_text(tx: &mut Transaction<'_>, object: &ObjId, key: &str, text: &str) -> Result<(), AutomergeError> {
     let object = tx.put_object(object, key, ObjType::Text)?;
     tx.splice_text(object, 0, 0, text)
 }
@@ -454,7 +467,7 @@ fn put_number(tx: &mut Transaction<'_>, object: &ObjId, key: &str, number: Budge
     }
 }
 
-fn commit(
+pub(super) fn commit(
     doc: &mut Automerge,
     author: &Author,
     message: String,

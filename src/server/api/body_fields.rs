@@ -125,6 +125,12 @@ impl BodyFields {
         })
     }
 
+    /// Reads a list of texts; `None` if it is absent.
+    pub fn texts(&mut self, field: &str) -> Result<Option<Vec<String>>, Problem> {
+        let Some(raw) = self.take(field) else { return Ok(None) };
+        serde_json::from_str(raw.get()).map(Some).map_err(|_| invalid(field, "must be a list of texts"))
+    }
+
     /// Reads a number or `null`; `None` if the field is absent, `Some(None)` if it is `null`.
     pub fn nullable_number(&mut self, field: &str) -> Result<Option<Option<Budget>>, Problem> {
         if self.0.iter().any(|(name, raw)| name == field && raw.get() == "null") {
