@@ -13,12 +13,12 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     HAPPIERWORK_DASHBOARD=required cargo build --locked --release && cp target/release/happierwork /usr/local/bin/
 
 FROM debian:bookworm-slim
-# For databases and identity providers on other machines.
+# Root certificates, for databases and identity providers on other machines.
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin happierwork
 COPY --from=build /usr/local/bin/happierwork /usr/local/bin/happierwork
 USER 10001
-# Without --database, state.automerge and documents/ are here.
+# Without --database, the server stores state.automerge and documents/ here.
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000

@@ -1,13 +1,13 @@
-# `cargo run --release` is the server; this file is for everything else.
+# `cargo run --release` starts the server; this file does the rest.
 
-# What a pipe says is what its first command says.
+# A pipe fails if any of its commands fails.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 # Requirements: a Rust toolchain (see rust-version in Cargo.toml), Node 20.19 or later, and Python 3.10 or later with venv.
 .PHONY: test tools browser databases lint program rust js clients dashboard secrets example cluster bench bench-quick soak crash simulation deny audit clean
 
-# What is tested is the server with its dashboard.
+# Tests run the server with its dashboard.
 test lint program rust js clients dashboard: export HAPPIERWORK_DASHBOARD = required
 
 test: tools browser databases lint deny rust js clients dashboard secrets
@@ -19,14 +19,14 @@ tools:
 	@node -e 'const [major, minor] = process.versions.node.split("."); if (major < 20 || (major == 20 && minor < 19)) { console.error("Node.js 20.19 or later is needed, this is " + process.version); process.exit(1) }'
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo "Python 3.10 or later with venv and pip is missing: sudo apt-get install python3 python3-venv"; exit 1; }
 
-# The dashboard is tested in the system's Chromium, which is installed when it is missing and may be.
+# The dashboard tests run in the system's Chromium. If it is missing and make runs as root, it is installed.
 BROWSER = $${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
 APT := apt-get install -y --no-install-recommends chromium fonts-noto-core
 browser:
 	@if [ -z "$(BROWSER)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && $(APT); fi
-	@if [ -z "$(BROWSER)" ]; then echo "Chromium is missing: sudo $(APT), or set CHROMIUM to where a browser of its kind is"; exit 1; fi
+	@if [ -z "$(BROWSER)" ]; then echo "Chromium is missing: sudo $(APT), or set CHROMIUM to the path of a Chromium-based browser"; exit 1; fi
 
-# The servers that the tests of the SQL store start. The system's own are not started, neither by the installation nor by the tests.
+# Servers that the tests of the SQL store start. policy-rc.d keeps the installation from starting the system's own.
 DATABASES := postgresql pgbouncer mariadb-server
 HAVE_DATABASES = { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 && export PATH="$$PATH:/usr/sbin" && command -v mariadbd >/dev/null && command -v pgbouncer >/dev/null
 databases:
@@ -43,7 +43,7 @@ lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --no-default-features --locked -- -D warnings
 
-# All that is said while the tests run, the servers' logs of everything included.
+# Output of all tests, including the servers' logs at every level.
 LOGS := $(CURDIR)/target/test-logs
 $(LOGS):
 	mkdir -p $@
@@ -55,8 +55,8 @@ rust: databases | $(LOGS)
 	rm -f $(LOGS)/rust.log
 	cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
 
-# The program that the tests below drive. Without PROFILE it is the one that the Rust tests have built, which checks its assertions and
-# arithmetic; `make js PROFILE=release` tests the build that is shipped.
+# The program under test. By default it is the one that the Rust tests have built, with assertions and overflow checks; `make js
+# PROFILE=release` tests the release build.
 PROFILE ?= dev
 PROGRAM := $(CURDIR)/target/$(patsubst dev,debug,$(PROFILE))/happierwork
 program:
@@ -68,7 +68,7 @@ js: program databases tests/js/node_modules/.package-lock.json | $(LOGS)
 	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm test
 	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm run test:cluster
 
-# Clients that are generated from the description of the API, and the description itself, against the real server.
+# Generated API clients, and the API description itself, against the real server.
 clients: program tests/clients/node_modules/.package-lock.json target/python-venv | $(LOGS)
 	cd tests/clients && HAPPIERWORK_BIN="$(PROGRAM)" npm test
 
@@ -78,17 +78,17 @@ target/python-venv: tests/clients/requirements.txt
 	$@/bin/pip install --quiet --disable-pip-version-check --requirement $< || { rm -rf $@; exit 1; }
 	touch $@
 
-# The dashboard: types, style, its pure parts, and all of it in a browser against the real server.
+# The dashboard: types, style, unit tests, and browser tests against the real server.
 dashboard: program browser dashboard/node_modules/.package-lock.json | $(LOGS)
 	rm -f $(LOGS)/dashboard-*.log
 	cd dashboard && npm run check && npm run unit
 	cd dashboard && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(PROGRAM)" npm test
 
-# No password, token or key is in anything that was said.
+# The output of the tests contains no password, token or key.
 secrets: rust js clients dashboard
 	node tests/secrets.mjs $(LOGS)
 
-# The servers that ours is compared with, as far as they come from npm.
+# Competing servers from npm, for the benchmarks.
 CONTENDERS := $(patsubst %/package.json,%,$(wildcard benches/load/contenders/node/*/package.json))
 .PHONY: contenders
 contenders: $(CONTENDERS:%=%/node_modules/.package-lock.json)
@@ -96,7 +96,7 @@ contenders: $(CONTENDERS:%=%/node_modules/.package-lock.json)
 %/node_modules/.package-lock.json: %/package-lock.json
 	cd $* && npm ci --no-audit --no-fund
 
-# The point of the product in five seconds.
+# A five-second demonstration.
 example:
 	cargo run --locked --example ceo_and_cfo
 
@@ -105,19 +105,19 @@ cluster:
 	cargo build --locked --release
 	@exec examples/cluster/run.sh
 
-# What it costs and how fast it is, beside others. (The load generator builds the server as it is shipped, and measures that.)
+# Benchmarks, also of other servers. The load generator builds and measures the release build.
 bench: contenders
 	cargo bench --locked --bench load
 
 bench-quick: contenders
 	cargo bench --locked --bench load -- --quick
 
-# Coming and going for an hour, or as long as you like: does anything grow? Writes docs/soak.md.
+# Churn of clients for MINUTES, to find leaks. Writes docs/soak.md.
 MINUTES ?= 60
 soak:
 	cargo bench --locked --bench load -- --only soak --minutes $(MINUTES)
 
-# As often as you like what `make test` does some times: the simulated world, and the real program killed under load.
+# Longer runs of two tests of `make test`: the simulation, and kill -9 under load.
 SEEDS ?= 10000
 simulation:
 	SEEDS=$(SEEDS) cargo test --locked --test simulation -- --nocapture --skip one_seed
@@ -126,13 +126,13 @@ ROUNDS ?= 500
 crash:
 	ROUNDS=$(ROUNDS) cargo test --locked --test crash -- --nocapture --test-threads 1
 
-# Bytes that nobody should send, on every target for so long. Needs a nightly toolchain, and cargo-fuzz.
+# Fuzzes every target for FUZZ_SECONDS. Needs a nightly toolchain and cargo-fuzz.
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS := $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
 .PHONY: fuzz $(FUZZ_TARGETS:%=fuzz-%)
 fuzz: $(FUZZ_TARGETS:%=fuzz-%)
 
-# (A server's metrics are never given back, and the requests' target has one server after the other.)
+# Leak detection is off: a server's metrics are never freed, and the target of requests starts many servers.
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%:
 	mkdir -p fuzz/corpus/$*
 	HAPPIERWORK_DASHBOARD=none ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run $* fuzz/corpus/$* fuzz/seeds/$* -- -max_total_time=$(FUZZ_SECONDS) -timeout=20
@@ -142,7 +142,7 @@ deny:
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check bans licenses sources
 
-# Known vulnerabilities of dependencies. Apart from the tests, as it fetches the advisory database from the network.
+# Known vulnerabilities of dependencies. Not part of the tests: it downloads the advisory database.
 audit:
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check advisories

@@ -1,8 +1,9 @@
-//! Builds the dashboard with npm, and makes a table of its files that `src/server/dashboard/embedded.rs` embeds. Without
-//! Node.js the table is empty, and the server says at `/` how to get the page.
+//! Builds the dashboard with npm, and generates the table of its files that `src/server/dashboard/embedded.rs` embeds.
+//! Without Node.js the table is empty, and the server explains at `/` how to get the page.
 //!
-//! `HAPPIERWORK_DASHBOARD=none` builds without the page; `HAPPIERWORK_DASHBOARD=required` makes it an error if there is none.
-#![allow(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
+//! `HAPPIERWORK_DASHBOARD=none` builds without the page; with `HAPPIERWORK_DASHBOARD=required` a missing page fails the
+//! build.
+#![allow(clippy::print_stdout, reason = "a build script speaks to cargo over stdout")]
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -13,29 +14,29 @@ use std::process::{Command, ExitCode};
 use std::{env, io};
 
 const VARIABLE: &str = "HAPPIERWORK_DASHBOARD";
-/// The oldest Node.js that Vite runs on.
+/// The oldest Node.js that Vite supports.
 const NODE: (u32, u32) = (20, 19);
-/// Where the files are that are embedded, below `OUT_DIR`.
+/// The folder of the embedded files, below `OUT_DIR`.
 const EMBEDDED: &str = "embedded";
-/// Lines of a failed command that are shown: where it says what is wrong, mostly.
+/// Lines of a failed command's output that the error contains. The cause is usually at the start or at the end.
 const FIRST_LINES: usize = 6;
 const LAST_LINES: usize = 20;
-/// What the page is made of. What is not there is not named to cargo, which would build again every time.
+/// The page's sources. Only existing paths are named to cargo: a missing one would cause a rebuild every time.
 const SOURCES: [&str; 7] =
     ["src", "public", "index.html", "vite.config.ts", "package.json", "package-lock.json", "tsconfig.json"];
 
-/// Whether the page has to be there.
+/// Whether the build requires the page.
 enum Wanted {
     None,
     IfPossible,
     Required,
 }
 
-/// Why there is no page.
+/// Why the page was not built.
 enum Missing {
-    /// There is nothing to build it with.
+    /// Node.js or npm is missing or too old.
     Node(String),
-    /// It does not build.
+    /// The build of the page failed.
     Failed(String),
 }
 
@@ -77,7 +78,7 @@ fn embed() -> Result<(), Box<dyn Error>> {
             return Err(format!("there is no dashboard ({VARIABLE}=required): {reason}").into());
         }
         (Err(Missing::Node(reason)), _) => {
-            // It may be elsewhere when it is installed.
+            // Node.js may be installed elsewhere in the meantime.
             println!("cargo::rerun-if-env-changed=PATH");
             warn(&format!("the server is built without its dashboard: {reason}"));
             String::new()
@@ -96,7 +97,7 @@ fn required(variable: &str) -> Result<std::ffi::OsString, String> {
     env::var_os(variable).ok_or_else(|| format!("{variable} is not set: this is run by cargo"))
 }
 
-/// Every line of a warning has to be one of its own.
+/// Cargo takes one line per warning.
 fn warn(text: &str) {
     for line in text.lines() {
         println!("cargo::warning={line}");
@@ -108,7 +109,7 @@ fn build(dashboard: &Path, compress: &Path, out: &Path) -> Result<String, Missin
     find_node()?;
     let built = out.join("dashboard");
     let failed = |error: io::Error| Missing::Failed(format!("{}: {error}", dashboard.display()));
-    // Builds in other folders use the same modules: one at a time.
+    // Builds with other target folders share node_modules: one build at a time.
     let lock = File::open(dashboard.join("package-lock.json")).map_err(failed)?;
     lock.lock().map_err(failed)?;
     if !is_installed(dashboard).map_err(failed)? {
@@ -138,7 +139,7 @@ fn find_node() -> Result<(), Missing> {
     version("npm").map(drop).ok_or_else(|| Missing::Node(format!("there is no npm ({install})")))
 }
 
-/// Whether npm has installed what the lock file names: it leaves a note of that.
+/// Whether npm has installed the packages of the lock file. npm writes `.package-lock.json` when it has.
 fn is_installed(dashboard: &Path) -> io::Result<bool> {
     let named = fs::metadata(dashboard.join("package-lock.json"))?.modified()?;
     match fs::metadata(dashboard.join("node_modules/.package-lock.json")) {
@@ -148,11 +149,11 @@ fn is_installed(dashboard: &Path) -> io::Result<bool> {
     }
 }
 
-/// Runs a command to its end. Returns what it wrote.
+/// Runs a command to its end. Returns its standard output.
 fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a OsStr>, folder: &Path) -> Result<String, Missing> {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(folder).env("NO_COLOR", "1").env_remove("FORCE_COLOR");
-    // Cargo's own, which mean something else to packages of npm.
+    // Cargo sets these; npm packages give them other meanings.
     for variable in ["DEBUG", "HOST", "TARGET", "PROFILE"] {
         command.env_remove(variable);
     }
@@ -171,7 +172,7 @@ fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a OsStr>, folder
     Err(Missing::Failed(format!("{program} {} failed ({}):\n{}", arguments.join(" "), output.status, lines.join("\n"))))
 }
 
-/// Not everything that Vite is made of asks whether there is somebody to see them.
+/// Removes colour codes: some of Vite's packages ignore NO_COLOR.
 fn without_colours(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let first = parts.next().unwrap_or_default();

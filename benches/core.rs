@@ -201,7 +201,7 @@ fn receive_1000_acknowledgements(bencher: Bencher, changes: usize) {
 }
 
 #[divan::bench(args = HISTORIES, sample_count = 20, sample_size = 1)]
-fn receive_1_acknowledgement_nobody_sent_before(bencher: Bencher, changes: usize) {
+fn receive_1_new_acknowledgement(bencher: Bencher, changes: usize) {
     bencher.with_inputs(|| published(changes, 1)).bench_local_refs(|(case, acknowledgement)| {
         let mut applied = case.document.engine.apply(vec![sync(PeerKey(1), acknowledgement)]);
         case.document.publish(&mut applied, |_| true)

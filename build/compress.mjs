@@ -1,7 +1,7 @@
-// Makes the built page ready to be embedded: `node compress.mjs FROM TO`.
+// Prepares the built page for embedding: `node compress.mjs FROM TO`.
 //
-// Writes every file of FROM to TO under a number, compressed where that is worth it, and prints a line for each:
-// path in a URL, media type, tag, length, number, and "compressed" or "plain", with tabs between them.
+// Writes every file of FROM to TO under a number, compressed if its type benefits, and prints one line per file,
+// separated by tabs: URL path, media type, tag, length, number, and "compressed" or "plain".
 import { createHash } from "node:crypto"
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { extname, join, relative, sep } from "node:path"

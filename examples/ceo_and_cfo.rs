@@ -3,7 +3,7 @@
 //! `cargo run --example ceo_and_cfo` starts a server in this process and two replicas, edits both offline, and reconnects
 //! them. It fails if the replicas do not converge.
 
-#![allow(clippy::disallowed_methods, reason = "deals with the world")]
+#![allow(clippy::disallowed_methods, reason = "uses clocks, disks and sockets")]
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -41,7 +41,7 @@ pub async fn play(out: &mut (impl Write + Send)) -> Result<()> {
     hub.edit(&Requester::server(), &id, Edit::Describe(plan), author()).await?;
     hub.edit(&Requester::server(), &id, position("ui", "UI Designer", "Product", 30, "Bengaluru"), author()).await?;
 
-    // Each laptop has its own file. A program needs nothing else to work offline.
+    // Each laptop has its own file, which is enough to work offline.
     let open = |name: &str| {
         Replica::open(ReplicaOptions::new(home.path().join(format!("{name}.automerge")), id.clone(), name).online(&url))
     };

@@ -1,6 +1,6 @@
 //! Checks the structure of the workspace: dependencies between crates, pure crates, file lengths, and imports between folders.
 
-#![allow(clippy::unwrap_used, reason = "a test reads files that are there")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,6 +1,6 @@
 //! The token that a replica sends to its server, and to no one else.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 mod support;
 
 use std::io;
@@ -40,7 +40,7 @@ async fn gatekeeper() -> (String, mpsc::UnboundedReceiver<Option<String>>) {
 
 async fn receive(stream: TcpStream, told: mpsc::UnboundedSender<Option<String>>) {
     let mut shown = None;
-    #[expect(clippy::result_large_err, reason = "as the library has it")]
+    #[expect(clippy::result_large_err, reason = "the library defines this type")]
     let look = |request: &Request, response: Response| {
         shown = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
         Ok(response)

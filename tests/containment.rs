@@ -51,7 +51,7 @@ async fn slow_sender_is_suspended_before_the_document() {
     let mut slow = PlainPeer::connect(&server, &server.document).await;
     slow.doc.put(ROOT, "name", "slow").unwrap();
     slow.push().await;
-    let close = slow.socket.closed().await.expect("told why");
+    let close = slow.socket.closed().await.expect("closed with a reason");
     assert_eq!(u16::from(close.code), 1013);
     assert!(close.reason.contains("took too long"), "{}", close.reason);
     assert_eq!(server.metric("happierwork_refusals_total{reason=\"too_slow\"}"), 1.0);
@@ -66,7 +66,7 @@ async fn slow_sender_is_suspended_before_the_document() {
         let mut slow = PlainPeer::connect(&server, &server.document).await;
         slow.doc.put(ROOT, "name", "slow").unwrap();
         slow.push().await;
-        assert!(slow.socket.closed().await.expect("told why").reason.contains("took too long"));
+        assert!(slow.socket.closed().await.expect("closed with a reason").reason.contains("took too long"));
     }
 
     // With several slow senders, the document itself may be slow.
@@ -80,7 +80,7 @@ async fn slow_sender_is_suspended_before_the_document() {
     assert_eq!(before, newcomer.doc.clone().get_heads(), "the slow changes are not stored");
     let mut back = PlainPeer::connect_as(&server, &server.document, slow.doc).await;
     while back.turn().await {}
-    assert_eq!(u16::from(back.socket.closed_with.expect("told why").code), 1013);
+    assert_eq!(u16::from(back.socket.closed_with.expect("closed with a reason").code), 1013);
     let rename = Edit::Describe(PlanPatch { name: Some("mine".to_owned()), ..PlanPatch::default() });
     let refused = server
         .app
@@ -117,7 +117,7 @@ async fn harmful_change_closes_only_its_sender() {
         author: None,
     });
     forger.socket.send(carrying(forged.raw_bytes())).await;
-    let close = forger.socket.closed().await.expect("told why");
+    let close = forger.socket.closed().await.expect("closed with a reason");
     assert_eq!(u16::from(close.code), 1008, "{}", close.reason);
     assert!(server.metric("happierwork_reloads_total") >= 1.0);
     goes_on(&server, &mut witness, "after the forgery").await;
@@ -145,7 +145,7 @@ async fn repeated_offender_is_suspended() {
     for _ in 0..4 {
         let mut peer = PlainPeer::connect(&server, &server.document).await;
         peer.socket.send(carrying(orphan.raw_bytes())).await;
-        assert_eq!(u16::from(peer.socket.closed().await.expect("told why").code), 1008);
+        assert_eq!(u16::from(peer.socket.closed().await.expect("closed with a reason").code), 1008);
     }
     assert!(server.metric("happierwork_reloads_put_off_total") >= 1.0);
     let mut witness = PlainPeer::connect(&server, &server.document).await;
@@ -171,7 +171,7 @@ async fn damaged_file_affects_only_its_document() {
     assert!(why.contains("cannot open the document") && !why.contains(".automerge"), "{why}");
     let mut socket = server.connect(&format!("/sync/{id}")).await;
     socket.send(carrying(&whole)).await;
-    let close = socket.closed().await.expect("told why");
+    let close = socket.closed().await.expect("closed with a reason");
     assert_eq!(u16::from(close.code), 1013, "{}", close.reason);
     let (status, _, why) = server.http("GET", "/readyz", &[]).await;
     assert_eq!(status, 503);

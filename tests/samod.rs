@@ -85,7 +85,7 @@ async fn connect_at(server: &TestServer, path: &str) -> Repo {
 async fn find(repo: &Repo, server: &TestServer) -> DocHandle {
     let url: AutomergeUrl = server.document.url().parse().expect("a URL");
     let found = timeout(PATIENCE, repo.find(url.document_id().clone())).await.expect("in time");
-    found.expect("it runs").expect("the document is there")
+    found.expect("the repo runs").expect("the document exists")
 }
 
 fn ids(doc: &Automerge) -> Vec<String> {
@@ -102,7 +102,7 @@ async fn until(handle: &DocHandle, wanted: impl Fn(&Automerge) -> bool) {
             let _ = timeout(Duration::from_millis(100), changes.next()).await;
         }
     };
-    timeout(PATIENCE, seen).await.expect("it comes in time");
+    timeout(PATIENCE, seen).await.expect("it arrives in time");
 }
 
 fn add_row(handle: &DocHandle, id: &str, designation: &str) {

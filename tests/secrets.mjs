@@ -1,23 +1,23 @@
-// Searches all that was said while the tests ran for what must be in no log, however much is logged.
+// Searches the output of all tests for secrets, which must not appear at any log level.
 
 import { createReadStream, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 
 const SECRETS = {
-  // Head, claims and signature; what stands there without a signature lets nobody in.
+  // Head, claims and signature. A token without a signature is useless.
   "a token": /eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}/,
   "the hash of a password": /\$argon2/,
   "a private key": /"(d|k)"\s*:\s*"[\w-]{40,}|PRIVATE KEY/,
   "a password": /(correct|wrong)( |%20)horse|another horse|a (long|wrong) password|not the password|wrong, wrong/,
 };
-/** From where there must be something, and something of the servers' finest level among it. */
+/** Test suites whose output must exist, with lines of the servers' finest level among it. */
 const EXPECTED = ["rust", "js", "dashboard"];
 
 const folder = process.argv[2];
 const files = readdirSync(folder).filter((name) => name.endsWith(".log"));
 const missing = EXPECTED.filter((kind) => !files.some((name) => name.startsWith(kind) && statSync(path.join(folder, name)).size > 0));
-if (missing.length > 0) throw new Error(`nothing was kept of what these tests said: ${missing.join(", ")}`);
+if (missing.length > 0) throw new Error(`the output of these tests is missing: ${missing.join(", ")}`);
 
 let lines = 0;
 let finest = 0;

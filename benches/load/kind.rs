@@ -16,7 +16,7 @@ pub enum Kind {
     Happierwork,
     /// The server under test with authentication: all clients send a token.
     WithUsers,
-    /// As many of the servers under test, on one PostgreSQL database.
+    /// This number of servers under test, on one PostgreSQL database.
     Cluster(u8),
     /// See [`crate::floor`].
     Floor,
@@ -44,7 +44,7 @@ impl Kind {
     ];
     /// For features that only the server under test has.
     pub const OURS: [Self; 1] = [Self::Happierwork];
-    /// For what the server under test costs on a database.
+    /// For the cost of a database.
     pub const CLUSTERS: [Self; 3] = [Self::Happierwork, Self::Cluster(1), Self::Cluster(CLUSTER)];
     /// Servers that share a document.
     pub const SHARING: [Self; 4] =

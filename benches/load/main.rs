@@ -141,7 +141,7 @@ fn samod(port: u16, folder: PathBuf) -> Fallible<()> {
     Ok(runtime.block_on(contenders::samod::serve((std::net::Ipv4Addr::LOCALHOST, port).into(), folder))?)
 }
 
-#[expect(clippy::print_stdout, reason = "this is what was asked for")]
+#[expect(clippy::print_stdout, reason = "the user asked for this output")]
 fn list() {
     for scenario in scenario::ALL {
         println!("{:12} {}", scenario.name, scenario.about);

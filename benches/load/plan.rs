@@ -1,4 +1,4 @@
-//! The documents that servers are measured with, made with the library's own API.
+//! The documents for measurements, made with the library's own API.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ pub const SMALL: usize = 100;
 /// Positions of the large one.
 pub const LARGE: usize = 5_000;
 
-/// When the documents were made; they are the same in every run but for their ids.
+/// Time of creation, so that the documents are the same in every run except for their ids.
 const MADE: i64 = 1_767_225_600_000;
 const DESIGNATIONS: [&str; 5] = ["Accountant", "Designer", "Office Manager", "Software Engineer", "Team Lead"];
 const DEPARTMENTS: [&str; 5] = ["Finance", "HR", "Marketing", "Other", "Product"];
 const LOCATIONS: [&str; 4] = ["Ahmedabad", "Bengaluru", "Mumbai", "Pune"];
-/// Who wrote the history.
+/// Number of authors of the history.
 const AUTHORS: usize = 4;
 
-/// Nobody looks at the rows here.
+/// The benchmarks do not read rows.
 const NO_RENDERINGS: Renderings = Renderings { json: nothing, additional: nothing, csv: nothing };
 
 fn nothing(_: &Position, _: &mut Vec<u8>) {}
@@ -34,9 +34,9 @@ fn nothing(_: &Position, _: &mut Vec<u8>) {}
 /// A document. Cheap to clone.
 #[derive(Clone)]
 pub struct Plan {
-    /// Its id, which it carries.
+    /// Its id, which is also in the document.
     pub id: DocumentId,
-    /// As it is on disk: a snapshot.
+    /// The stored form: a snapshot.
     pub bytes: Bytes,
     /// Its heads.
     pub heads: Vec<ChangeHash>,
@@ -44,7 +44,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A document with so many positions, made in one edit.
+    /// Creates a document with this number of positions, in one edit.
     pub fn new(positions: usize) -> Fallible<Self> {
         let id = DocumentId::from_random(rand::random());
         let mut document = Document::load(id.clone(), &[], actor(), NO_RENDERINGS, MessageLimits::default())?;
@@ -53,6 +53,7 @@ impl Plan {
             currency: Some("INR".to_owned()),
             unit: Some(Budget::Int(100_000)),
             total_budget: Some(Budget::Int(2_000)),
+            ..PlanPatch::default()
         };
         let positions = (0..positions).map(position).collect();
         let edit = Edit::Create { id: id.clone(), plan, positions };
@@ -64,14 +65,14 @@ impl Plan {
         Ok(Self::of(id, Automerge::load(&document.engine.save())?))
     }
 
-    /// The same document after so many more changes of one field each.
+    /// The same document after this number of further changes of one field each.
     pub fn with_history(&self, changes: usize) -> Fallible<Self> {
         let mut doc = self.open();
         let rows = rows(&doc)?;
         let actors: Vec<ActorId> = (0..AUTHORS).map(|_| actor()).collect();
         for edit in 0..changes {
             doc.set_actor(actors[edit % AUTHORS].clone());
-            // Never the value that is there: that would be no change.
+            // Never the current value: that would not be a change.
             let budget = 1_000_000 + i64::try_from(edit)?;
             set_budget(&mut doc, &rows[edit % rows.len()], budget, MADE / 1_000)?;
         }
@@ -82,7 +83,7 @@ impl Plan {
         Self { id, bytes: doc.save().into(), heads: doc.get_heads(), doc: Arc::new(doc) }
     }
 
-    /// The same document under another id.
+    /// A copy of the document under another id.
     pub fn copy(&self) -> Fallible<Self> {
         let id = DocumentId::from_random(rand::random());
         let mut doc = self.open();
@@ -114,7 +115,7 @@ pub fn set_budget(doc: &mut Automerge, row: &ObjId, budget: i64, now_s: i64) -> 
     Ok(hash.ok_or("the edit changed nothing")?)
 }
 
-/// A fresh one: two that write under one actor make changes that exclude each other.
+/// A new actor: two writers with one actor would make conflicting changes.
 fn actor() -> ActorId {
     ActorId::from(rand::random::<[u8; 16]>())
 }

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::server::{Workplace, free_port};
 
 const INSTALL: &str = "PostgreSQL is missing: `make databases` as root, or apt-get install postgresql";
-/// User of its process if this one is root's, which it refuses to run as.
+/// User of the server process if this process runs as root, which PostgreSQL refuses.
 const USER: &str = "postgres";
 /// Superuser of the database.
 const ADMIN: &str = "bench";
@@ -80,7 +80,7 @@ impl Postgres {
         let deadline = Instant::now() + BEGIN;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if Instant::now() > deadline {
-                return Err("PostgreSQL does not get ready".into());
+                return Err("PostgreSQL does not start".into());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -90,7 +90,7 @@ impl Postgres {
         Ok(server)
     }
 
-    /// Stores these documents, the first of which is the default one.
+    /// Stores these documents. The first one is the default document.
     pub async fn lay(&self, plans: &[Plan]) -> Fallible<()> {
         let database = self.open().await?;
         for plan in plans {
@@ -123,7 +123,7 @@ impl Postgres {
             let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
             let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
                 Ok(stat) => stat,
-                // It has ended meanwhile.
+                // The process has ended meanwhile.
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound) || error.raw_os_error() == Some(ESRCH) => {
                     continue;
                 }
@@ -155,7 +155,7 @@ impl Drop for Postgres {
     }
 }
 
-/// A folder that the server may write to. A user without privileges cannot enter the folder of a run that belongs to root.
+/// A folder that the server may write to. An unprivileged user cannot enter root's folder of a run.
 fn folder(place: &Workplace) -> Fallible<TempDir> {
     if !is_root() {
         return Ok(place.folder()?);
@@ -169,7 +169,7 @@ fn folder(place: &Workplace) -> Fallible<TempDir> {
 /// Makes the server the owner of a file or folder.
 fn give(path: &Path) -> Fallible<()> {
     if is_root() && !Command::new("chown").arg(USER).arg(path).status()?.success() {
-        return Err(format!("{} cannot be given to the user {USER}", path.display()).into());
+        return Err(format!("{} cannot be owned by the user {USER}", path.display()).into());
     }
     Ok(())
 }

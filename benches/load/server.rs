@@ -170,7 +170,7 @@ impl Server {
         let deadline = Instant::now() + BEGIN;
         while !is_ready(&self.address).await {
             if Instant::now() > deadline || self.child.try_wait()?.is_some() {
-                return Err(self.explain("the server does not get ready").into());
+                return Err(self.explain("the server does not become ready").into());
             }
             tokio::time::sleep(LOOK).await;
         }

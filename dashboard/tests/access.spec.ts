@@ -1,30 +1,6 @@
 /** A server with authentication. */
-import { test as base, expect, type Person, person } from "./support/plan"
-import { Server } from "./support/server"
-
-const PASSWORD = "correct horse battery"
-
-const test = base.extend<{ server: Server }>({
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads what a fixture needs from its first parameter
-  server: async ({}, use) => {
-    const server = await Server.start({ flags: [] })
-    await server.kill()
-    server.addUser("ceo", "owner", PASSWORD)
-    server.addUser("cfo", "editor", PASSWORD)
-    server.addUser("board", "viewer", PASSWORD)
-    server.flags.push("--auth", server.auth)
-    await server.up()
-    await use(server)
-    await server.close()
-  },
-})
-
-async function login({ page }: Person, url: string, name: string, password = PASSWORD): Promise<void> {
-  await page.goto(url)
-  await page.getByLabel("Username or email").fill(name)
-  await page.getByLabel("Password").fill(password)
-  await page.getByRole("button", { name: "Log in" }).click()
-}
+import { login, PASSWORD, test } from "./support/accounts"
+import { expect, person } from "./support/plan"
 
 test("a wrong password is rejected, the right one logs in", async ({ server, browser }) => {
   const cfo = await person(browser, "")
@@ -89,7 +65,7 @@ test("role changes apply without a reload", async ({ server, browser }) => {
   await cfo.context.close()
 })
 
-test("a disabled user is told and keeps unsynced edits", async ({ server, browser }) => {
+test("a disabled user sees why and keeps unsynced edits", async ({ server, browser }) => {
   const cfo = await person(browser, "")
   await login(cfo, server.url, "cfo")
   await cfo.expectSync("live", 0)
@@ -166,6 +142,38 @@ test("logout warns about unsynced changes of all plans", async ({ server, browse
   await pressed
   await expect(cfo.page.getByRole("button", { name: "Plan: Moon 2030. Switch plan" })).toBeVisible()
   await cfo.context.close()
+})
+
+test("an approval is verified only by the server", async ({ server, browser }) => {
+  const [ceo, cfo] = [await person(browser, ""), await person(browser, "", { serviceWorkers: "block" })]
+  await login(ceo, server.url, "ceo")
+  await ceo.set("Office Manager", "status", "approved")
+  await ceo.expectSync("live", 0)
+  const approvalOf = async (name: string) => {
+    await ceo
+      .row(name)
+      .getByRole("button", { name: `History of ${name}` })
+      .click()
+    return ceo.page.getByRole("region", { name: "Approval" })
+  }
+  await expect(await approvalOf("Office Manager")).toContainText("Approved: ₹8 lakh by ceo verified")
+  await ceo.page.keyboard.press("Escape")
+
+  // A page that claims to be another user.
+  await cfo.page.route("**/api/session", (route) =>
+    route.fulfill({ json: { required: true, accounts: true, user: { name: "ceo", role: "owner" } } }),
+  )
+  await cfo.page.goto(server.url)
+  await cfo.page.evaluate(
+    (password) => fetch("/accounts/api/login/", { method: "POST", body: JSON.stringify({ email: "cfo", password }) }),
+    PASSWORD,
+  )
+  await cfo.page.reload()
+  await cfo.set("Head of Design", "status", "approved")
+  await expect(ceo.value("Head of Design", "status")).toHaveText("Approved")
+  await expect(await approvalOf("Head of Design")).toContainText("Approved: ₹38 lakh by ceosubmitted by cfo")
+  await cfo.context.close()
+  await ceo.context.close()
 })
 
 test("the history shows the authenticated submitter", async ({ server, browser }) => {

@@ -257,7 +257,7 @@ test("an edit during a remote deletion is listed", async ({ server, ceo, cfo }) 
     await expect(user.page.getByRole("region", { name: "Needs review" })).toContainText("Office Manager: CEO set budget to 50")
 })
 
-test("Undo keeps a later edit of somebody else", async ({ ceo, cfo }) => {
+test("Undo keeps a later edit of another user", async ({ ceo, cfo }) => {
   await ceo.set("Office Manager", "budget", "20")
   await expect(cfo.cell("Office Manager", "budget")).toHaveText("20")
   await cfo.set("Office Manager", "budget", "30")

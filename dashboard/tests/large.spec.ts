@@ -4,7 +4,7 @@ import { LARGE_PLAN, largePlanSteps, openLargePlan } from "./support/large"
 import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
 
-/** Rows of 40 px on a screen of 860 px, and as many rows that are kept ready above and below. */
+/** Rows of 40 px on a screen of 860 px, and the same number of rows that are rendered above and below. */
 const RENDERED_ROWS = 100
 
 test("5,000 positions are scrolled, searched, sorted and edited", async ({ browser }) => {

@@ -110,7 +110,7 @@ test("an unknown budget is added, cleared and undone", async ({ client, ceo, cfo
   await expect(cfo.cell("Office Manager", "budget")).toHaveText("8")
 })
 
-test("clearing a budget that somebody else sets is reported", async ({ ceo, cfo }) => {
+test("clearing a budget that another user sets is reported", async ({ ceo, cfo }) => {
   const { page } = ceo
   await ceo.cell("Office Manager", "budget").focus()
   await page.keyboard.press("F2")

@@ -64,7 +64,7 @@ test("actions are undone and redone one by one, also after a reload", async ({ s
   expect((await server.rows()).filter(({ designation }) => designation === "Astronomer")).toEqual([])
 })
 
-test("undo keeps what somebody else has changed since", async ({ cfo, ceo }) => {
+test("undo keeps what another user has changed since", async ({ cfo, ceo }) => {
   await cfo.cell("Office Manager", "budget").click()
   await paste(cfo.page, { text: "20\n21\n22" })
   await expect(ceo.value("QA Engineer", "budget")).toHaveText("22")

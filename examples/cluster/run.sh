@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts three servers on one PostgreSQL database, behind a load balancer, and ends all of it on Ctrl-C.
+# Starts three servers on one PostgreSQL database behind a load balancer, and stops all of them on Ctrl-C.
 #
 # HAPPIERWORK_BIN  the program [target/release/happierwork]
 # DATABASE_URL     a PostgreSQL database, in place of a new one in a temporary folder that is removed at the end
@@ -15,7 +15,7 @@ chmod 755 "$folder"
 processes=()
 stop_postgres=true
 
-# Runs each process in a group of its own. Ctrl-C reaches this script alone, which ends them in the right order.
+# Each process has its own process group. Ctrl-C reaches only this script, which stops the others in order.
 set -m
 
 finish() {
@@ -163,6 +163,6 @@ else
   echo "page      http://${addresses[0]}/ (install haproxy or nginx for one address)"
 fi
 echo "Ctrl-C ends all of it. Logs are in $folder"
-# Any process that ends by itself is worth a look.
+# A process that exits by itself is a failure.
 wait -n "${processes[@]}" || true
 fail "a process has ended: $(tail -n 3 "$folder"/*.log)"

@@ -1,4 +1,4 @@
-//! Access records in the hands of a command: read, changed and written with compare-and-set.
+//! Access records for commands: read, changed and written with compare-and-set.
 
 use primitives::{DocumentId, iso_ms, strict_json};
 use runtime::hub::{AccessRecord, Deletion};
@@ -29,7 +29,7 @@ pub(super) fn read_record(stored: &StoredAccess) -> Result<AccessRecord, String>
 /// Changes the access record of a document. Starts again if another process changes it meanwhile.
 ///
 /// # Errors
-/// That of `change`, or when the record cannot be read or written.
+/// The error of `change`, or when the record cannot be read or written.
 pub(super) async fn change_access(
     store: &dyn Store,
     id: &DocumentId,
@@ -47,7 +47,7 @@ pub(super) async fn change_access(
     Err(format!("the access record of document {id} is changed all the time; try again"))
 }
 
-/// Says when and by whom a document was deleted; `None` if it was not.
+/// The time and the user of a deletion, as text; `None` if the document was not deleted.
 pub(super) fn deleted(record: &AccessRecord) -> Option<String> {
     let Deletion { by, at, removed } = record.deleted.as_ref()?;
     let when = iso_ms(*at).unwrap_or_default();

@@ -21,7 +21,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
             runtime().map_err(|error| error.to_string()).and_then(|runtime| runtime.block_on(check_database(&options)))
         }
         (None, Some(file)) => check_file(file),
-        // Refused with the other invalid flags.
+        // Rejected with the other invalid flags.
         (None, None) => Ok(true),
     };
     match result {
@@ -76,7 +76,7 @@ async fn check_documents(database: &dyn Database) -> Result<(usize, usize), Stri
     Ok((documents, damaged))
 }
 
-/// Returns what is stored of a document, or how it is damaged.
+/// Returns the stored content of a document, or its damage.
 async fn check_document(
     database: &dyn Database,
     id: &DocumentId,

@@ -112,7 +112,7 @@ impl Documents {
         if now && !record.deleted.is_some_and(|deletion| deletion.removed) {
             store.remove(id).await.map_err(|error| error.to_string())?;
             change_access(store, id, |record| {
-                // Restored meanwhile by somebody else, with nothing left to restore.
+                // Another process has restored the document meanwhile, but its content is removed.
                 let deletion = record.deleted.get_or_insert(Deletion { by: None, at: now_ms(), removed: false });
                 deletion.removed = true;
                 Ok(())

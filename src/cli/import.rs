@@ -54,7 +54,7 @@ async fn try_import(args: &ImportArgs) -> Result<(), String> {
     result
 }
 
-/// What is imported.
+/// An import.
 struct Import<'a> {
     args: &'a ImportArgs,
     json: Vec<u8>,
@@ -71,7 +71,7 @@ struct Prepared<'a> {
     is_new: bool,
 }
 
-/// The rows apart from the valid ones, which are in the document.
+/// The counts of imported rows, and the invalid rows with their report.
 struct ImportedCounts<'a> {
     valid: usize,
     without_budget: usize,
@@ -100,7 +100,7 @@ impl Import<'_> {
         open().map_err(|error: StorageError| error.to_string())
     }
 
-    /// Appends the rows after what is stored. Starts again if another process appends meanwhile.
+    /// Appends the rows after the stored content. Starts again if another process appends meanwhile.
     async fn run(&self, target: &OpenedStore) -> Result<(), String> {
         let id = self.choose_document(target).await?;
         let mut skipped = None;
@@ -132,7 +132,7 @@ impl Import<'_> {
         Err(format!("document {id} is changed all the time. Nothing was imported; try again"))
     }
 
-    /// The document that was asked for, or the default document. Chooses one in a new database.
+    /// The requested document, or the default document. Chooses one in a new database.
     async fn choose_document(&self, target: &OpenedStore) -> Result<DocumentId, String> {
         let fresh = || DocumentId::from_random(rand::random());
         match &target.kind {
@@ -171,6 +171,7 @@ impl Import<'_> {
                 currency: plan.currency,
                 unit: Budget::new_f64(plan.unit).ok(),
                 total_budget: self.total_budget,
+                ..PlanPatch::default()
             };
             Edit::Create { id: id.clone(), plan, positions }
         } else {

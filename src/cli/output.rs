@@ -19,7 +19,7 @@ pub(super) fn print(line: impl Display) -> Result<(), OutputError> {
     print_bytes(format!("{line}\n").as_bytes())
 }
 
-/// Writes bytes to standard output as they are.
+/// Writes bytes to standard output unchanged.
 ///
 /// # Errors
 /// As for [`print`].

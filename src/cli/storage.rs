@@ -12,7 +12,7 @@ use store::{FileMode, FileStore, OpenError, StateFile, Store, StoreError};
 
 use super::config::StorageArgs;
 
-/// How often a change is tried again after another process was faster.
+/// How often a change is retried after another process was faster.
 pub(super) const MAX_ATTEMPTS: usize = 100;
 
 /// Why the storage of a command cannot be used.
@@ -58,7 +58,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, StorageError> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
-/// How a command opens a database that is not named by the flags of the server: it waits for nothing.
+/// How a command opens a database that is not named by the flags of the server: without waiting for it.
 pub(super) fn database_options(url: &DatabaseUrl) -> DatabaseOptions {
     DatabaseOptions { url: url.clone(), listen: None, wait: Duration::ZERO }
 }
@@ -73,7 +73,7 @@ pub(super) struct OpenedStore {
     pub(super) kind: StoreKind,
 }
 
-/// What a storage consists of.
+/// The parts of a storage.
 pub(super) enum StoreKind {
     Files {
         /// The id of the document in the state file, whether the file exists or not.
@@ -84,7 +84,7 @@ pub(super) enum StoreKind {
 }
 
 impl OpenedStore {
-    /// Opens all documents. Files are locked as by a server, so this fails while one is running.
+    /// Opens all documents. Files are locked like by a server, so this fails while one is running.
     ///
     /// # Errors
     /// When the storage cannot be used, or is a database that holds nothing.
@@ -147,7 +147,7 @@ impl OpenedStore {
         Ok(Self { store, default, location, kind: StoreKind::Database(database) })
     }
 
-    /// Ends the use of the storage.
+    /// Closes the storage.
     pub(super) async fn close(self) {
         if let StoreKind::Database(database) = self.kind {
             database.shut_down().await;

@@ -11,7 +11,7 @@ use super::output::{note, print};
 use super::storage::{StorageError, runtime};
 use crate::cli::config::TokenArgs;
 
-/// Why there is no token.
+/// Why no token was created.
 #[derive(Debug, thiserror::Error)]
 enum TokenError {
     #[error(transparent)]

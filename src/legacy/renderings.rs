@@ -1,7 +1,7 @@
 //! Renders positions and changes for legacy clients.
 
 use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use plan::{Budget, Plan, Position, Row, RowEvent, ViewChange, without_noise};
+use plan::{Budget, Plan, PlanEvent, Position, Row, RowEvent, ViewChange, without_noise};
 use runtime::hub::Text;
 
 use super::frames::encode::{self, EntryRow};
@@ -53,7 +53,7 @@ pub fn entry_frames(row: &Row) -> [Text; 2] {
 }
 
 /// The frames for the changes of a view. An edit is a deletion and an entry, since the client has no other way to show it. Edits
-/// beyond the schema are not sent.
+/// of what these clients do not have are not sent.
 pub fn row_frames(change: &ViewChange) -> Vec<Text> {
     let mut texts: Vec<Text> = Vec::new();
     for event in &change.rows {
@@ -70,6 +70,8 @@ pub fn row_frames(change: &ViewChange) -> Vec<Text> {
             }
         }
     }
-    texts.extend(change.plan.as_ref().and_then(total_frame));
+    if let Some(PlanEvent::Edited(plan)) = &change.plan {
+        texts.extend(total_frame(plan));
+    }
     texts
 }

@@ -26,7 +26,11 @@ impl Serialize for JsonPosition<'_> {
         let mut object = serializer.serialize_struct("Position", plan::FIELDS.len() + 8)?;
         object.serialize_field("id", &**id)?;
         for (field, value) in fields.iter() {
-            object.serialize_field(field.key(), value)?;
+            if value.is_none() && field.kind().is_optional() {
+                object.skip_field(field.key())?;
+            } else {
+                object.serialize_field(field.key(), value)?;
+            }
         }
         object.serialize_field("createdAt", &created_at.map(time))?;
         object.serialize_field("updatedAt", &updated_at.map(time))?;

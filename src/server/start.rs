@@ -363,7 +363,7 @@ fn new_plan(id: DocumentId) -> Edit {
         name: Some("New plan".to_owned()),
         currency: Some("INR".to_owned()),
         unit: Some(Budget::Int(100_000)),
-        total_budget: None,
+        ..PlanPatch::default()
     };
     Edit::Create { id, plan, positions: Vec::new() }
 }

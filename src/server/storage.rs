@@ -19,13 +19,13 @@ pub(super) struct Storage {
     pub(super) database: Option<Arc<dyn Database>>,
     pub(super) identity: ServerIdentity,
     pub(super) default_document: DocumentId,
-    /// What the default document lacks.
+    /// The missing parts of the default document.
     pub(super) missing: Missing,
     /// The incomplete write that was truncated from the file of the default document.
     pub(super) repair: Option<Repair>,
 }
 
-/// What the default document lacks.
+/// The missing parts of the default document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
     Nothing,

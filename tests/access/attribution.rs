@@ -1,4 +1,4 @@
-//! Who brought what in, on the whole server.
+//! Attribution of changes to users, on the whole server.
 
 use automerge::transaction::Transactable;
 use automerge::{ActorId, AutoCommit, ROOT};
@@ -48,8 +48,8 @@ async fn change_is_attributed_before_it_is_acknowledged() {
     while legacy.json().await.get("entry").is_none() {}
     let line = lines(&server).pop().unwrap();
     assert_eq!((&line["user"], &line["surface"]), (&json!("cfo"), &json!("legacy")));
-    assert_eq!(line["serverActors"].as_array().unwrap().len(), 1, "the server wrote it, under an actor of its own");
-    // And the row says so too.
+    assert_eq!(line["serverActors"].as_array().unwrap().len(), 1, "the server wrote it, under one of its own actors");
+    // The row names the user, too.
     let row = server.app.hub.view(&Requester::anonymous(Surface::Api), &server.document).await.unwrap().unwrap();
     let rows: Vec<_> = plan::read_view(&row).rows().map(|row| row.position.updated_by.clone()).collect();
     assert_eq!(rows, [Some("cfo".to_owned())]);
@@ -80,7 +80,7 @@ async fn actor_of_another_user_is_rejected_after_restart() {
         assert!(server.stop().await);
         server = TestServer::start_in(std::sync::Arc::clone(&folder), users.known()).await;
     }
-    // The victim goes on as if nothing had been.
+    // The victim can continue to write.
     let mut honest = PlainPeer { socket: server.connect(&format!("/sync/default?token={ceo}")).await, ..honest };
     honest.state = Default::default();
     honest.doc.put(ROOT, "name", "still honest").unwrap();
@@ -144,5 +144,5 @@ async fn history_shows_the_real_user_of_a_forged_author() {
     }
 
     let claimed = history.to_string();
-    assert!(claimed.contains("\"new\":\"ceo\""), "what it claims stands beside that: {claimed}");
+    assert!(claimed.contains("\"new\":\"ceo\""), "the claimed author is shown as well: {claimed}");
 }

@@ -1,4 +1,4 @@
-//! Deleting for good.
+//! Permanent deletion of documents.
 
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ROOT, ReadDoc};
@@ -33,7 +33,7 @@ async fn deletion_is_announced_and_cannot_be_undone_by_clients() {
     assert_eq!(u16::from(plain.socket.closed_with.take().unwrap().code), 4403);
     assert_eq!(delete(&server, &replica.id).await, 404);
 
-    // Somebody was offline with it, and brings it.
+    // A client that was offline still has the document, and sends it.
     let mut returning = RepoPeer::join(&server, "returning").await;
     let mut copy = PeerDocument { doc: offline, ..PeerDocument::empty(&replica.id) };
     copy.doc.put(ROOT, "name", "back again").unwrap();
@@ -62,7 +62,7 @@ async fn content_is_removed_later_and_the_deletion_is_kept() {
     let documents = server.folder.path().join("documents");
     let file = format!("{id}.automerge");
     assert!(server.app.hub.remove_deleted(now_ms() - 3_600_000).await.unwrap().is_empty());
-    assert_eq!(beside(&documents, ".automerge"), [file], "for an hour it could be brought back");
+    assert_eq!(beside(&documents, ".automerge"), [file], "the content is kept for an hour");
     assert_eq!(server.app.hub.remove_deleted(now_ms() + 1).await.unwrap(), std::slice::from_ref(&id));
     assert!(beside(&documents, ".automerge").is_empty());
     assert!(server.app.hub.remove_deleted(now_ms() + 1).await.unwrap().is_empty(), "once");
@@ -102,7 +102,7 @@ async fn deletion_records_the_user() {
     assert_eq!(status, 201, "{made}");
     let made: serde_json::Value = serde_json::from_str(&made).unwrap();
     let path = format!("/api/documents/{}", made["id"].as_str().unwrap());
-    // An editor's token, and the owner of what the user has made.
+    // An editor's token is enough for the owner of a document.
     let (status, ..) = http_to(server.address, "DELETE", &path, &headers, String::new()).await;
     assert_eq!(status, 204);
     let file = server.folder.path().join(format!("documents/{}.access.json", made["id"].as_str().unwrap()));

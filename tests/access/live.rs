@@ -1,4 +1,4 @@
-//! Keys that are retired and accounts that are disabled while people work.
+//! Keys are retired and accounts disabled while clients work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +36,7 @@ async fn closed(socket: &mut Socket) -> u16 {
     socket.closed_with.take().map_or(0, |close| close.code.into())
 }
 
-/// Somebody who edits all the time, until told to stop. Returns how many edits were acknowledged.
+/// Edits continuously until stopped. Returns the number of acknowledged edits.
 fn works(mut peer: RepoPeer, mut replica: PeerDocument, stop: tokio::sync::watch::Receiver<bool>) -> JoinHandle<u32> {
     tokio::spawn(async move {
         let mut edits = 0;
@@ -58,7 +58,7 @@ async fn server_on(users: &Users, disk: &FaultyDisk) -> TestServer {
     .await
 }
 
-/// An edit by the server, which is on its way when this returns. Whether it was made.
+/// Starts an edit by the server, which is queued when this returns. Resolves to whether it succeeded.
 fn begin(server: &TestServer, patch: PlanPatch) -> BoxFuture<'_, bool> {
     let author = Author { name: "server".to_owned(), now: 1_750_000_000_000 };
     let caller = Requester::server();
@@ -69,7 +69,7 @@ fn begin(server: &TestServer, patch: PlanPatch) -> BoxFuture<'_, bool> {
     made
 }
 
-/// From here on the document waits for the disk, until what is returned first is dropped.
+/// From now on the document waits for the disk, until the returned call is dropped.
 async fn stick<'a>(server: &'a TestServer, disk: &FaultyDisk) -> (PausedCall, BoxFuture<'a, bool>) {
     let mut held = disk.pause(Op::Sync);
     let first = begin(server, PlanPatch { name: Some("first".to_owned()), ..PlanPatch::default() });
@@ -77,13 +77,13 @@ async fn stick<'a>(server: &'a TestServer, disk: &FaultyDisk) -> (PausedCall, Bo
     (held, first)
 }
 
-/// Edits by the server that are not made yet, as many as wait for a document at the most.
+/// Pending edits by the server: at least as many as may be queued for a document.
 fn jam(server: &TestServer) -> Vec<BoxFuture<'_, bool>> {
     let budget = |edit| PlanPatch { total_budget: Some(Budget::Int(edit)), ..PlanPatch::default() };
     (0..1_100).map(|edit| begin(server, budget(edit))).collect()
 }
 
-/// Waits until the server has taken everything that was sent to it.
+/// Waits until the server has read everything that was sent to it.
 async fn until_heard(socket: &mut Socket) {
     socket.send(Frame::Ping("heard".into())).await;
     while socket.next_raw().await.unwrap() != Frame::Pong("heard".into()) {}
@@ -104,7 +104,7 @@ async fn retired_key_ends_only_its_own_sessions() {
     let kids = users.run(&["key", "list"]);
     assert!(kids.contains(&kid), "{kids}");
 
-    // The running server has learnt of the new key by itself.
+    // The running server detects the new key by itself.
     let mut other = loop {
         let mut socket = server.connect(&format!("/sync/default?token={new}")).await;
         if socket.next().await.is_some() {
@@ -129,7 +129,7 @@ async fn retired_key_ends_only_its_own_sessions() {
     let mut again = server.connect(&format!("/sync/default?token={old}")).await;
     assert_eq!(closed(&mut again).await, 4401);
     stop.send(true).unwrap();
-    assert!(working.await.unwrap() > 0, "who has nothing to do with it went on all the time");
+    assert!(working.await.unwrap() > 0, "a user of the other key is unaffected");
     other.send(Frame::Ping("there".into())).await;
     while other.next_raw().await.unwrap() != Frame::Pong("there".into()) {}
 }
@@ -206,7 +206,7 @@ async fn stuck_document_rechecks_rights_of_queued_changes() {
     copy.until_agreed(&mut another).await;
 
     let (held, first) = stick(&server, &disk).await;
-    // Both are on their way before anything changes.
+    // Both changes are queued before the rights change.
     replica.doc.put(ROOT, "name", "stolen").unwrap();
     replica.doc.commit();
     peer.push(&mut replica).await;
@@ -217,12 +217,12 @@ async fn stuck_document_rechecks_rights_of_queued_changes() {
     let set = users.clone();
     spawn_blocking(move || set.run(&["user", "set", "cfo", "--role", "viewer"])).await.unwrap();
     while !another.state.is_peer_read_only() {
-        timeout(PATIENCE, copy.turn(&mut another)).await.expect("who has another role is told where nothing is stuck");
+        timeout(PATIENCE, copy.turn(&mut another)).await.expect("the new role reaches documents that are not stuck");
     }
     let disable = users.clone();
     spawn_blocking(move || disable.run(&["user", "disable", "intern"])).await.unwrap();
-    assert_eq!(timeout(PATIENCE, closed(&mut intern.socket)).await.expect("and the next is looked after"), 4401);
-    // What may be lost does not wait, nor do those who send it.
+    assert_eq!(timeout(PATIENCE, closed(&mut intern.socket)).await.expect("the next account is handled, too"), 4401);
+    // Ephemeral messages do not wait, nor do their senders.
     for count in 0..100 {
         let (sender, document) = (elsewhere.id.clone(), server.document.clone());
         let (target, session, data) = (elsewhere.server.clone(), "s".to_owned(), vec![1].into());
@@ -234,10 +234,10 @@ async fn stuck_document_rechecks_rights_of_queued_changes() {
     drop(held);
     assert!(first.await);
     for edit in waiting {
-        assert!(edit.await, "what others sent is made");
+        assert!(edit.await, "edits of others succeed");
     }
     while !replica.state.is_peer_read_only() {
-        timeout(PATIENCE, peer.turn(&mut replica)).await.expect("told in the end");
+        timeout(PATIENCE, peer.turn(&mut replica)).await.expect("the role arrives in the end");
     }
     let told = loop {
         let frame = timeout(PATIENCE, rows.json()).await.unwrap();
@@ -280,7 +280,7 @@ async fn stuck_document_rechecks_rights_of_viewers() {
         })
         .collect();
     assert!(watch.iter_mut().all(|watch| watch.now_or_never().is_none()));
-    // Nobody is a watcher yet who could be told.
+    // None of them is a watcher yet.
     server.app.hub.recheck_all();
     callers[0].update_grant(grant(Documents::none()));
     callers[1].revoke();
@@ -350,7 +350,7 @@ async fn logout_ends_the_session() {
     for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=3"] {
         assert!(cookie.contains(part), "{cookie}");
     }
-    assert!(!cookie.contains("Secure"), "it would not come back without TLS: {cookie}");
+    assert!(!cookie.contains("Secure"), "browsers do not return it without TLS: {cookie}");
     let cookie = cookie.split(';').next().unwrap().to_owned();
     let own = format!("http://{}", server.address);
     let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
@@ -389,7 +389,7 @@ async fn wrong_passwords_get_equal_answers_and_are_throttled() {
             break;
         }
     }
-    let waits = waits.expect("nobody tries for ever");
+    let waits = waits.expect("attempts are throttled");
     assert!(waits.starts_with("Too many attempts; try again in ") && waits.ends_with(" s"), "{waits}");
     assert_eq!(login(&server, "cfo", "a long password").await.0, 429, "also with the right one");
     assert_eq!(login(&server, "", "x").await, (400, json!({ "error": "Email is required" })));
@@ -400,7 +400,7 @@ async fn expired_token_closes_the_connection() {
     let users = Users::new();
     let server = users.server().await;
     let now = runtime::clock::now();
-    // A moment is granted to clocks that differ.
+    // Expiry has a tolerance for clock differences.
     let token = users.sign(&json!({
         "iss": "happierwork", "sub": "cfo", "role": "editor", "documents": "*", "iat": now, "exp": now - 4,
     }));

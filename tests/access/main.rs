@@ -1,4 +1,4 @@
-//! Who may do what, on the whole server: from a token to an answer, on every surface.
+//! Access control on the whole server: from a token to an answer, on every surface.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 

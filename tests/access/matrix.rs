@@ -1,4 +1,4 @@
-//! Every surface, every operation, everybody: what docs/security.md says in its table is what happens.
+//! Every surface and operation for every kind of user: the server behaves as the table in docs/security.md says.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::support::users::{Users, bearer};
 
 const PAGE: &str = include_str!("../../docs/security.md");
 
-/// In the table's columns.
+/// The columns of the table.
 const WHO: [&str; 6] = ["no token", "expired", "viewer", "editor", "owner", "other document"];
 
 struct Stage {
     server: TestServer,
-    /// Legacy clients see the default document; all others are asked about this one.
+    /// Legacy clients see the default document; all other requests are for this one.
     document: DocumentId,
     rows: usize,
 }
@@ -63,13 +63,13 @@ impl Stage {
         self.server.connect(&format!("{path}{query}")).await
     }
 
-    /// The server's copy of the document says this of the key.
+    /// Whether the server's copy of the document has this key.
     async fn holds(&self, id: &DocumentId, key: &str) -> bool {
         let bytes = self.server.app.hub.export(&Requester::server(), id).await.unwrap().unwrap_or_default();
         automerge::Automerge::load(&bytes).is_ok_and(|doc| doc.get(ROOT, key).unwrap().is_some())
     }
 
-    /// What somebody sees. `doomed`: a document that may be deleted.
+    /// The result of an operation for a token. `doomed`: a document that may be deleted.
     async fn run(&mut self, surface: &str, operation: &str, token: Option<&str>, doomed: &DocumentId) -> String {
         match (surface, operation) {
             ("`/sync`" | "`/` (WebSocket)", "join") => {
@@ -125,7 +125,7 @@ impl Stage {
                 Some(Message::DocUnavailable { .. }) => "not there".to_owned(),
                 Some(Message::Sync { data, .. }) => {
                     replica.receive(&data);
-                    // The document comes with the answer to what was answered, at the latest.
+                    // The document arrives at the latest with the answer to this peer's answer.
                     while replica.doc.get_heads().is_empty() {
                         peer.push(&mut replica).await;
                         replica.receive(&peer.next_sync(&id).await);
@@ -135,7 +135,7 @@ impl Stage {
                 other => panic!("{other:?}"),
             };
         }
-        // One who has nothing yet and brings something.
+        // A client with an empty copy sends a new document.
         self.rows += 1;
         let key = format!("key-{}", self.rows);
         replica.doc.put(ROOT, &key, 1).unwrap();
@@ -159,7 +159,7 @@ impl Stage {
             (true, false) => "stored".to_owned(),
             (false, true) => "ignored".to_owned(),
             (false, false) => "not there".to_owned(),
-            (true, true) => panic!("a viewer has changed something"),
+            (true, true) => panic!("a viewer's change was stored"),
         }
     }
 
@@ -170,7 +170,8 @@ impl Stage {
         peer.receive(&first);
         if operation == "fetch the document" {
             peer.push().await;
-            // An empty answer to who has nothing means that there is nothing; who asks once more hears that it is so.
+            // A server without the document answers an empty client with an empty message, and refuses its next
+            // message.
             while peer.doc.get_heads().is_empty() {
                 match timeout(Duration::from_millis(500), peer.turn()).await {
                     Ok(true) => {}
@@ -196,7 +197,7 @@ impl Stage {
             (true, false) => "stored".to_owned(),
             (false, true) => "ignored".to_owned(),
             (false, false) => not_there(&mut peer.socket),
-            (true, true) => panic!("a viewer has changed something"),
+            (true, true) => panic!("a viewer's change was stored"),
         }
     }
 
@@ -254,7 +255,7 @@ async fn legacy(socket: &mut Socket, operation: &str, row: &str) -> String {
         if json.get("error").is_some() {
             let refused = socket.closed_with.is_none();
             match timeout(Duration::from_secs(5), socket.next()).await {
-                // The error frame that comes before a close.
+                // The error frame precedes a close.
                 Ok(None) => return code(socket).await,
                 _ if refused => return "error".to_owned(),
                 other => panic!("{other:?}"),
@@ -266,7 +267,7 @@ async fn legacy(socket: &mut Socket, operation: &str, row: &str) -> String {
     }
 }
 
-/// Nobody else's peer id: the last one's may still be taken, and then it is another user's.
+/// A new peer id: the previous one may still be connected, for another user.
 fn somebody() -> String {
     format!("somebody-{}", rand::random::<u32>())
 }
@@ -279,7 +280,7 @@ async fn code(socket: &mut Socket) -> String {
     close.map_or_else(|| "gone".to_owned(), |close| u16::from(close.code).to_string())
 }
 
-/// How the plain protocol, which has no words, says so.
+/// The result of a close by plain sync, which has no error messages.
 fn not_there(socket: &mut Socket) -> String {
     match socket.closed_with.take() {
         Some(close) if u16::from(close.code) == 4403 => "not there".to_owned(),
@@ -287,7 +288,7 @@ fn not_there(socket: &mut Socket) -> String {
     }
 }
 
-/// The cells of the page's table: surface, operation, and what each is to see.
+/// The cells of the page's table: surface, operation, and the results of each column.
 fn table() -> Vec<Vec<&'static str>> {
     let rows = PAGE.lines().skip_while(|line| !line.starts_with("| surface | operation |"));
     let rows = rows.take_while(|line| line.starts_with('|'));

@@ -1,4 +1,4 @@
-//! The replica for Rust programs, on a server that asks who somebody is.
+//! The replica for Rust programs, on a server with authentication.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What somebody may do, and how that changes; and where a token may be.
+//! Rights of users and changes of them; accepted places for tokens.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ async fn code(socket: &mut Socket) -> u16 {
     close.map_or(0, |close| close.code.into())
 }
 
-/// A document that this token's user has made over the sync socket.
+/// A document that the user of this token has created over the sync socket.
 async fn made_by(server: &TestServer, token: &str) -> (RepoPeer, PeerDocument) {
     let mut peer = joined(server, token, &format!("maker-{}", rand::random::<u32>())).await;
     let mut replica = PeerDocument::empty(&new_id());
@@ -77,13 +77,13 @@ async fn clients_learn_their_rights_and_changes_of_them() {
     let (status, tag, _) = ask("GET", "if-none-match", "\"other\"".to_owned(), "").await;
     assert_eq!(status, 200);
     assert_eq!(ask("GET", "if-none-match", tag.clone(), "").await.0, 304);
-    // The document stays as it is, and what they may do does not.
+    // The document is unchanged, and their rights are not.
     let let_in = call(&server, owner, "PUT", "/api/documents/default/access/editor", r#"{"role":"owner"}"#).await;
     assert_eq!(let_in.0, 204);
     let (status, now, body) = ask("GET", "if-none-match", tag.clone(), "").await;
     assert_eq!((status, &serde_json::from_str::<Value>(&body).unwrap()["access"]), (200, &json!("own")));
     assert_ne!(now, tag);
-    // What they have read of the document still holds.
+    // Their precondition on the document still holds.
     assert_eq!(ask("PATCH", "if-match", tag, r#"{"totalBudget":7}"#).await.0, 200);
 }
 
@@ -91,7 +91,7 @@ async fn clients_learn_their_rights_and_changes_of_them() {
 async fn owner_grants_and_revokes_access_live() {
     let users = Users::new();
     let server = users.server().await;
-    // Tokens that name nothing: what is theirs is theirs by the documents' records.
+    // These tokens name no documents: the users' rights come from the access records.
     let (ceo, cfo) = (users.token("ceo", "editor", "default"), users.token("cfo", "editor", "default"));
     let (_maker, replica) = made_by(&server, &ceo).await;
     let path = format!("/api/documents/{}", replica.id);
@@ -111,7 +111,7 @@ async fn owner_grants_and_revokes_access_live() {
         guest.turn(&mut copy).await;
     }
 
-    // Up: what was made meanwhile is taken.
+    // Upgrade: the change made in the meantime is accepted.
     copy.doc.put(ROOT, "name", "ours").unwrap();
     copy.doc.commit();
     assert_eq!(call(&server, &ceo, "PUT", &format!("{path}/access/cfo"), r#"{"role":"editor"}"#).await.0, 204);
@@ -123,7 +123,7 @@ async fn owner_grants_and_revokes_access_live() {
     let access: Value = serde_json::from_str(&access).unwrap();
     assert_eq!(access, json!({ "owner": "ceo", "users": { "cfo": "editor" } }));
 
-    // Out: they are told, and it is gone for them.
+    // Revocation: the document becomes unavailable for them.
     assert_eq!(call(&server, &ceo, "DELETE", &format!("{path}/access/cfo"), "").await.0, 204);
     loop {
         match guest.next().await {
@@ -133,7 +133,7 @@ async fn owner_grants_and_revokes_access_live() {
         }
     }
     assert_eq!(call(&server, &cfo, "GET", &path, "").await.0, 404);
-    // All of it is known after a restart.
+    // All rights survive a restart.
     let folder = Arc::clone(&server.folder);
     assert!(server.stop().await);
     let server = TestServer::start_in(folder, users.known()).await;
@@ -161,7 +161,7 @@ async fn last_owner_keeps_the_role() {
     assert_eq!(call(&server, &ceo, "DELETE", &format!("{access}/ceo"), "").await.0, 409);
     assert_eq!(set(&ceo, "ceo", "owner").await.0, 204, "nothing changes");
 
-    // With somebody else who owns it, who made it is one of many.
+    // With a second owner, the creator can be downgraded.
     assert_eq!(set(&ceo, "cfo", "owner").await.0, 204);
     assert_eq!(set(&cfo, "ceo", "viewer").await.0, 204);
     while !replica.state.is_peer_read_only() {
@@ -174,7 +174,7 @@ async fn last_owner_keeps_the_role() {
     assert_eq!(call(&server, &cfo, "DELETE", &format!("{access}/cfo"), "").await.0, 409);
     assert_eq!(call(&server, &cfo, "DELETE", &format!("{access}/ceo"), "").await.0, 204);
     assert_eq!(call(&server, &ceo, "GET", &path, "").await.0, 404);
-    // Who owns all documents by their token still does.
+    // A token that grants ownership of all documents still does.
     assert_eq!(call(&server, &operator, "DELETE", &format!("{access}/cfo"), "").await.0, 204);
     assert_eq!(call(&server, &cfo, "GET", &path, "").await.0, 404);
     assert_eq!(set(&operator, "ceo", "owner").await.0, 204);
@@ -191,22 +191,22 @@ async fn waiting_for_a_document_grants_no_access_to_it() {
     let mut nothing = PeerDocument::empty(&id);
     let request = waiting.request(&id, nothing.generate().unwrap());
     waiting.send(&request).await;
-    assert!(matches!(waiting.next().await, Some(Message::DocUnavailable { .. })), "it is not there");
+    assert!(matches!(waiting.next().await, Some(Message::DocUnavailable { .. })), "it does not exist");
     let mut maker = joined(&server, &ceo, "maker").await;
     let mut replica = PeerDocument::empty(&id);
     replica.doc.put(ROOT, "name", "mine").unwrap();
     replica.doc.commit();
     maker.until_agreed(&mut replica).await;
     let told = waiting.next().await;
-    assert!(matches!(told, Some(Message::DocUnavailable { .. })), "nor is it now, for them: {told:?}");
-    // And what they push is not taken.
+    assert!(matches!(told, Some(Message::DocUnavailable { .. })), "it stays unavailable for them: {told:?}");
+    // Their changes are not accepted.
     nothing.doc.put(ROOT, "name", "stolen").unwrap();
     nothing.doc.commit();
     nothing.state = Default::default();
     loop {
         waiting.push(&mut nothing).await;
         match waiting.next().await {
-            // As if there were nothing; until something is brought.
+            // As if the document did not exist, until they send changes.
             Some(Message::Sync { data, .. }) => assert!(nothing.receive(&data).heads.is_empty()),
             Some(Message::DocUnavailable { .. }) => break,
             other => panic!("{other:?}"),
@@ -233,10 +233,10 @@ async fn peer_id_of_another_user_is_rejected() {
     while theirs.doc.get_heads() != replica.doc.get_heads() {
         squatter.turn(&mut theirs).await;
     }
-    // A socket of the CEO's that was left half open is replaced, and nobody else's.
+    // The CEO's half-open socket is replaced; sockets of other users are not.
     let mut again = joined(&server, &ceo, "ceo's laptop").await;
     while ceo_peer.next().await.is_some() {}
-    assert_eq!(code(&mut ceo_peer.socket).await, 4409, "the same user's older connection makes room");
+    assert_eq!(code(&mut ceo_peer.socket).await, 4409, "the older connection of the same user is closed");
     let mut replica = PeerDocument { state: Default::default(), ..replica };
     again.until_agreed(&mut replica).await;
     replica.doc.put(ROOT, "name", "by the ceo again").unwrap();
@@ -247,7 +247,7 @@ async fn peer_id_of_another_user_is_rejected() {
     }
 }
 
-/// The sender and the session of an ephemeral message are what its receivers tell messages apart by.
+/// Receivers identify ephemeral messages by their sender and session.
 #[tokio::test]
 async fn ephemeral_messages_cannot_forge_their_sender() {
     let users = Users::new();
@@ -283,8 +283,8 @@ async fn ephemeral_messages_cannot_forge_their_sender() {
         }
     }
     assert_eq!((&heard[0], &heard[2]), (&ceo_peer.id, &ceo_peer.id));
-    assert_ne!(heard[1], ceo_peer.id, "a name of the squatter's own");
-    // Nor does anybody pass for the server.
+    assert_ne!(heard[1], ceo_peer.id, "the squatter has a different sender id");
+    // No client can use the server's peer id.
     let mut socket = server.connect(&format!("/sync?token={intern}")).await;
     socket.send(Frame::binary(join(ceo_peer.server.as_str(), PeerMetadata::default()).encode())).await;
     let told = receive(&mut socket).await;
@@ -307,7 +307,7 @@ async fn token_is_accepted_only_in_documented_places() {
         (format!("{list}?token={token}"), vec![], 200),
         (list.to_owned(), vec![("cookie", &*cookie)], 200),
         (list.to_owned(), vec![("cookie", &*cookie), ("origin", &*own)], 200),
-        // Another server on this machine, whose pages may ask, but not as the user who is logged in here.
+        // A page of another server on this machine may send requests, but not with this user's cookie.
         (list.to_owned(), vec![("cookie", &*cookie), ("origin", "http://localhost:3000")], 401),
         (list.to_owned(), vec![], 401),
         (list.to_owned(), vec![("authorization", token.as_str())], 401),
@@ -315,7 +315,7 @@ async fn token_is_accepted_only_in_documented_places() {
         (list.to_owned(), vec![("x-token", token.as_str())], 401),
         (format!("{list}?access_token={token}"), vec![], 400),
         (format!("{list}?Token={token}"), vec![], 400),
-        // A good one does not make up for a bad one before it.
+        // A valid token does not replace an invalid one before it.
         (format!("{list}?token={token}"), vec![("authorization", "Bearer x")], 401),
         (list.to_owned(), vec![("cookie", &*cookie), ("authorization", "Bearer x")], 401),
     ] {
@@ -342,7 +342,7 @@ async fn cookie_is_rejected_from_other_origins() {
         http_to(server.address, "PATCH", "/api/documents/default", &headers, body).await.0
     };
     assert_eq!(write(Some(&own)).await, 200);
-    assert_eq!(write(None).await, 401, "a browser says where a request comes from");
+    assert_eq!(write(None).await, 401, "browsers send the origin of a request");
     assert_eq!(write(Some("http://localhost:3000")).await, 401);
     assert_eq!(write(Some("https://evil.example")).await, 403);
     for (origin, expected) in [
@@ -381,7 +381,7 @@ async fn logout_is_rejected_from_other_local_origins() {
     assert_eq!(logout(Some("http://localhost:3000")).await, (403, 0));
     let headers = [("cookie", cookie.as_str()), ("origin", own.as_str())];
     assert_eq!(server.http("GET", "/api/documents", &headers).await.0, 200, "still logged in");
-    // A page elsewhere that has a token of its own ends that, and no cookie.
+    // A page elsewhere can end the session of its own token, but not of the cookie.
     let other = format!("Bearer {}", users.token("cfo", "viewer", "*"));
     let headers = [("authorization", other.as_str()), ("origin", "http://localhost:3000")];
     let (status, headers, _) = server.http("POST", "/accounts/api/logout/", &headers).await;
@@ -466,13 +466,14 @@ async fn unreadable_document_looks_missing_without_access() {
     }
     assert_eq!(answers[0], answers[1]);
     assert!(answers[0].iter().any(|said| said.starts_with("4403 there is no document")), "{answers:?}");
-    // Nobody has tried to open it: the first user who may read it hears why that fails.
+    // No one has tried to open it. The first user who may read it learns why it cannot be opened.
     let (status, body) =
         call(&server, &users.token("ceo", "viewer", "*"), "GET", &format!("/api/documents/{broken}"), "").await;
     assert_eq!(status, 503, "{body}");
 }
 
-/// Who may make documents, and has no right to one, is answered about it as if it were not there; and it is not opened.
+/// A user who may create documents gets the same answer for a document without access as for a missing one, and the
+/// document is not opened.
 #[tokio::test]
 async fn inaccessible_document_looks_missing_and_stays_closed() {
     let users = Users::new();
@@ -506,7 +507,7 @@ async fn inaccessible_document_looks_missing_and_stays_closed() {
                 let message = if asks { peer.request(id, message.clone()) } else { peer.sync(id, message.clone()) };
                 peer.send(&message).await;
                 let mut told = vec![peer.next().await];
-                // All that is said of it is said at once: before what comes of another document.
+                // All answers about this document arrive before those about another one.
                 let known = peer.request(&server.document, PeerDocument::empty(&server.document).generate().unwrap());
                 peer.send(&known).await;
                 while !matches!(told.last(), Some(Some(Message::Sync { document, .. })) if *document == server.document)
@@ -523,7 +524,7 @@ async fn inaccessible_document_looks_missing_and_stays_closed() {
         }
     }
     let (status, _, body) = server.http("GET", "/readyz", &[]).await;
-    assert_eq!(status, 200, "nobody has tried to open what cannot be opened: {body}");
+    assert_eq!(status, 200, "no document was opened: {body}");
 }
 
 #[tokio::test]
@@ -540,7 +541,7 @@ async fn failed_creation_grants_no_ownership() {
     replica.id = id.clone();
     replica.doc.put(ROOT, "name", "first").unwrap();
     replica.doc.commit();
-    // Whose it is to be was written before what is in it.
+    // The access record is written before the content.
     disk.fail(Op::Write, 1, ErrorKind::StorageFull);
     let mut first = joined(&server, &ceo, "first").await;
     first.push(&mut replica).await;
@@ -583,7 +584,7 @@ async fn user_cannot_announce_the_storage_of_another() {
     watcher
         .send(&Message::RemoteSubscriptionChange { sender, target, add: storages.to_vec(), remove: Vec::new() })
         .await;
-    // What is known of it already comes at once.
+    // Heads that are known already arrive at once.
     let known = watcher.next().await;
     assert!(matches!(known, Some(Message::RemoteHeadsChanged { .. })), "{known:?}");
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -594,7 +595,7 @@ async fn user_cannot_announce_the_storage_of_another() {
     teller.send(&Message::RemoteHeadsChanged { sender, target, document, heads }).await;
     let told = watcher.next().await;
     let Some(Message::RemoteHeadsChanged { heads, .. }) = told else { panic!("{told:?}") };
-    assert_eq!(heads, [news(&storages[1])], "the other one would have come first");
+    assert_eq!(heads, [news(&storages[1])], "the other heads would have arrived first");
 }
 
 #[tokio::test]
@@ -605,7 +606,7 @@ async fn viewer_changes_are_not_decoded() {
         heads: vec![ChangeHash([7; 32])],
         need: Vec::new(),
         have: Vec::new(),
-        // As large as what waits for its turn to be taken apart.
+        // Large enough to be queued for decoding.
         changes: vec![vec![7; 64 << 10]].into(),
         flags: None,
         version: sync::MessageVersion::V1,

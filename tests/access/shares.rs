@@ -1,4 +1,4 @@
-//! One user cannot use up what is there for all: waits, new documents, connections.
+//! No user can exhaust shared limits: pending documents, new documents, connections.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ async fn joined(server: &TestServer, token: &str, name: &str) -> RepoPeer {
     RepoPeer::join_over(socket, name, PeerMetadata::default()).await
 }
 
-/// Makes a document over HTTP: the status.
+/// Creates a document over HTTP. Returns the status.
 async fn make(server: &TestServer, token: &str) -> u16 {
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
@@ -36,11 +36,11 @@ fn refusals(server: &TestServer, reason: &str) -> f64 {
     server.metric(&format!("happierwork_refusals_total{{reason=\"{reason}\"}}"))
 }
 
-/// A viewer's changes are left out: no document comes to be, and none is counted.
+/// A viewer's changes are ignored: they create no document and do not count.
 #[tokio::test]
 async fn viewer_does_not_consume_the_creation_limit() {
     let users = Users::new();
-    // One of them is the default document.
+    // The default document counts, too.
     let server = server(&users, |options| {
         (options.limits.new_documents_per_minute, options.limits.new_documents_at_once) = (1, 3);
     })
@@ -51,7 +51,7 @@ async fn viewer_does_not_consume_the_creation_limit() {
         let mut replica = PeerDocument::empty(&new_id());
         replica.doc.put(ROOT, "name", "theirs").unwrap();
         replica.doc.commit();
-        // As if it had been asked for them: all changes at once.
+        // As if the server had requested all changes.
         replica.state.their_heads = Some(Vec::new());
         replica.state.their_have = Some(vec![Default::default()]);
         replica.state.their_need = Some(Vec::new());
@@ -112,7 +112,7 @@ async fn one_user_cannot_exhaust_pending_documents() {
     assert_eq!(refusals(&server, "too_many_pending"), 16.0);
 }
 
-/// Asks for a document that does not exist: what the refusal says, or `None` if it is waited for.
+/// Requests a missing document. Returns the refusal, or `None` if the request is pending.
 async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
     let mut replica = PeerDocument::empty(&new_id());
     let data = replica.generate().unwrap();

@@ -47,7 +47,9 @@ async fn documents_can_be_created_listed_read_and_changed() {
     let list = server.get("/api/documents").await.expect(200);
     assert_eq!(list.as_array().unwrap().len(), 2);
     assert_eq!((&list[0]["default"], &list[0]["id"]), (&json!(true), &json!(server.document.as_str())));
-    assert_eq!(list[1], made);
+    let mut without_sums = made.clone();
+    without_sums.as_object_mut().unwrap().remove("sums");
+    assert_eq!(list[1], without_sums);
 
     let patch = json!({ "name": "Growth 2028", "currency": "EUR", "unit": 1000, "totalBudget": 12.5 });
     let changed = server.send("PATCH", &path, &patch).await.expect(200);
@@ -62,7 +64,7 @@ async fn documents_can_be_created_listed_read_and_changed() {
     refused.problem(405);
     assert_eq!(refused.header("allow"), "GET,HEAD,PATCH,DELETE");
 
-    // And all of it is on disk.
+    // All of it is on disk.
     let folder = Arc::clone(&server.folder);
     assert!(server.stop().await);
     let server = TestServer::start_in(folder, |_| {}).await;
@@ -209,7 +211,7 @@ async fn unknown_paths_answer_404() {
         assert_eq!(server.get(&mistyped).await.problem(400), "documentId");
         server.get(&format!("/api/documents/4NMNnkMhL8jXrdJ9jamS58PAVdXu{below}")).await.problem(404);
     }
-    // Writing to a document that is not there does not make it.
+    // Writing to a missing document does not create it.
     let unknown = "/api/documents/4NMNnkMhL8jXrdJ9jamS58PAVdXu";
     server.send("POST", &format!("{unknown}/positions"), &ui()).await.problem(404);
     server.send("PATCH", unknown, &json!({ "name": "x" })).await.problem(404);
@@ -257,7 +259,7 @@ async fn stale_if_match_answers_412() {
     let (document, seen) = (server.get(DOCUMENT).await, server.get(&row).await);
     let (document, seen) = (document.header("etag").to_owned(), seen.header("etag").to_owned());
 
-    // Another row's change is none of this row.
+    // A change of another row does not affect this row.
     server.send("PATCH", &format!("{POSITIONS}/other"), &json!({ "budget": 2 })).await.expect(200);
     let patch = |budget: u32| json!({ "budget": budget }).to_string();
     let first = server.call("PATCH", &row, &[JSON, ("if-match", &seen)], patch(21)).await;
@@ -307,7 +309,7 @@ async fn exports_are_downloadable_files() {
         assert!(disposition.ends_with(&format!("filename*=UTF-8''_Gr%C3%B6%C3%9Fe%20_2027_.{kind}")), "{disposition}");
     }
     let json = server.get(&export("json")).await.expect(200);
-    // The same for everybody.
+    // The same for all exports.
     let mut document = server.get(DOCUMENT).await.json();
     assert_eq!(document.as_object_mut().unwrap().remove("access"), Some(json!("own")));
     assert_eq!(json["document"], document);
@@ -360,7 +362,7 @@ async fn answers_are_compressed_on_request() {
 async fn large_export_is_compressed_in_portions() {
     let server = TestServer::start().await;
     for index in 0..150 {
-        // Text that does not become much smaller.
+        // Text that hardly compresses.
         let designation: String = (0..30).map(|_| format!("{:032x}", rand::random::<u128>())).collect();
         let row = json!({ "id": format!("row-{index}"), "designation": designation, "budget": index });
         server.send("POST", POSITIONS, &row).await.expect(201);
@@ -384,7 +386,7 @@ async fn large_export_is_compressed_in_portions() {
         assert_eq!(unpacked, plain.body);
         assert_eq!(portions().await, so_far);
     }
-    // Files that never change take no portion: they are compressed once.
+    // Static files take no portion: they are compressed once.
     for path in ["/api/swagger-ui.css", "/api/openapi.json"] {
         let first = server.call("GET", path, &[("accept-encoding", "br")], "").await;
         assert_eq!((first.status.as_u16(), first.header("content-encoding")), (200, "br"), "{path}");

@@ -1,8 +1,8 @@
-//! The legacy REST paths: the original's recorded answers replayed, and what the original never got right.
+//! The legacy REST paths: replays the original's recorded answers, and tests the intended deviations.
 //!
-//! What differs from the recording in every scenario, and why: budgets are numbers (P-7); dates are always in the form
-//! that the original's WebSocket used; errors have JSON bodies where the original had HTML pages or nothing (P-13); a
-//! POST goes to the front as any other new row; CORS echoes an allowed origin, and never says `*`.
+//! Deviations in every scenario, and why: budgets are numbers (P-7); dates always have the format of the original's
+//! WebSocket; errors have JSON bodies, not HTML pages or nothing (P-13); a POST inserts at the front like any other new
+//! row; CORS echoes an allowed origin, and never sends `*`.
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ use crate::support::{Answer, TestServer};
 
 const RECORDING: &str = include_str!("../fixtures/legacy/transcripts/rest.jsonl");
 const FIXTURE: &str = include_str!("../fixtures/legacy/transcripts/fixture.json");
-/// The row that the recorded requests are about.
+/// The row of the recorded requests.
 const ROW: &str = "0be30cc0d3f126";
 
-/// What is expected instead of what was recorded.
+/// The expected answer instead of the recorded one.
 enum Expected {
     Error(u16, &'static str),
     Message(u16, &'static str),
-    /// The fixture's rows; those of them that are named here as they are said to be now.
+    /// The fixture's rows, with these changes.
     Rows(&'static [(&'static str, Change)]),
     /// Status 200, and no body.
     Nothing,
-    /// Another surface's answer, which is tested elsewhere.
+    /// An answer with this status, which is tested elsewhere.
     Status(u16),
 }
 
 #[derive(Clone, Copy)]
 enum Change {
     Gone,
-    /// The field has another value, and `lastUpdated` says who changed it and when.
+    /// The field has another value, and `lastUpdated` has the user and time of the edit.
     Edited(&'static str, &'static str),
 }
 
@@ -64,7 +64,7 @@ const fn deviation(
 
 const DEVIATIONS: &[Deviation] = &[
     deviation("GET /data (no slash)", 3, "P-13: answered at once, not redirected", &[Rows(&[])]),
-    deviation("HEAD /data/", 3, "HEAD is what GET is, without the body", &[Nothing]),
+    deviation("HEAD /data/", 3, "HEAD answers like GET, without the body", &[Nothing]),
     deviation("OPTIONS /data/ without preflight headers", 3, "CORS answers every OPTIONS", &[Nothing]),
     deviation(
         "POST /data/ (wrong method)",
@@ -72,7 +72,7 @@ const DEVIATIONS: &[Deviation] = &[
         "P-13: 405; there is no CSRF check",
         &[Error(405, "Method not allowed")],
     ),
-    deviation("POST /data/add/ with a JSON array", 3, "P-12: what is no object is refused", &[INVALID]),
+    deviation("POST /data/add/ with a JSON array", 3, "P-12: bodies other than objects are refused", &[INVALID]),
     deviation("POST /data/add (no slash)", 4, "P-13: with and without the final slash", &[ADDED]),
     deviation("POST /data/add/ bad JSON", 3, "P-13", &[INVALID]),
     deviation("POST /data/add/ empty body", 3, "P-13", &[INVALID]),
@@ -151,13 +151,13 @@ async fn with_fixture() -> TestServer {
     let rows: Vec<Value> = serde_json::from_str(FIXTURE).unwrap();
     for row in rows.iter().rev() {
         server.send("POST", "/data/add/", row).await.expect(201);
-        // The order of rows is that of their milliseconds.
+        // Rows are ordered by their milliseconds.
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     server
 }
 
-/// A row as this server lists it, from one as the original lists it.
+/// Converts a row of the original to the format of this server's list.
 fn as_listed(mut row: Value) -> Value {
     let budget = &row["budget"];
     let number = budget.as_str().map_or_else(|| budget.as_f64(), |text| text.parse().ok()).unwrap();
@@ -186,7 +186,7 @@ fn fixture_with(changes: &[(&str, Change)]) -> Vec<Value> {
     rows
 }
 
-/// The rows of an answer; a date of the last minutes is `now`.
+/// The rows of an answer. Recent dates are replaced by `now`.
 fn listed(answer: &Answer) -> Vec<Value> {
     let mut rows: Vec<Value> = serde_json::from_value(answer.expect(200)).unwrap();
     for row in &mut rows {
@@ -296,7 +296,7 @@ async fn new_row_is_first_and_rejected_rows_are_not_stored() {
     server.send("POST", "/data/add", &row).await.expect(201);
     let rows = listed(&server.get("/data").await);
     assert_eq!(rows[0]["budget"], 100_000);
-    assert_eq!(rows[0]["department"], "Other", "the client draws nothing with a row of no department");
+    assert_eq!(rows[0]["department"], "Other", "the client cannot draw a row without a department");
     assert_eq!(rows[0]["lastUpdated"], json!(["Anita", "Nov 22, 2025 02:21 PM"]));
 
     let before = server.get("/data/").await;

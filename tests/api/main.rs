@@ -12,3 +12,4 @@ mod strictness;
 #[path = "../support/mod.rs"]
 mod support;
 mod unknown_fields;
+mod year;

@@ -1,4 +1,5 @@
-//! Ids that a URL does not keep: refused where positions are created, shown and reachable where they arrive by sync.
+//! Ids that a URL does not preserve: refused where positions are created, shown and reachable where they arrive by
+//! sync.
 
 use plan::fields::BUDGET;
 use plan::{Author, Budget, Edit, EditError, NewPosition};
@@ -9,7 +10,7 @@ use crate::support::{PlainPeer, TestServer};
 
 const POSITIONS: &str = "/api/documents/default/positions";
 
-/// What clients and proxies rewrite in a path.
+/// Path segments that clients and proxies rewrite.
 const LOST: [&str; 9] = ["", ".", "..", "%2e", "%2E.", "a/b", "a\\b", "a\tb", "\u{0}"];
 
 #[tokio::test]
@@ -51,7 +52,7 @@ async fn synced_positions_with_dot_segment_ids_are_usable() {
     assert_eq!(list["positions"].as_array().map(Vec::len), Some(5), "{list}");
     let (_, rows) = server.get_json("/data/").await;
     assert_eq!(rows.as_array().map(Vec::len), Some(5), "{rows}");
-    // As clients send them that do not rewrite what they are given.
+    // As sent by clients that do not rewrite paths.
     for (id, segment) in [(".", "%2E"), ("..", ".."), ("%2e", "%252e"), ("a/b", "a%2Fb"), ("a\\b", "a%5Cb")] {
         let (status, row) = server.get_json(&format!("{POSITIONS}/{segment}")).await;
         assert_eq!((status, &row["id"]), (200, &json!(id)), "{segment}");

@@ -1,4 +1,4 @@
-//! Requests that could be taken wrongly: unknown parameters, compressed bodies, marks and escapes in JSON.
+//! Ambiguous requests: unknown parameters, compressed bodies, byte order marks and escapes in JSON.
 use std::io::Write;
 
 use flate2::Compression;
@@ -43,7 +43,7 @@ async fn unknown_query_parameters_are_rejected() {
     let twice = format!("{POSITIONS}?at=00&at=00");
     assert_eq!(server.get(&twice).await.problem(400), "at");
     assert_eq!(server.get(POSITIONS).await.body, before.body);
-    // Every surface takes a token there, also where nobody is asked for one.
+    // Every surface accepts a token in the query, also without authentication.
     server.get(&format!("{POSITIONS}?token=x")).await.expect(200);
 }
 

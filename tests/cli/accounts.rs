@@ -1,4 +1,4 @@
-//! `user`: accounts, and the passwords that are typed for them.
+//! `user`: accounts and their passwords.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ const PASSWORD: &str = "correct horse";
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 impl Auth {
-    /// With this on standard input.
+    /// Runs a command with this standard input.
     fn given(&self, arguments: &[&str], input: &str) -> Ended {
         run_with(&[arguments, &["--auth", self.path.to_str().unwrap()]].concat(), input)
     }
@@ -111,7 +111,7 @@ async fn disabled_account_loses_logins_and_tokens() {
     let error = auth.refuses(&["token", "--user", "cfo", "--role", "viewer"]);
     assert!(error.contains("happierwork user enable cfo"), "{error}");
     assert_eq!(auth.prints(&["user", "enable", "cfo"]), "");
-    assert_eq!(auth.verify(&session), Err(Refused::Disabled), "it is from before");
+    assert_eq!(auth.verify(&session), Err(Refused::Disabled), "the session is older than the change");
     assert!(auth.login("cfo", PASSWORD).await.is_ok());
 }
 
@@ -169,7 +169,7 @@ fn concurrent_additions_keep_all_accounts() {
     assert_eq!(auth.prints(&["key", "list"]).lines().count(), 2, "and there is one first key");
 }
 
-/// On a terminal: `script` lends it one, and types what comes on its standard input.
+/// Prompts on a terminal: `script` provides one, and types its standard input.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn terminal_prompts_twice_without_echo() {
@@ -180,7 +180,7 @@ async fn terminal_prompts_twice_without_echo() {
         let mut script = Command::new("script");
         let script = script.args(["--quiet", "--return", "--echo", "never", "--command", &command, "/dev/null"]);
         let script = script.env_remove("HAPPIERWORK_AUTH").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = script.spawn().expect("`script` (of util-linux) is there");
+        let mut child = script.spawn().expect("`script` (of util-linux) is installed");
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         Ended::from(child.wait_with_output().unwrap())
     };

@@ -112,7 +112,7 @@ fn skip_odd_imports_valid_rows_and_keeps_the_others() {
     let rows: Vec<Value> = serde_json::from_str(&fs::read_to_string(&skipped).unwrap()).unwrap();
     assert_eq!(rows, [recorded[2].clone(), recorded[4].clone(), recorded[5].clone()]);
 
-    // Of the skipped rows none is left that could be imported, and nothing is made.
+    // The skipped rows contain no valid row, so a second import creates nothing.
     let again = import(&skipped, "other.automerge");
     assert_eq!(again.code, Some(1));
     assert!(again.err.contains("no valid row is left"), "{}", again.err);
@@ -145,7 +145,7 @@ fn import_into_existing_document_is_atomic() {
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     assert!(ended.out.contains("1 positions imported") && ended.out.contains("now holds 61"), "{}", ended.out);
     let before = fs::read(&state).unwrap();
-    // The 60 are there already: none of them is added, nor anything else of that file.
+    // The 60 positions exist already, so nothing of that file is imported.
     let again = run(&["import", &format!("{FIXTURES}/positions.json"), "--state", state.to_str().unwrap()]);
     assert_eq!(again.code, Some(1));
     assert!(again.err.contains("Nothing was imported"), "{}", again.err);

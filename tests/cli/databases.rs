@@ -73,7 +73,7 @@ fn import_creates_the_default_document_of_a_database() {
     assert!(server.printed.iter().any(|line| line.contains("(60 positions)")), "{:?}", server.printed);
     assert!(server.printed.iter().any(|line| line.ends_with(&url)), "{:?}", server.printed);
     assert_eq!(server.stop().code, Some(0));
-    // The rows are there already.
+    // The rows exist already.
     fails(&import(folder.path(), &[]), "Nothing was imported");
 }
 

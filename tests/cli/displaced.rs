@@ -1,4 +1,4 @@
-//! Files that are deleted, moved, replaced or opened a second time behind the back of the server that has them open.
+//! Files that are deleted, moved, replaced or opened a second time while the server has them open.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ async fn ready(address: SocketAddr) -> (u16, String) {
     (status, answer)
 }
 
-/// Waits for the answer of a new probe: one is good for a second.
+/// Waits for the result of a new probe. A result is cached for one second.
 async fn until_ready(address: SocketAddr, wanted: u16) -> String {
     let probed = async {
         loop {
@@ -36,7 +36,7 @@ async fn until_ready(address: SocketAddr, wanted: u16) -> String {
     tokio::time::timeout(super::support::PATIENCE, probed).await.expect("a new answer in time")
 }
 
-/// A change is refused as one that could not be stored, with words.
+/// A change is refused with an error that says it could not be stored.
 async fn is_refused(address: SocketAddr, path: &str) {
     let (status, answer) = add(address, path).await;
     assert_eq!((status, answer["type"].as_str()), (503, Some("storage")), "{answer}");
@@ -44,7 +44,7 @@ async fn is_refused(address: SocketAddr, path: &str) {
     assert!(detail.contains("was moved or replaced") && detail.contains("not stored"), "{detail}");
 }
 
-/// A server with a document besides the default one; the folder that both are in, and the path of that one's positions.
+/// A server with a second document: the folder of both documents, and the path of the second one's positions.
 struct Plan {
     _outer: tempfile::TempDir,
     home: PathBuf,
@@ -90,8 +90,8 @@ async fn service_resumes_when_a_moved_state_file_returns() {
         }
         is_refused(address, POSITIONS).await;
         until_ready(address, 503).await;
-        assert!(!state.exists(), "nobody makes it anew");
-        // What is in the server can be saved, and other documents go on.
+        assert!(!state.exists(), "the file is not created again");
+        // The content can be exported, and other documents are unaffected.
         let (status, _, _) = http_to(address, "GET", "/api/documents/default/export.json", &[], String::new()).await;
         assert_eq!(status, 200);
         assert_eq!(add(address, &plan.second).await.0, 201);
@@ -106,7 +106,7 @@ async fn service_resumes_when_a_moved_state_file_returns() {
     }
     let (server, address) = Running::server(serve(&state, &[]));
     let (_, _, rows) = http_to(address, "GET", POSITIONS, &[], String::new()).await;
-    assert_eq!(rows.matches("\"UI\"").count(), 3, "what was acknowledged, and nothing else");
+    assert_eq!(rows.matches("\"UI\"").count(), 3, "the acknowledged rows, and no others");
     drop(server);
 }
 
@@ -128,7 +128,7 @@ async fn replaced_state_file_is_detected_and_not_overwritten() {
         assert_eq!(add(address, POSITIONS).await.0, 201);
     }
     let before = fs::read(&state).unwrap();
-    // A copy over it leaves the file what it is, and changes what is in it.
+    // Copying over the file keeps its inode, and changes its content.
     fs::write(&state, &before[..before.len() / 2]).unwrap();
     is_refused(address, POSITIONS).await;
     assert_eq!(fs::read(&state).unwrap(), &before[..before.len() / 2]);
@@ -153,10 +153,10 @@ async fn moved_folder_is_detected_for_all_its_documents() {
         let (status, answer) = post_to(plan.address, "/api/documents", &json!({ "name": "Growth 2029" })).await;
         assert_eq!(status, 503, "{answer}");
         let (status, _, answer) = http_to(plan.address, "GET", "/api/documents", &[], String::new()).await;
-        assert_eq!(status, 503, "a folder that is gone is not an empty one: {answer}");
+        assert_eq!(status, 503, "a missing folder is not an empty one: {answer}");
         until_ready(plan.address, 503).await;
         if made_anew {
-            assert!(names(&plan.home.join("documents")).is_empty(), "nothing is made in another folder");
+            assert!(names(&plan.home.join("documents")).is_empty(), "no file is created in the new folder");
             fs::remove_dir_all(&plan.home).unwrap();
         }
         fs::rename(&aside, &plan.home).unwrap();
@@ -175,7 +175,7 @@ async fn deleted_document_file_is_detected() {
     is_refused(plan.address, &plan.second).await;
     until_ready(plan.address, 503).await;
     assert!(!plan.second_file.exists());
-    assert_eq!(add(plan.address, POSITIONS).await.0, 201, "others go on");
+    assert_eq!(add(plan.address, POSITIONS).await.0, 201, "other documents are unaffected");
     assert_eq!(plan.server.stop().code, Some(0));
 }
 
@@ -196,7 +196,7 @@ async fn changed_link_to_the_state_file_is_detected() {
     assert_eq!(server.stop().code, Some(0));
 }
 
-/// It was refused since somebody has the same file under another name.
+/// The file was refused because it is in use under another name.
 fn names_other_name(err: &str, file: &Path) {
     for word in [file.to_str().unwrap(), "in use under another name", "hard link"] {
         assert!(err.contains(word), "{word:?} is not in {err}");
@@ -260,7 +260,7 @@ fn mode(path: &Path) -> u32 {
 async fn new_files_are_private_by_default() {
     for (flags, file, of_folder) in [(&[][..], 0o600, 0o700), (&["--file-mode", "640"], 0o640, 0o750)] {
         let outer = folder();
-        // Both folders are made, too.
+        // Both folders are created, too.
         let home = outer.path().join("plans/2027");
         let (server, address) = Running::server(serve(&home.join("state.automerge"), flags));
         let (status, made) = post_to(address, "/api/documents", &json!({ "name": "Growth 2028" })).await;

@@ -46,7 +46,7 @@ async fn documents_are_deleted_and_restored_offline() {
     assert_eq!(post_to(address, &format!("/api/documents/{id}/positions"), &row).await.0, 201);
     assert_eq!(server.stop().code, Some(0));
 
-    // Where it cannot be written down that it is deleted, nothing of it goes: else any client would bring it back.
+    // If the deletion cannot be recorded, the content is kept: otherwise any client could bring the document back.
     let record = documents.join(format!("{id}.access.json"));
     fs::remove_file(&record).unwrap();
     fs::create_dir_all(record.join("in the way")).unwrap();

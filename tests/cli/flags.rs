@@ -1,4 +1,4 @@
-//! Flags and the environment; starting, and ending by a signal.
+//! Flags and environment variables; startup, and shutdown by a signal.
 
 use std::net::TcpListener;
 
@@ -122,7 +122,7 @@ fn occupied_port_error_suggests_a_remedy() {
     for word in [&*address, "--listen"] {
         assert!(ended.err.contains(word), "{}", ended.err);
     }
-    assert!(!state.exists(), "nothing is made by a server that does not start");
+    assert!(!state.exists(), "a server that does not start creates no file");
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ fn empty_environment_variable_counts_as_unset() {
     }
     let (server, _) = Running::server(command);
     assert_eq!(server.stop().code, Some(0));
-    // No address is given at all: it would listen where it does by default, if it could read the document.
+    // Without an address, the server would use the default one, if it could read the document.
     let mut command = program(&["--state", folder.path().to_str().unwrap()]);
     command.env("HAPPIERWORK_LISTEN", "");
     let ended = refused(command);

@@ -1,4 +1,4 @@
-//! A file has one process that writes to it. The second one is told which process has it, and changes nothing.
+//! Only one process writes to a file. A second one is told which process uses it, and changes nothing.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ fn serve_with(state: &Path, documents: &Path) -> std::process::Command {
     command
 }
 
-/// It was refused since this process has this file.
+/// The command was refused because this process uses this file.
 fn names_holder(ended: &Ended, file: &Path, pid: u32) {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     for word in [file.to_str().unwrap(), &format!("in use by process {pid};")] {
@@ -29,14 +29,14 @@ fn names_holder(ended: &Ended, file: &Path, pid: u32) {
     }
 }
 
-/// A new document, by the API.
+/// Creates a document over the API.
 async fn made(address: SocketAddr) -> String {
     let (status, made) = post_to(address, "/api/documents", &json!({ "name": "Growth 2028" })).await;
     assert_eq!(status, 201, "{made}");
     made["id"].as_str().unwrap().to_owned()
 }
 
-/// The server takes a row for this document.
+/// The server accepts a row for this document.
 async fn goes_on(address: SocketAddr, document: &str) {
     let row = json!({ "designation": "UI", "department": "HR", "budget": 7, "location": "Pune" });
     let (status, answer) = post_to(address, &format!("/api/documents/{document}/positions"), &row).await;
@@ -74,7 +74,7 @@ async fn open_documents_folder_is_locked() {
         }
         let (server, address) = Running::server(serve_with(&one, &documents));
         names_holder(&refused(serve_with(&two, &documents)), &documents, server.pid());
-        assert!(!two.exists(), "nothing is made by a server that does not start");
+        assert!(!two.exists(), "a server that does not start creates no folder");
         goes_on(address, &made(address).await).await;
         assert_eq!(server.stop().code, Some(0));
         let (server, _) = Running::server(serve_with(&two, &documents));
@@ -82,7 +82,7 @@ async fn open_documents_folder_is_locked() {
     }
 }
 
-/// A server with one document besides the default one; that one's id, and its file.
+/// A server with a second document: its id, and its file.
 async fn with_a_second_document(folder: &Path) -> (Running, SocketAddr, String, PathBuf) {
     let documents = folder.join("documents");
     let (server, address) = Running::server(serve_with(&folder.join("one.automerge"), &documents));

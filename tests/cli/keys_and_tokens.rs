@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::support::process::{Ended, folder, program, run};
 
-/// A folder of keys and accounts that is not there yet.
+/// A folder of keys and accounts that does not exist yet.
 pub struct Auth {
     _home: TempDir,
     pub path: PathBuf,
@@ -29,14 +29,14 @@ impl Auth {
         run(&[arguments, &["--auth", self.path.to_str().unwrap()]].concat())
     }
 
-    /// What it prints when all is well.
+    /// The output of a successful command.
     pub fn prints(&self, arguments: &[&str]) -> String {
         let ended = self.run(arguments);
         assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.err);
         ended.out
     }
 
-    /// Why it does not do what it is asked to.
+    /// The error of a refused command.
     pub fn refuses(&self, arguments: &[&str]) -> String {
         refused(&self.run(arguments))
     }
@@ -123,10 +123,10 @@ fn keys_are_rotated_by_new_and_retire() {
     let auth = Auth::new();
     let old = auth.prints(&["key", "new"]).trim_end().to_owned();
     let token = auth.prints(&["token", "--user", "jane", "--role", "editor"]);
-    assert!(auth.refuses(&["key", "retire", &old]).contains("happierwork key new"), "nothing would be left");
+    assert!(auth.refuses(&["key", "retire", &old]).contains("happierwork key new"), "no key would be left");
     assert!(auth.refuses(&["key", "retire", "other"]).contains("happierwork key list"));
     auth.prints(&["key", "new"]);
-    assert!(auth.verify(&token).is_ok(), "the old one goes on to verify");
+    assert!(auth.verify(&token).is_ok(), "the old key still verifies");
     assert_eq!(auth.prints(&["key", "retire", &old]), "");
     assert_eq!(auth.verify(&token), Err(Refused::Invalid));
     assert!(!fs::read_to_string(auth.path.join("keys.json")).unwrap().contains(&old));
@@ -182,7 +182,7 @@ fn readable_keys_and_missing_folder_suggest_a_remedy() {
         let error = auth.refuses(command);
         assert!(error.contains("happierwork user add") && error.contains(auth.path.to_str().unwrap()), "{error}");
     }
-    assert!(!auth.path.exists(), "only what makes something makes the folder");
+    assert!(!auth.path.exists(), "only commands that write create the folder");
     auth.prints(&["key", "new"]);
     let keys = auth.path.join("keys.json");
     let before = fs::read(&keys).unwrap();

@@ -1,4 +1,4 @@
-//! The program as it is shipped: what it prints, how it ends, what it does to files.
+//! The real program: its output, its exit status, and its effects on files.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 

@@ -1,4 +1,4 @@
-//! What the process holds when nothing happens.
+//! Memory of an idle process.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ use super::support::{Socket, socket_to};
 const CONNECTIONS: usize = 60;
 const LARGE: usize = 8 << 20;
 
-/// A message of a kind that nobody knows: read to its end, and ignored.
+/// A message of an unknown type, which is read to its end and ignored.
 fn large() -> Vec<u8> {
     let pad = [&b"\x63pad\x5a"[..], &u32::try_from(LARGE).unwrap().to_be_bytes(), &vec![0; LARGE]].concat();
     [&b"\xa2\x64type\x67sparkle"[..], &pad].concat()
@@ -49,7 +49,7 @@ async fn connection_releases_memory_of_a_large_message() {
         if number % 2 == 0 {
             socket.send(Frame::binary(large.clone())).await;
         } else {
-            // In pieces, of which the last is small, and with a ping between them.
+            // In pieces: the last one is small, and a ping comes before it.
             let (first, last) = large.split_at(LARGE - 10);
             socket.send(Frame::Frame(Piece::message(first.to_vec(), OpCode::Data(Data::Binary), false))).await;
             socket.send(Frame::Ping("between".into())).await;
@@ -61,8 +61,8 @@ async fn connection_releases_memory_of_a_large_message() {
     }
     let resident = resident_mib(running.pid());
     let sent = (CONNECTIONS * LARGE) >> 20;
-    assert!(resident < 150, "{resident} MiB after {sent} MiB were sent, and dealt with");
-    // They were taken for what they are, and the connections are as good as before.
+    assert!(resident < 150, "{resident} MiB after {sent} MiB were sent and handled");
+    // The messages were read, and the connections still work.
     for socket in &mut sockets {
         socket.send(Frame::Ping("still".into())).await;
         while socket.next_raw().await.unwrap() != Frame::Pong("still".into()) {}

@@ -104,7 +104,7 @@ fn files_come_back_from_a_database_byte_by_byte() {
     assert!(out.contains(&format!("{}  moved: 1 change, heads ", id(0))), "{out}");
     assert!(out.contains("1 author line, access record"), "{out}");
     assert!(out.contains(&format!("{}  moved: no content, 1 author line, access record", id(2))), "{out}");
-    assert_eq!(files.contents(), before, "the source is not changed");
+    assert_eq!(files.contents(), before, "the source is unchanged");
 
     for more in [&[][..], &["--document", id(0).as_str()]] {
         for format in ["csv", "json"] {
@@ -138,7 +138,7 @@ fn folder_names_both_files_of_a_store() {
 }
 
 #[test]
-fn dry_run_creates_nothing_and_says_what_is_missing() {
+fn dry_run_creates_nothing_and_reports_differences() {
     let folder = folder();
     let (files, database) = (Files::filled(folder.path(), 2), sqlite(folder.path()));
     let before = names(folder.path());
@@ -184,7 +184,7 @@ async fn change_of_the_source_meanwhile_is_reported() {
     let (server, address) = Running::server(program(&["serve", "--listen", "127.0.0.1:0", "--database", &database]));
     let to = format!("files:{}", folder.path().join("copy").display());
     let mut running = Running::spawn(&mut program(&["migrate", "--from", &database, "--to", &to]));
-    // The default document comes first.
+    // The default document is moved first.
     running.until(|line| line.contains("  moved: ").then_some(()));
     running.signal("STOP");
     let row = json!({ "designation": "x", "department": "x", "budget": 1, "location": "x" });
@@ -221,7 +221,7 @@ fn damaged_document_is_named_and_others_are_moved() {
 }
 
 #[test]
-fn other_content_in_the_target_is_left_as_it_is() {
+fn other_content_in_the_target_is_kept() {
     let folder = folder();
     let (files, database) = (Files::filled(folder.path(), 3), sqlite(folder.path()));
     succeeds(&migrate(&files.name(), &database, &[]));

@@ -1,4 +1,4 @@
-//! How many files a process may have open is a limit of the system. One client must not use them up.
+//! The system limits the open files of a process. Clients must not exhaust them.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Standard output and standard error that cannot be written: a full disk, or a pipe that nobody reads any more.
+//! Standard output and standard error that cannot be written: a full disk, or a pipe without a reader.
 
 use std::fs::OpenOptions;
 use std::io::pipe;
@@ -13,7 +13,7 @@ fn full() -> Stdio {
     OpenOptions::new().write(true).open("/dev/full").unwrap().into()
 }
 
-/// A pipe whose reader has gone.
+/// A pipe whose reader is closed.
 fn closed() -> Stdio {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
@@ -22,12 +22,12 @@ fn closed() -> Stdio {
 
 const UNWRITABLE: [fn() -> Stdio; 2] = [full, closed];
 
-/// An address that was free a moment ago: a server without output cannot say where it listens.
+/// An address that was free a moment ago: a server without output cannot print its address.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Waits until it listens.
+/// Waits until the server listens.
 async fn until_up(server: &mut Child, address: SocketAddr) {
     let up = async {
         while TcpStream::connect(address).is_err() {
@@ -54,7 +54,7 @@ async fn server_runs_with_unwritable_output() {
             assert_eq!((status, answer.as_str()), (200, "ok\n"));
             let killed = std::process::Command::new("kill").arg("-TERM").arg(server.id().to_string()).status().unwrap();
             assert!(killed.success());
-            assert_eq!(server.wait().unwrap().code(), Some(0), "it ends as it should");
+            assert_eq!(server.wait().unwrap().code(), Some(0), "it exits normally");
         }
     }
 }
@@ -80,7 +80,7 @@ fn command_reports_unwritable_output() {
             let error = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
             assert!(error.contains("standard output could not be written"), "{arguments:?}: {error}");
-            // And the reason may find no place either.
+            // The error output may be unwritable, too.
             let output = program(arguments).stdout(unwritable()).stderr(unwritable()).status().unwrap();
             assert_eq!(output.code(), Some(1), "{arguments:?}");
         }

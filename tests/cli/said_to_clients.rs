@@ -1,4 +1,4 @@
-//! What goes wrong on the server's disk is the operator's business: no client is told a path.
+//! Errors to clients contain no paths of the server: disk failures are for the operator.
 
 use std::fs;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::support::{TestServer, add};
 async fn client_errors_contain_no_server_paths() {
     let folder = Arc::new(folder());
     let server = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
-    // Two documents that cannot be opened: no Automerge, and a folder in the place of a file.
+    // Two documents that cannot be opened: one is not Automerge, one is a folder.
     let (garbage, a_folder) = (DocumentId::from_random(rand::random()), DocumentId::from_random(rand::random()));
     fs::write(folder.path().join(format!("documents/{garbage}.automerge")), "garbage").unwrap();
     fs::create_dir(folder.path().join(format!("documents/{a_folder}.automerge"))).unwrap();
@@ -40,7 +40,7 @@ async fn client_errors_contain_no_server_paths() {
         let Some(Frame::Binary(answer)) = repo.next().await else { panic!("no answer") };
         said.push(format!("{:?}", decode(&answer).unwrap()));
     }
-    // The disk of the default document goes away under the server.
+    // The disk of the default document becomes unavailable.
     let mut legacy = server.legacy().await;
     fs::remove_dir_all(folder.path().join("documents")).unwrap();
     fs::write(folder.path().join("documents"), "no folder any more").unwrap();

@@ -76,7 +76,7 @@ async fn accounts_in_a_database_serve_all_servers() {
     let disabled = cluster.given(&["token", "--user", "cfo", "--role", "viewer"], "");
     assert!(refused(&disabled).contains("is disabled"), "{}", disabled.err);
 
-    // A logout at one server is one at the other.
+    // A logout at one server applies to the other.
     cluster.does(&["user", "enable", "cfo"]);
     let session = loop {
         let (status, answer) = post_to(one_address, "/accounts/api/login/", &login).await;

@@ -1,4 +1,4 @@
-//! What the server makes of the state file that it finds.
+//! How the server handles the state file that it finds.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -25,7 +25,7 @@ fn append_change(state: &Path) -> Vec<u8> {
 #[test]
 fn missing_file_is_created_and_keeps_its_id() {
     let folder = folder();
-    // Its folder is made, too.
+    // The folder is created, too.
     let state = folder.path().join("plans/2027/state.automerge");
     let (server, _) = Running::server(serve(&state, &[]));
     let line = server.printed.iter().find(|line| line.starts_with("document")).unwrap().clone();
@@ -33,14 +33,14 @@ fn missing_file_is_created_and_keeps_its_id() {
     let url = server.printed.iter().find(|line| line.starts_with("url")).unwrap().clone();
     assert_eq!(server.stop().code, Some(0));
     assert!(AutoCommit::load(&fs::read(&state).unwrap()).is_ok());
-    // Also as a copy elsewhere.
+    // A copy elsewhere has the same id.
     let copy = folder.path().join("copy.automerge");
     fs::copy(&state, &copy).unwrap();
     let (server, _) = Running::server(serve(&copy, &[]));
     assert!(server.printed.contains(&url), "{url} is not in {:?}", server.printed);
 }
 
-/// Every command refuses the file as it is, and nothing beside it is made.
+/// Every command refuses the file, leaves it unchanged, and creates no other file.
 fn refused_by_all(state: &Path, reason: &str) {
     let (before, beside) = (fs::read(state).unwrap(), names(state.parent().unwrap()));
     let path = state.to_str().unwrap();
@@ -84,7 +84,7 @@ fn truncated_file_is_rejected_by_every_command() {
 fn repair_keeps_the_identity_and_positions() {
     let folder = folder();
     let plan = fs::read(imported(folder.path())).unwrap();
-    // The document began with something that is not yet the plan.
+    // The document starts with content that is not yet the plan.
     let mut other = AutoCommit::new();
     let empty = other.save();
     other.put(ROOT, "name", "Growth").unwrap();
@@ -180,7 +180,8 @@ fn folder_or_file_below_a_file_is_rejected() {
     assert!(ended.err.contains("--state"), "{}", ended.err);
 }
 
-/// The numeric id of somebody who is not root, if we are root: then files can be made that the server must not write.
+/// The id of a user other than root, if the test runs as root. Such a user can own files that the server must not
+/// write.
 fn somebody_else() -> Option<u32> {
     const NOBODY: u32 = 65_534;
     let id = Command::new("id").arg("-u").output().unwrap().stdout;
@@ -193,7 +194,7 @@ fn unwritable_file_or_folder_prevents_startup() {
     let state = imported(folder.path());
     let _ = fs::remove_file(folder.path().join("state.automerge.lock"));
     let user = somebody_else();
-    // A user other than root may not be able to reach this program where it was built.
+    // A user other than root may have no access to the program's folder.
     let copied = folder.path().join("happierwork");
     fs::copy(env!("CARGO_BIN_EXE_happierwork"), &copied).unwrap();
     let server = || {

@@ -1,4 +1,4 @@
-//! A crash in the middle of a write leaves any part of it. Here every part is tried.
+//! A crash during a write can leave any part of it. This test tries every part.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -59,9 +59,9 @@ async fn file_cut_anywhere_keeps_whole_chunks_and_is_writable() {
             Some(repair) => {
                 assert_eq!(disk.content(&repair.saved_to).as_deref(), Some(&file[whole_len..cut]), "kept at {cut}");
             }
-            None => assert_eq!(whole_len, cut, "cut off, and not said"),
+            None => assert_eq!(whole_len, cut, "the cut was not reported"),
         }
-        // What was torn comes again, and survives another reopening (after a power cut, too).
+        // The lost changes can be added again, and survive a reopening and a power cut.
         let store = FileStore::open(state, id.clone(), "home/documents").unwrap();
         store.append_chunks(&id, chunks[whole].clone()).await.unwrap();
         drop(store);

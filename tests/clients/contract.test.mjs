@@ -1,11 +1,11 @@
-// schemathesis makes up requests from the description, good ones and bad ones, and holds every answer against it.
+// schemathesis generates valid and invalid requests from the API description, and checks every answer against it.
 
 import path from "node:path";
 import { test } from "node:test";
 
 import { HERE, must, python, serverWithAccount } from "./generate.mjs";
 
-test("schemathesis finds nothing that the description does not say", async (t) => {
+test("schemathesis finds no answer that violates the description", async (t) => {
   const { server, users } = await serverWithAccount(t);
   const token = await users.token("schemathesis", "owner");
   const args = ["--config-file", path.join(HERE, "schemathesis.toml"), "run", server.http("/api/openapi.json")];

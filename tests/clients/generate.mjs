@@ -1,4 +1,4 @@
-// What the tests of generated clients share: a server with an account, its description as a file, and programs that must succeed.
+// Shared by the tests of generated clients: a server with an account, its description as a file, and programs that must succeed.
 
 import { execFile } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
@@ -11,10 +11,10 @@ import { Users } from "../js/support/users.mjs";
 
 export const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, "../..");
-/** Where clients are generated. Below tests/clients/, so that Node finds its packages. */
+/** Folder of the generated clients. It is below tests/clients/, so that Node finds its packages. */
 const GENERATED = path.join(HERE, "generated");
 
-/** The folder with the programs of tests/clients/requirements.txt. */
+/** Folder with the programs of tests/clients/requirements.txt. */
 const PYTHON = path.resolve(ROOT, process.env.HAPPIERWORK_PYTHON ?? "target/python-venv", "bin");
 
 export const EMAIL = "ceo@example.com";
@@ -23,7 +23,7 @@ export const PASSWORD = "correct horse battery staple";
 /** A program of the Python environment. */
 export function python(name) {
   const program = path.join(PYTHON, name);
-  if (!existsSync(program)) throw new Error(`there is no ${program}: run \`make target/python-venv\``);
+  if (!existsSync(program)) throw new Error(`${program} is missing: run \`make target/python-venv\``);
   return program;
 }
 
@@ -32,7 +32,7 @@ export function withPython() {
   return { ...process.env, PATH: `${PYTHON}${path.delimiter}${process.env.PATH}` };
 }
 
-/** Runs a program to its end; its output is in the error if it fails. */
+/** Runs a program to its end. If it fails, the error contains its output. */
 export async function must(program, args, options = {}) {
   try {
     return await promisify(execFile)(program, args, { maxBuffer: 64 << 20, timeout: 300_000, ...options });
@@ -41,7 +41,7 @@ export async function must(program, args, options = {}) {
   }
 }
 
-/** A server that asks who its users are, with one account, on a copy of the demo document. */
+/** A server with authentication and one account, on a copy of the demo document. */
 export async function serverWithAccount(t) {
   const users = await Users.make(t);
   await users.account(EMAIL, "owner", PASSWORD);

@@ -7,7 +7,7 @@ test("a generated Python client logs in, lists, edits and exports", async (t) =>
   const { server, env } = await serverWithAccount(t);
   const { folder, description } = await generatedFolder(server, "python");
   const output = path.join(folder, "happierwork_api_client");
-  // Warnings are about what the generator cannot express: a description that has any is not as good as it could be.
+  // Warnings are about features of the description that the generator cannot express. There must be none.
   const args = ["generate", "--path", description, "--meta", "none", "--output-path", output, "--fail-on-warning"];
   await must(python("openapi-python-client"), args, { cwd: folder, env: withPython() });
   await must(python("python"), [path.join(folder, "plan.py")], { env });

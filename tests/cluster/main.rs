@@ -1,4 +1,4 @@
-//! Several servers on one store: what one stores, the others show, and all checks hold across them.
+//! Several servers on one store: each shows the changes of the others, and all checks hold across them.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
@@ -52,7 +52,7 @@ async fn nodes_with<const N: usize>(adjust: impl Fn(&mut HubSettings)) -> (Arc<M
     (store, hubs)
 }
 
-/// Servers that share one store, and hear nothing of each other.
+/// Servers that share one store, and receive no news of each other.
 async fn deaf_nodes<const N: usize>(adjust: impl Fn(&mut HubSettings)) -> (Arc<MemoryStore>, [Hub; N]) {
     let store = Arc::new(MemoryStore::new());
     let hubs = std::array::from_fn(|_| {

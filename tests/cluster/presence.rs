@@ -1,4 +1,4 @@
-//! What is not stored reaches the clients of other servers, too.
+//! Messages that are not stored reach the clients of other servers, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn message(sender: &str, count: u64) -> Ephemeral {
     Ephemeral { document: id(), sender, session, count, data: Bytes::from_static(b"cursor") }
 }
 
-/// The next ephemeral message, apart from all else that arrives.
+/// The next ephemeral message. Skips all others.
 async fn next(receiver: &mut OutboxReceiver) -> Ephemeral {
     loop {
         if let Outgoing::Ephemeral(message) = receiver.next().await {
@@ -72,7 +72,7 @@ async fn message_to_other_surfaces_reaches_other_servers_only() {
     hubs[0].tell_surfaces(&[0; 10_000]);
     hubs[1].tell_surfaces(b"answer");
     assert_eq!(&other.recv().await.unwrap()[..], b"names");
-    assert_eq!(&own.recv().await.unwrap()[..], b"answer", "nobody hears itself");
+    assert_eq!(&own.recv().await.unwrap()[..], b"answer", "a sender does not receive its own message");
     assert_eq!(super::counter(&hubs[0], "happierwork_cluster_messages_dropped_total"), 1);
     for hub in &hubs {
         hub.stop().await;

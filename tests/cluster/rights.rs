@@ -1,4 +1,4 @@
-//! Rights that are changed at one server hold at all, also where the news of it is lost.
+//! Rights that are changed at one server apply at all servers, even if the news is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ async fn document_is_created_by_a_user_and_shared_with_other_nodes() {
     }
     hubs[1].edit(&cfo, &id(), budget("ui", 5), author()).await.unwrap();
     hubs[0].set_role(&ceo, &id(), &"cfo".into(), None).await.unwrap();
-    // Nothing is stored after a revocation that was acknowledged, even if this node has not heard of it.
+    // Nothing is stored after an acknowledged revocation, even if this node has not received it.
     let refused = hubs[1].edit(&cfo, &id(), budget("ui", 6), author()).await;
     assert!(matches!(refused, Err(EditFailure::Denied(_))), "{refused:?}");
     let stored = store.load(&id()).await.unwrap().unwrap();

@@ -1,9 +1,9 @@
 //! The program is killed or stopped at any moment, and nothing that it has acknowledged or shown is lost.
 //!
-//! `ROUNDS=500 cargo test --test crash` does it as often; `SEED=…` repeats what chance has chosen (not the moments,
-//! which are the machine's).
+//! `ROUNDS=500 cargo test --test crash` runs more rounds; `SEED=…` repeats the random choices (but not the timing,
+//! which depends on the machine).
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot run fails; what it found is told")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot run fails; it prints its findings")]
 
 mod cluster;
 mod stopped;
@@ -26,9 +26,9 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 use writers::Writers;
 
-/// Rounds, unless `ROUNDS` says otherwise: what fits into everyday tests.
+/// Default number of rounds, for everyday tests; `ROUNDS` overrides it.
 const ROUNDS: u32 = 30;
-/// A document is used for so many rounds, so that it grows, and is compacted.
+/// Rounds on one document, so that it grows and is compacted.
 const ROUNDS_PER_FOLDER: u32 = 12;
 
 fn number(name: &str, default: u32) -> u32 {
@@ -40,7 +40,7 @@ fn number(name: &str, default: u32) -> u32 {
 enum Death {
     /// `kill -9`.
     Killed,
-    /// Stopped in the middle of its work, and killed a moment later.
+    /// Suspended in the middle of its work, and killed a moment later.
     Frozen,
     /// Killed while it shuts down.
     WhileStopping,
@@ -86,7 +86,7 @@ async fn kill_under_load_loses_nothing_acknowledged_or_shown() {
         }
         drop(server);
         promises.add(writers.stop().await.promises);
-        // Nothing needs a hand: the file is whole, or its last write is cut off, which the next start deals with.
+        // No repair is needed: the file is whole, or its last write is cut off, which the next start handles.
         let check = run(&["check", state.to_str().unwrap()]);
         match check.code {
             Some(0) => {}
@@ -105,7 +105,7 @@ async fn kill_under_load_loses_nothing_acknowledged_or_shown() {
     println!("{rounds} rounds: {kept} promises kept; {torn} torn tails, {compacted} new snapshots");
 }
 
-/// The copy that replaces the log is being written, is there, or has just taken the log's place.
+/// Kills the server while it writes the compacted copy, before the copy replaces the log, or just afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_during_compaction_loses_nothing() {
     let rounds = number("ROUNDS", ROUNDS);
@@ -122,7 +122,7 @@ async fn kill_during_compaction_loses_nothing() {
         let (copy, log, head) = (place.path().join("state.automerge.new"), state.clone(), first);
         let compacts = tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
-            // On a busy machine the copy may come and take the log's place between two looks.
+            // On a busy machine the copy may appear and replace the log between two checks.
             while !copy.exists() && head_of(&log) == head {
                 assert!(begun.elapsed() < Duration::from_secs(30), "it never compacts");
             }
@@ -140,20 +140,20 @@ async fn kill_during_compaction_loses_nothing() {
         let (server, _) = Running::server(serve(&state, &[]));
         promises.are_kept_by(&state, round);
         server.stop();
-        assert!(!place.path().join("state.automerge.new").exists(), "what was not finished is cleared away");
+        assert!(!place.path().join("state.automerge.new").exists(), "the unfinished copy is removed");
         kept += promises.len();
     }
     println!("{rounds} rounds: {kept} promises kept; killed before the log was replaced: {before}, after: {after}");
 }
 
-/// Magic and checksum of the first chunk: another one, another snapshot.
+/// Magic bytes and checksum of the first chunk, which identify the snapshot.
 fn head_of(state: &Path) -> [u8; 8] {
     let mut head = [0; 8];
     fs::File::open(state).unwrap().read_exact(&mut head).unwrap();
     head
 }
 
-/// A document of which the log has nearly outgrown its snapshot.
+/// A document whose log has nearly outgrown its snapshot.
 fn about_to_be_compacted(place: &Path) -> PathBuf {
     const NEARLY: usize = 255 << 10;
     let state = place.join("state.automerge");
@@ -208,7 +208,7 @@ fn kill_during_import_imports_all_or_nothing() {
         std::thread::sleep(whole.mul_f64(rng.random_range(0.0..1.2)));
         importing.signal("KILL");
         drop(importing);
-        // Who sees that it did not work tries again.
+        // An operator who sees that the import failed tries again.
         if fs::metadata(&state).is_ok_and(|state| state.len() > 0) {
             all += 1;
         } else {

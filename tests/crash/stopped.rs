@@ -1,4 +1,4 @@
-//! The program is told to stop while everybody writes.
+//! The program is stopped while clients write.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use super::support::promises::Promises;
 use super::writers::{Told, Writers};
 use super::{ROUNDS_PER_FOLDER, number};
 
-/// Rounds, unless `ROUNDS` says otherwise.
+/// Default number of rounds; `ROUNDS` overrides it.
 const ROUNDS: u32 = 10;
-/// What the program is given to stop.
+/// The program's grace period.
 const GRACE: Duration = Duration::from_secs(8);
 
 fn document(server: &Running) -> DocumentId {
@@ -57,7 +57,7 @@ async fn shutdown_under_load_is_graceful() {
         assert_eq!(names, ["documents", "state.automerge", "state.automerge.lock"], "round {round}");
     }
     kept += promises.len();
-    assert!(told > rounds as usize, "hardly anybody was there: {told}");
+    assert!(told > rounds as usize, "too few sockets were connected: {told}");
     assert!(kept > rounds as usize, "the writers have hardly written: {kept}");
     println!("{rounds} rounds: {kept} promises kept, {told} sockets told; the longest end took {longest:?}");
 }

@@ -1,4 +1,4 @@
-//! Clients that write as fast as they are answered (or faster), and note what they are told, until the server is gone.
+//! Clients that write as fast as the server answers, or faster, and record its acknowledgements until it is gone.
 
 use std::net::SocketAddr;
 
@@ -22,10 +22,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::support::add;
 use super::support::promises::Promises;
 
-/// Characters of a text that does not compress: some twenty edits with it, and a log is compacted.
+/// Characters of an incompressible text: some twenty edits fill a log until it is compacted.
 const LONG: usize = 16_000;
 
-/// What a client was told, and how its sockets ended.
+/// The acknowledgements that a client received, and how its sockets ended.
 #[derive(Default)]
 pub struct Told {
     pub promises: Promises,
@@ -34,12 +34,12 @@ pub struct Told {
 
 /// How a WebSocket ended.
 #[derive(Debug)]
-#[allow(dead_code, reason = "to be told")]
+#[allow(dead_code, reason = "for debug output")]
 pub struct End {
     of: String,
     /// The code of the server's close frame, if it came.
     pub close: Option<u16>,
-    /// What went wrong afterwards, or instead.
+    /// The error afterwards, or instead.
     error: Option<String>,
 }
 
@@ -48,7 +48,7 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Two on the API, two who sync, two on the legacy socket.
+    /// Two clients each of the API, of sync, and of the legacy socket.
     pub async fn start(address: SocketAddr, round: u32) -> Self {
         let mut tasks = JoinSet::new();
         for number in 0..2 {
@@ -59,8 +59,8 @@ impl Writers {
         Self { tasks }
     }
 
-    /// All kinds that there are: besides, one who speaks automerge-repo's protocol, one on the legacy REST, some who write
-    /// without waiting for an answer, and some who come and go.
+    /// All kinds of clients: also one of automerge-repo's protocol, one of legacy REST, two that write without waiting for
+    /// answers, and two that connect and disconnect.
     pub async fn start_all(address: SocketAddr, document: &DocumentId, round: u32) -> Self {
         let mut all = Self::start(address, round).await;
         all.tasks.spawn(joins(address, document.clone(), format!("{round}")));
@@ -72,7 +72,7 @@ impl Writers {
         all
     }
 
-    /// What they were told. The server is gone, so they end.
+    /// The acknowledgements of all clients. They end because the server is gone.
     pub async fn stop(mut self) -> Told {
         let mut all = Told::default();
         while let Some(told) = self.tasks.join_next().await {
@@ -84,7 +84,7 @@ impl Writers {
     }
 }
 
-/// A WebSocket that reads what the server said to the very end, also after a failed send.
+/// A WebSocket that reads all messages of the server, also after a failed send.
 struct Line {
     sink: Sending,
     stream: Receiving,
@@ -98,7 +98,7 @@ struct Receiving {
 struct Sending(SplitSink<WebSocketStream<MaybeTlsStream<TcpStream>>, Message>);
 
 impl Line {
-    /// `None`: the server is gone.
+    /// `None` if the server is gone.
     async fn open(address: SocketAddr, path: &str, of: String) -> Option<Self> {
         let (socket, _) = connect_async(format!("ws://{address}{path}")).await.ok()?;
         let (sink, stream) = socket.split();
@@ -107,7 +107,7 @@ impl Line {
 }
 
 impl Receiving {
-    /// The next message of the server; None when there is none any more.
+    /// The server's next message; `None` after the last one.
     async fn next(&mut self) -> Option<Message> {
         loop {
             match self.stream.next().await {
@@ -124,7 +124,7 @@ impl Receiving {
 }
 
 impl Sending {
-    /// False: nothing can be sent any more.
+    /// `false` if nothing can be sent any more.
     async fn send(&mut self, message: Message) -> bool {
         self.0.send(message).await.is_ok()
     }
@@ -152,7 +152,7 @@ async fn posts(address: SocketAddr, name: String) -> Told {
     told
 }
 
-/// Makes rows over one HTTP connection. Returns the names of those that were acknowledged.
+/// Adds rows over one HTTP connection. Returns the names of the acknowledged ones.
 async fn http(address: SocketAddr, path: &str, row: impl Fn(u32) -> (String, Value)) -> Vec<String> {
     let mut made = Vec::new();
     let Ok(stream) = TcpStream::connect(address).await else { return made };
@@ -173,7 +173,7 @@ async fn http(address: SocketAddr, path: &str, row: impl Fn(u32) -> (String, Val
             break;
         }
         if status.as_u16() == 503 {
-            // It is shutting down.
+            // The server is shutting down.
             break;
         }
         assert_eq!(status, 201);
@@ -182,7 +182,7 @@ async fn http(address: SocketAddr, path: &str, row: impl Fn(u32) -> (String, Val
     made
 }
 
-/// A replica that makes a row whenever it has heard something.
+/// A replica that adds a row after each message that it receives.
 struct Replica {
     doc: AutoCommit,
     state: sync::State,
@@ -258,7 +258,7 @@ async fn joins(address: SocketAddr, document: DocumentId, name: String) -> Told 
     told
 }
 
-/// The designation of a row that a legacy client is shown.
+/// The designation of a row in a frame to a legacy client.
 fn shown(message: &Message) -> Option<String> {
     let Message::Text(text) = message else { return None };
     let frame: Value = serde_json::from_str(text).ok()?;
@@ -284,12 +284,12 @@ async fn looks(address: SocketAddr, name: String) -> Told {
     told
 }
 
-/// Never waits for an answer, and reads all the same.
+/// Sends without waiting for answers, and reads them.
 async fn floods(address: SocketAddr, name: String) -> Told {
     let mut told = Told::default();
     let of = format!("flood {name}");
     let Some(Line { mut sink, mut stream }) = Line::open(address, "/ws/dashboard/", of).await else { return told };
-    // A task of its own: it would leave the other half no turn.
+    // A separate task, as it would starve the other half.
     let sends = tokio::spawn(async move {
         for count in 0.. {
             if !sink.send(Message::text(add(&format!("flood-{name}-{count}")))).await {
@@ -305,7 +305,7 @@ async fn floods(address: SocketAddr, name: String) -> Told {
     told
 }
 
-/// Gets the document, leaves without a word, and comes again.
+/// Fetches the document, disconnects abruptly, and reconnects.
 async fn comes_and_goes(address: SocketAddr, name: String) -> Told {
     let mut told = Told::default();
     for count in 0.. {

@@ -1,4 +1,4 @@
-// New documents of stock clients: found by others while they arrive, and stored however many there are.
+// New documents of stock clients: other clients find them while they arrive, and the server stores any number of them.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import { within } from "./support/until.mjs";
 const TRIES = 60;
 const LONGEST = 100;
 
-test(`create, then find elsewhere 0 to ${LONGEST} ms later: ${TRIES} of ${TRIES} are found`, async (t) => {
+test(`new documents are found 0 to ${LONGEST} ms later, ${TRIES} times`, async (t) => {
   const server = await Server.start(t);
   const [author, reader] = [repoClient(server), repoClient(server)];
   await Promise.all([author.server(), reader.server()]);
@@ -25,21 +25,21 @@ test(`create, then find elsewhere 0 to ${LONGEST} ms later: ${TRIES} of ${TRIES}
   }
 });
 
-test("a document that nobody has is unavailable", async (t) => {
+test("a document without a copy anywhere is unavailable", async (t) => {
   const server = await Server.start(t);
   await assert.rejects(repoClient(server).find(generateAutomergeUrl()), /unavailable/);
 });
 
 const MANY = 1_500;
-/** Links of another client to documents that are gone: more than it may wait for. */
+/** Links of another client to missing documents: more than it may wait for. */
 const STALE = 1_100;
 
-test(`a first upload of ${MANY} documents is stored over one connection`, async (t) => {
+test(`one connection stores a first upload of ${MANY} documents`, async (t) => {
   const server = await Server.start(t);
   const stale = repoClient(server);
   await stale.server();
   const links = Array.from({ length: STALE }, () => stale.repo.find(generateAutomergeUrl()));
-  assert.ok((await Promise.allSettled(links)).every(({ status }) => status === "rejected"), "the documents are gone");
+  assert.ok((await Promise.allSettled(links)).every(({ status }) => status === "rejected"), "the documents are missing");
 
   const client = repoClient(server);
   await client.server();

@@ -1,4 +1,4 @@
-// One client cannot hurt another: whoever speaks badly is told why and closed; documents and others go on.
+// A misbehaving client is told why and closed. Documents and other clients are unaffected.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import { add } from "./support/positions.mjs";
 import { Server } from "./support/server.mjs";
 import { until } from "./support/until.mjs";
 
-/** A server, and a client that is in the middle of its work. `unharmed` fails if it was disturbed. */
+/** A server with a connected client. `unharmed` fails if that client was disturbed. */
 async function scene(t, flags = []) {
   const server = await Server.start(t, { flags });
   const [bystander, observer] = [repoClient(server), repoClient(server)];
@@ -22,16 +22,16 @@ async function scene(t, flags = []) {
   for (const client of [bystander, observer]) client.adapter.on("peer-disconnected", () => (disconnected += 1));
   const unharmed = async () => {
     assert.equal(String(Automerge.getHeads(handle.doc())), heads, "the document is untouched");
-    assert.equal(String(Automerge.getHeads(Automerge.load(server.bytes()))), heads, "and so is its file");
+    assert.equal(String(Automerge.getHeads(Automerge.load(server.bytes()))), heads, "the file is untouched");
     handle.change(add("after-it"));
-    await untilDocument(seen, (doc) => doc.positions["after-it"], "the others to go on");
-    assert.equal(disconnected, 0, "and nobody else was disconnected");
+    await untilDocument(seen, (doc) => doc.positions["after-it"], "the other clients to continue");
+    assert.equal(disconnected, 0, "no other client is disconnected");
     assert.ok(server.isRunning);
   };
   return { server, unharmed, heads };
 }
 
-/** A socket that has joined, and what it can say about the default document. */
+/** A joined socket, and a valid sync message for the default document. */
 async function joined(server, name = "mallory") {
   const socket = await rawSocket(server);
   const { senderId: targetId } = await socket.join(name);
@@ -40,7 +40,7 @@ async function joined(server, name = "mallory") {
   return { socket, say };
 }
 
-/** The `error` message with a reason, and then the close. */
+/** Waits for the `error` message with a reason, and then the close. */
 async function refused(socket, reason, code = 1008) {
   const said = await socket.message("error");
   assert.match(said.message, reason);
@@ -51,7 +51,7 @@ async function refused(socket, reason, code = 1008) {
   assert.equal(socket.messages.filter(({ type }) => type === "error").length, 1, "said once");
 }
 
-/** The `error` message about one document: the socket stays open. */
+/** Waits for the `error` message about one document. The socket stays open. */
 async function documentRefused(socket, documentId, reason) {
   const said = await socket.message("error");
   assert.match(said.message, reason);
@@ -63,7 +63,7 @@ async function documentRefused(socket, documentId, reason) {
 
 const hello = { type: "join", senderId: "mallory", peerMetadata: {}, supportedProtocolVersions: ["1"] };
 
-test("bytes that are no CBOR are answered with an error that says so, and a close", async (t) => {
+test("bytes that are not CBOR are refused with an error", async (t) => {
   const { server, unharmed } = await scene(t);
   for (const [bytes, reason] of [
     [[0xff, 0x00, 0x13], /must be a map/],
@@ -90,9 +90,9 @@ for (const [what, message, reason] of [
   ["a senderId that is a list", { ...hello, senderId: ["mallory"] }, /"senderId" must be/],
   ["an empty senderId", { ...hello, senderId: "" }, /"senderId"/],
   ["versions that are a map", { ...hello, supportedProtocolVersions: { one: 1 } }, /"supportedProtocolVersions" must be/],
-  ["no version that is spoken here", { ...hello, supportedProtocolVersions: ["2", "3"] }, /unsupported protocol version.*2, 3/],
+  ["no supported version", { ...hello, supportedProtocolVersions: ["2", "3"] }, /unsupported protocol version.*2, 3/],
 ]) {
-  test(`a join with ${what} is answered with an error that names it, and a close`, async (t) => {
+  test(`a join with ${what} is answered with an error and a close`, async (t) => {
     const { server, unharmed } = await scene(t);
     const socket = await rawSocket(server);
     socket.send(message);
@@ -102,7 +102,7 @@ for (const [what, message, reason] of [
   });
 }
 
-test("a join without versions means version 1", async (t) => {
+test("a join without versions selects version 1", async (t) => {
   const server = await Server.start(t);
   const socket = await rawSocket(server);
   socket.send({ type: "join", senderId: "old-client" });
@@ -120,7 +120,7 @@ test("a first message that is not a join is refused", async (t) => {
   await unharmed();
 });
 
-test("a sync message with data of the wrong type, or none, is refused", async (t) => {
+test("a sync message with missing or mistyped data is refused", async (t) => {
   const { server, unharmed } = await scene(t);
   for (const [data, reason] of [
     ["text", /"data" must be/],
@@ -134,7 +134,7 @@ test("a sync message with data of the wrong type, or none, is refused", async (t
   await unharmed();
 });
 
-test("messages of unknown types are ignored, and the connection goes on", async (t) => {
+test("messages of unknown types are ignored", async (t) => {
   const { server, unharmed } = await scene(t);
   const { socket, say } = await joined(server);
   for (const type of ["new-in-3.0", "auth", "peer"]) {
@@ -147,7 +147,7 @@ test("messages of unknown types are ignored, and the connection goes on", async 
   await unharmed();
 });
 
-test("messages of another sender are ignored: nobody speaks for somebody else", async (t) => {
+test("messages of another sender are ignored", async (t) => {
   const { server, unharmed } = await scene(t);
   const { socket, say } = await joined(server);
   let doc = Automerge.load(server.bytes());
@@ -157,12 +157,12 @@ test("messages of another sender are ignored: nobody speaks for somebody else", 
   say({ type: "leave", senderId: "somebody-else" });
   say({ type: "request", data: Automerge.generateSyncMessage(Automerge.init(), Automerge.initSyncState())[1] });
   const answer = await socket.message("sync");
-  assert.deepEqual(Automerge.decodeSyncMessage(answer.data).need, [], "the server has not looked at the forged message");
+  assert.deepEqual(Automerge.decodeSyncMessage(answer.data).need, [], "the server ignores the forged message");
   assert.equal(socket.closed, undefined);
   await unharmed();
 });
 
-/** A sync message about one new change: as it is encoded, and with which other bytes. */
+/** A sync message with one new change: its bytes, and variants with other bytes. */
 function messageWithChange(server, change = (doc) => (doc.name = "Changed")) {
   const before = Automerge.load(server.bytes());
   const after = Automerge.change(Automerge.clone(before), change);
@@ -172,7 +172,7 @@ function messageWithChange(server, change = (doc) => (doc.name = "Changed")) {
   return { bytes, encode, after };
 }
 
-test("a sync message with one flipped byte in a change is refused, on both sync surfaces, wherever the byte is", async (t) => {
+test("both sync protocols refuse a change with one flipped byte", async (t) => {
   const { server, unharmed } = await scene(t);
   const { bytes, encode } = messageWithChange(server);
   let refusals = 0;
@@ -194,7 +194,7 @@ test("a sync message with one flipped byte in a change is refused, on both sync 
   await unharmed();
 });
 
-test("a message of random bytes is refused on the plain surface, and so is text", async (t) => {
+test("plain sync refuses random bytes and text frames", async (t) => {
   const { server, unharmed } = await scene(t);
   const garbled = await rawSocket(server, `/sync/${server.documentId}`);
   garbled.socket.send(Buffer.from("these are no sync messages"));
@@ -209,15 +209,15 @@ test("a message of random bytes is refused on the plain surface, and so is text"
   await unharmed();
 });
 
-test("a forged change under a number that its author has used already is refused, and harms nobody", async (t) => {
+test("a change with a sequence number that is in use is refused", async (t) => {
   const { server } = await scene(t);
-  // The victim has written, and its change is stored.
+  // The victim's change is stored.
   const victim = await plainClient(server, server.documentId);
   await victim.until((doc) => doc.positions, "the document");
   const before = Automerge.clone(victim.doc, { actor: Automerge.getActorId(victim.doc) });
   victim.change(add("of-the-victim"));
   await victim.saved();
-  // The same actor and the same number, another content.
+  // The same actor and sequence number, with other content.
   const forged = Automerge.change(before, add("forged"));
   const [bytes] = Automerge.getChanges(victim.doc, forged).slice(-1);
   const original = Automerge.decodeChange(Automerge.getLastLocalChange(victim.doc));
@@ -236,10 +236,10 @@ test("a forged change under a number that its author has used already is refused
   assert.ok(doc.positions["of-the-victim"] && !doc.positions.forged);
   victim.change(add("of-the-victim-again"));
   await victim.saved();
-  assert.ok(Automerge.load(server.bytes()).positions["of-the-victim-again"], "the victim goes on");
+  assert.ok(Automerge.load(server.bytes()).positions["of-the-victim-again"], "the victim can still write");
 });
 
-test("a change whose predecessors were never sent is kept waiting, and not shown to anybody", async (t) => {
+test("a change without its predecessors is not published", async (t) => {
   const { server, unharmed } = await scene(t);
   const start = Automerge.load(server.bytes());
   const middle = Automerge.change(Automerge.clone(start), (doc) => (doc.name = "Missing"));
@@ -259,13 +259,13 @@ test("a change whose predecessors were never sent is kept waiting, and not shown
 });
 
 for (const [what, documentId, reason] of [
-  ["an id that is no base58", "not a document id", /"documentId" is malformed/],
+  ["an id that is not base58", "not a document id", /"documentId" is malformed/],
   ["an id with a wrong checksum", "4NMNnkMhL8jXrdJ9jamS58PAVdXv", /"documentId" is malformed/],
   ["a path", "../../etc/passwd", /"documentId" is malformed/],
   ["an empty id", "", /"documentId"/],
   ["a number", 17, /"documentId" must be/],
 ]) {
-  test(`a sync message for ${what} is refused with an error that says so`, async (t) => {
+  test(`a sync message for ${what} is refused with an error`, async (t) => {
     const { server, unharmed } = await scene(t);
     const { socket, say } = await joined(server);
     say({ type: "sync", documentId, data: new Uint8Array([0x42, 0, 0, 0, 0]) });
@@ -274,7 +274,7 @@ for (const [what, documentId, reason] of [
   });
 }
 
-test("a plain-sync path with a malformed id is accepted, and closed with what is wrong with it", async (t) => {
+test("a socket with a malformed id closes with the reason", async (t) => {
   const server = await Server.start(t);
   const socket = await rawSocket(server, "/sync/not-a-document-id");
   const { code, reason } = await socket.end();
@@ -293,7 +293,7 @@ test("a text frame on /sync is refused", async (t) => {
   await unharmed();
 });
 
-test("a frame over the limit closes the connection with 1009, and the limit in the reason", async (t) => {
+test("a frame over the limit closes with 1009 and names the limit", async (t) => {
   const { server, unharmed } = await scene(t, ["--max-message", "8192"]);
   const within = await joined(server, "within-the-limit");
   within.say({ type: "new-in-3.0", data: new Uint8Array(8_000) });
@@ -315,14 +315,14 @@ test("a frame over the limit closes the connection with 1009, and the limit in t
   await unharmed();
 });
 
-test("a page of another origin is accepted, told, and closed with 4403, on every socket", async (t) => {
+test("every socket closes a page of another origin with 4403", async (t) => {
   const { server, unharmed } = await scene(t);
   for (const path of ["/sync", `/sync/${server.documentId}`, "/ws/dashboard/", "/"]) {
     const socket = await rawSocket(server, path, { origin: "https://evil.example" });
     const { code, reason } = await socket.end();
     assert.equal(code, 4403, path);
     assert.match(reason, /origin/i, path);
-    assert.ok(socket.messages.every(({ type, error }) => type === "error" || error), `${path}: nothing but an error`);
+    assert.ok(socket.messages.every(({ type, error }) => type === "error" || error), `${path}: only errors`);
   }
   const one = server.one();
   const own = await rawSocket(one, "/sync", { origin: one.http("").replace(/\/$/, "") });
@@ -330,7 +330,7 @@ test("a page of another origin is accepted, told, and closed with 4403, on every
   await unharmed();
 });
 
-test("a stock client survives every refusal: no exception, and it comes back until it is let in", async (t) => {
+test("a stock client reconnects after every refusal", async (t) => {
   const server = await Server.start(t, { flags: ["--max-message", "8192"] });
   const uncaught = [];
   const note = (error) => uncaught.push(error);
@@ -341,7 +341,7 @@ test("a stock client survives every refusal: no exception, and it comes back unt
     process.off("unhandledRejection", note);
   });
   const closes = [];
-  /** A stock client with what a browser page or a broken build would do to its socket. */
+  /** A stock client. `break_` makes its socket misbehave like a browser page or a broken build. */
   const stock = (url, break_) => {
     const adapter = new WebSocketClientAdapter(url, 50);
     const connect = adapter.connect;
@@ -364,7 +364,7 @@ test("a stock client survives every refusal: no exception, and it comes back unt
   await times(stock(server.ws("/sync/no-id")).adapter, 4400, 3);
   await times(stock(server.ws(), (socket) => socket.send(Buffer.from([0xff]))).adapter, 1008, 3);
   await times(stock(server.ws(), (socket) => socket.send(Buffer.alloc(9_000))).adapter, 1009, 3);
-  // Over the limit with a real change: refused each time, and the client lives on.
+  // A real change over the limit is refused each time, and the client keeps running.
   const big = stock(server.ws());
   const handle = big.repo.create({ text: Array.from({ length: 20_000 }, () => Math.random().toString(36)[3]).join("") });
   await times(big.adapter, 1009, 6);

@@ -1,4 +1,4 @@
-// The cluster to try: examples/cluster/run.sh, and the files of `docker compose`.
+// The example cluster: examples/cluster/run.sh, and the files of `docker compose`.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -14,13 +14,13 @@ import { add } from "./support/positions.mjs";
 import { BINARY, ROOT } from "./support/program.mjs";
 import { within } from "./support/until.mjs";
 
-/** A server at this URL, as the clients want it. */
+/** A server at this URL, in the form that the clients expect. */
 function at(url, clients) {
   const { host } = new URL(url);
   return { ws: (where = "/sync") => `ws://${host}${where}`, http: (where) => `http://${host}${where}`, clients };
 }
 
-test("one command starts a cluster, whose servers show each other's edits, and Ctrl-C ends all of it", async (t) => {
+test("one command starts a cluster, and Ctrl-C stops all of it", async (t) => {
   const env = { ...process.env, HAPPIERWORK_BIN: BINARY, BALANCER_PORT: String(await freePort()) };
   const script = spawn(path.join(ROOT, "examples/cluster/run.sh"), { env, detached: true, stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(script, "exit");
@@ -45,7 +45,7 @@ test("one command starts a cluster, whose servers show each other's edits, and C
   assert.ok(existsSync(folder));
 
   const [one, two] = servers.map((url) => at(url, clients));
-  // Through the load balancer, if there is one.
+  // Through the load balancer, if one is installed.
   const page = at(said.page.split(" ")[0], clients);
   const { id } = await (await rest(one).get("/api/documents/default")).json();
   const [mine, theirs] = await Promise.all([one, two].map((server) => repoClient(server).find(`automerge:${id}`)));
@@ -63,7 +63,7 @@ test("one command starts a cluster, whose servers show each other's edits, and C
   for (const url of servers) await assert.rejects(fetch(url));
 });
 
-test("compose.yaml starts as many servers as its load balancer looks for", () => {
+test("compose.yaml and its load balancer agree on the servers", () => {
   const [compose, balancer] = ["compose.yaml", "examples/cluster/haproxy.cfg"].map((name) => readFileSync(path.join(ROOT, name), "utf8"));
   const [, replicas] = /replicas: (\d+)/.exec(compose);
   assert.match(balancer, new RegExp(`server-template server ${replicas} server:8000 `));

@@ -1,4 +1,4 @@
-// Two people, one moment: both are heard.
+// Concurrent writes of two clients: both are kept.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -13,7 +13,7 @@ import { RECORDED, Server } from "./support/server.mjs";
 const recorded = JSON.parse(readFileSync(RECORDED, "utf8"));
 const ROUNDS = 200;
 
-/** The new designations in the file, which the server wrote and nobody else. */
+/** The new designations in the file, which only the server has written. */
 function stored(server) {
   const old = new Set(recorded.map((row) => row.designation));
   return designations(open(server.bytes())).filter((designation) => !old.has(designation));
@@ -26,7 +26,7 @@ async function heardAll(client, expected) {
   assertSame(client.entries.map((row) => row.designation), expected, "announced to a legacy client");
 }
 
-test(`two legacy clients adding at the same instant, ${ROUNDS} rounds: no row is lost`, async (t) => {
+test(`two legacy clients add at once: no row is lost`, async (t) => {
   const server = await Server.start(t);
   const clients = [await legacyClient(server), await legacyClient(server)];
   const expected = [];
@@ -42,14 +42,14 @@ test(`two legacy clients adding at the same instant, ${ROUNDS} rounds: no row is
   t.diagnostic(`${ROUNDS} rounds: ${stored(server).length} of ${2 * ROUNDS} rows`);
 });
 
-test(`a legacy and a stock client adding at the same instant, ${ROUNDS} rounds: no row is lost`, async (t) => {
+test(`a legacy and a stock client add at once: no row is lost`, async (t) => {
   const server = await Server.start(t);
   const [legacy, client] = [await legacyClient(server), repoClient(server)];
   const handle = await client.find(server.url);
   const expected = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const names = [`legacy-${round}`, `stock-${round}`];
-    // The stock client takes up to 100 ms to send its change. The legacy add goes out at the very moment it does.
+    // The stock client sends its change after up to 100 ms. The legacy add is sent at the same moment.
     const sends = new Promise((resolve) => client.repo.synchronizer.once("message", resolve));
     handle.change(add(names[1]));
     await sends;
@@ -63,7 +63,7 @@ test(`a legacy and a stock client adding at the same instant, ${ROUNDS} rounds: 
   t.diagnostic(`${ROUNDS} rounds: ${stored(server).length} of ${2 * ROUNDS} rows`);
 });
 
-test("ten clients of three kinds with 50 adds each: 500 of 500 rows, everywhere", async (t) => {
+test("ten clients of three kinds add 50 rows each: none is lost", async (t) => {
   const server = await Server.start(t);
   const legacy = await Promise.all(Array.from({ length: 4 }, () => legacyClient(server)));
   const repos = Array.from({ length: 3 }, () => repoClient(server));
@@ -99,13 +99,13 @@ test("ten clients of three kinds with 50 adds each: 500 of 500 rows, everywhere"
   t.diagnostic(`ten clients: ${stored(server).length} of ${expected.length} rows`);
 });
 
-test("two stock clients set the same field at once: both see the same winner, and the loser is named", async (t) => {
+test("concurrent writes to a field yield a winner and a conflict", async (t) => {
   const server = await Server.start(t);
   const legacy = await legacyClient(server);
   const clients = [repoClient(server), repoClient(server)];
   const handles = await Promise.all(clients.map((client) => client.find(server.url)));
   const { id } = recorded[3];
-  // In one turn of the event loop: neither can have heard of the other.
+  // In one turn of the event loop: neither client can have received the other's change.
   const values = [45_000, 50_000];
   handles.forEach((handle, who) => handle.change((doc) => (doc.positions[id].budget = values[who])));
   const names = ["Dev (CEO)", "Dev (CFO)"];

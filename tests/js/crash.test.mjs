@@ -1,4 +1,4 @@
-// kill -9 at any moment: what was acknowledged or shown to anybody is there after the restart.
+// kill -9 at any moment: every change that was acknowledged or sent to a client survives the restart.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, watch } from "node:fs";
@@ -12,7 +12,7 @@ import { SEED, random } from "./support/random.mjs";
 import { Server } from "./support/server.mjs";
 import { pause, until, within } from "./support/until.mjs";
 
-/** The designations that were told to anybody, or acknowledged to whoever wrote them. */
+/** Designations that the server sent to a client, or acknowledged to their author. */
 class Promised {
   names = new Set();
   acknowledged = {};
@@ -25,7 +25,7 @@ class Promised {
   }
 }
 
-/** What a syncing client wrote itself: the name of each row by the hash of its change. */
+/** Rows that a syncing client wrote itself: the name of each row by the hash of its change. */
 class Own {
   changes = new Map();
 
@@ -33,18 +33,18 @@ class Own {
     this.changes.set(Automerge.decodeChange(Automerge.getLastLocalChange(doc)).hash, name);
   }
 
-  /** What the server has said that it has. */
+  /** The rows whose changes the server has acknowledged. */
   confirmed(unconfirmed) {
     return [...this.changes].filter(([hash]) => !unconfirmed.has(hash)).map(([, name]) => name);
   }
 }
 
-/** What the server has shown to a client that it had not written itself. */
+/** The rows of other clients that the server has sent to this one. */
 function shown(kind, doc) {
   return designations(doc).filter((name) => !name.startsWith(`${kind}-`));
 }
 
-/** The file as a crash left it: whole, or with a torn tail; the JavaScript library opens what is whole. */
+/** Checks the file after a crash: whole, or with a torn tail. The JavaScript library opens a whole file. */
 async function lookAtCrashed(server) {
   const { code, stdout } = await server.checked();
   if (code === 0) {
@@ -56,7 +56,7 @@ async function lookAtCrashed(server) {
   return "torn";
 }
 
-test("kill -9 at 50 random moments of a burst from four kinds of clients: all that was acknowledged is there", async (t) => {
+test("kill -9 during a burst of edits loses no acknowledged row", async (t) => {
   const KILLS = 50;
   t.diagnostic(`HAPPIERWORK_SEED=${SEED}`);
   const chance = random();
@@ -73,7 +73,7 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
   let rounds = 0;
   let written = 0;
 
-  // Each writes until it is told to stop, at its own pace, and notes what it was told.
+  // Each client writes at its own pace until it is stopped, and records acknowledgements.
   const writers = {
     repo: async (name) => {
       handle.change(add(name));
@@ -96,7 +96,7 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
   };
 
   for (; rounds < KILLS; rounds += 1) {
-    // All four are there when the burst begins.
+    // All four are connected when the burst begins.
     await Promise.all([
       until(() => client.repo.peers.length > 0, "the stock client to be back", [client.repo.networkSubsystem, "peer"]),
       plain.until(() => plain.sync.theirHeads, "the plain-sync client to be back"),
@@ -110,7 +110,7 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
           await write(`${kind}-${rounds}-${n}`);
           written += 1;
         } catch (error) {
-          // Not acknowledged, as the server was killed: nothing is promised. Anything else is an error.
+          // The server was killed before it acknowledged the row. Any other failure is an error.
           if (!over) throw error;
         }
         await pause(2 + 10 * chance());
@@ -120,8 +120,8 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
     await Promise.race([failed, pause(20 + 380 * chance())]);
     over = true;
     await server.kill();
-    await within(failed, "the writers to hear of the end");
-    await until(() => !legacy.socket && !plain.socket, "the clients to hear of the end", [legacy, "news"], [plain, "news"]);
+    await within(failed, "the writers to notice the kill");
+    await until(() => !legacy.socket && !plain.socket, "the clients to notice the kill", [legacy, "news"], [plain, "news"]);
 
     promised.of("repo", own.repo.confirmed(client.unconfirmed(handle)));
     promised.of("plain", own.plain.confirmed(plain.unconfirmed()));
@@ -136,7 +136,7 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
     assert.deepEqual(lost, [], `lost in kill ${rounds + 1} of ${KILLS} (seed ${SEED})`);
   }
 
-  // And what the syncing clients wrote is never lost at all: they still hold it.
+  // Syncing clients still hold their own rows, so none of these is lost.
   const mine = [...designations(handle.doc()), ...designations(plain.doc)].filter((name) => /^(repo|plain)-/.test(name));
   const complete = (doc) => {
     const names = new Set(designations(doc));
@@ -158,7 +158,7 @@ test("kill -9 at 50 random moments of a burst from four kinds of clients: all th
   t.diagnostic(`files after the kills: ${found.whole} whole, ${found.torn} with a torn tail`);
 });
 
-test("kill -9 while the state file is made for the first time: a start finds nothing, or a whole document", async (t) => {
+test("kill -9 during the first start leaves no file or a whole one", async (t) => {
   const chance = random(SEED + 1);
   const found = { none: 0, empty: 0, document: 0, announced: 0 };
   for (let round = 0; round < 20; round += 1) {
@@ -174,7 +174,7 @@ test("kill -9 while the state file is made for the first time: a start finds not
     await server.start();
     if (announced) {
       found.announced += 1;
-      assert.equal(server.url, announced, "a URL that was announced stays");
+      assert.equal(server.url, announced, "an announced URL stays the same");
     }
     const doc = open(server.bytes());
     assert.equal(doc.documentId, server.documentId);
@@ -189,7 +189,7 @@ test("kill -9 while the state file is made for the first time: a start finds not
   t.diagnostic(`20 kills: ${JSON.stringify(found)}`);
 });
 
-test("kill -9 while a log that outgrew its snapshot is compacted: nothing that was saved is lost", async (t) => {
+test("kill -9 during compaction loses no saved row", async (t) => {
   const ROUNDS = 10;
   const chance = random(SEED + 2);
   let caught = 0;
@@ -203,7 +203,7 @@ test("kill -9 while a log that outgrew its snapshot is compacted: nothing that w
       const watcher = watch(server.folder, (_, name) => name?.endsWith(".new") && resolve());
       t.after(() => watcher.close());
     });
-    // Bytes that do not compress: the log must outgrow 64 KiB. (A text of as many letters is as many operations.)
+    // Incompressible bytes: the log must outgrow 64 KiB. A text of this length would be as many operations.
     const noise = () => Uint8Array.from({ length: 450 }, () => Math.floor(256 * chance()));
     let over = false;
     const writing = (async () => {
@@ -215,13 +215,13 @@ test("kill -9 while a log that outgrew its snapshot is compacted: nothing that w
       }
     })();
     await within(begun, "a compaction");
-    // From the first byte of the new file to after it has taken the place of the old one.
+    // From the first byte of the new file until after it has replaced the old one.
     if (round % 2 === 1) await pause(40 * chance());
     await server.kill();
     over = true;
     await writing;
     if (readdirSync(server.folder).some((name) => name.endsWith(".new"))) caught += 1;
-    await plain.until(() => !plain.socket, "the client to hear of the end");
+    await plain.until(() => !plain.socket, "the client to notice the kill");
     const confirmed = own.confirmed(plain.unconfirmed());
     saved += confirmed.length;
     await lookAtCrashed(server);
@@ -229,7 +229,7 @@ test("kill -9 while a log that outgrew its snapshot is compacted: nothing that w
     const there = new Set(designations(open(server.bytes())));
     const lost = confirmed.filter((name) => !there.has(name));
     assert.deepEqual(lost, [], `lost in round ${round + 1} of ${ROUNDS} (seed ${SEED})`);
-    assert.equal(there.size >= 60, true, "and what was there before");
+    assert.equal(there.size >= 60, true, "the recorded rows are there");
     await plain.saved();
     assertSame(designations(open(server.bytes())), designations(plain.doc), "rows in the file");
     plain.close();

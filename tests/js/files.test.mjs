@@ -1,4 +1,4 @@
-// Nothing proprietary on disk: JavaScript opens the server's file, and the server JavaScript's.
+// The files have a standard format: JavaScript opens the server's file, and the server opens JavaScript's.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -23,7 +23,7 @@ function file(t, bytes) {
   return name;
 }
 
-/** The JSON view, as it must be for a document that JavaScript has opened. */
+/** The JSON view that the server must return for a document that JavaScript has opened. */
 function viewOf(doc) {
   const iso = (date) => date.toISOString();
   const rows = Object.entries(doc.positions).map(([id, row]) => ({
@@ -43,7 +43,7 @@ function viewOf(doc) {
   });
 }
 
-test("the server's file, opened by the JavaScript library, equals the JSON view: rows, fields and order", async (t) => {
+test("JavaScript reads the rows of the JSON view from the file", async (t) => {
   const server = await Server.start(t);
   const legacy = await legacyClient(server);
   const handle = await repoClient(server).find(server.url);
@@ -58,13 +58,13 @@ test("the server's file, opened by the JavaScript library, equals the JSON view:
   assert.equal(view.length, 61);
   assert.deepEqual(view, viewOf(doc));
   assert.deepEqual(plainRows(doc), plainRows(handle.doc()));
-  // A copy that JavaScript writes anew is the same document to the server.
+  // To the server, a copy that JavaScript saves again is the same document.
   const again = await Server.start(t, { state: file(t, Automerge.save(doc)) });
   assert.equal(again.url, server.url);
   assert.deepEqual(await again.exported(), view);
 });
 
-test("a file written by JavaScript with text objects serves the right view, and gets an id that it keeps", async (t) => {
+test("a file written by JavaScript is served, and gets a stable id", async (t) => {
   const written = Automerge.from({
     name: "Von JavaScript",
     currency: "INR",
@@ -83,7 +83,7 @@ test("a file written by JavaScript with text objects serves the right view, and 
   const doc = open(server.bytes());
   assert.equal(doc.documentId, server.documentId, "the id is in the document");
   assert.equal(typeof doc.documentId, "string");
-  assert.ok(Automerge.hasHeads(doc, Automerge.getHeads(written)), "and the history goes on from what was written");
+  assert.ok(Automerge.hasHeads(doc, Automerge.getHeads(written)), "the history continues that of the file");
   await server.stop();
   await server.start();
   assert.equal(server.url, url, "over a restart");
@@ -96,7 +96,7 @@ test("a file written by JavaScript with text objects serves the right view, and 
   assert.deepEqual(plainRows(handle.doc()), plainList(recorded));
 });
 
-test("a file whose strings are scalars (ImmutableString) reads the same", async (t) => {
+test("a file with scalar strings (ImmutableString) reads the same", async (t) => {
   const scalar = (text) => new Automerge.ImmutableString(text);
   const written = Automerge.from({
     positions: {
@@ -126,7 +126,7 @@ test("a file whose strings are scalars (ImmutableString) reads the same", async 
   ]);
 });
 
-test("odd rows written by JavaScript are shown with what can be read, and never break the list", async (t) => {
+test("malformed rows are listed with their readable fields", async (t) => {
   const createdAt = (n) => new Date(1_700_000_000_000 - n);
   const written = Automerge.from({
     positions: {
@@ -175,7 +175,7 @@ test("odd rows written by JavaScript are shown with what can be read, and never 
   assert.equal(field("k-counter", "budget"), 3);
   assert.equal(field("l-huge", "designation").length, 100_000);
   assert.equal(field('o-"quotes"\n', "designation"), '"quotes"\n\u0000');
-  // Live as well: the document is still served, written to, and written to by others.
+  // The document can still be read and written by all clients.
   const legacy = await legacyClient(server);
   const plain = await plainClient(server, server.documentId);
   await legacy.add("After the odd ones");
@@ -194,7 +194,7 @@ test("odd rows written by JavaScript are shown with what can be read, and never 
   assert.equal(after.get("d-missing").designation, "Missing fields");
 });
 
-test("a document without positions, or with several that conflict, is served", async (t) => {
+test("a document with no positions, or conflicting ones, is served", async (t) => {
   const empty = await Server.start(t, { state: file(t, Automerge.save(Automerge.from({ notes: ["no plan"] }))) });
   assert.deepEqual(await empty.exported(), []);
   const handle = await repoClient(empty).find(empty.url);

@@ -1,4 +1,4 @@
-// Every client at once: what one writes, all others see, each in its own language.
+// All kinds of clients at once: each sees the edits of the others over its own protocol.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -23,7 +23,7 @@ import { until } from "./support/until.mjs";
 
 const recorded = JSON.parse(readFileSync(RECORDED, "utf8"));
 
-test("a stock client finds the imported document by its URL, and reads plain strings and numbers", async (t) => {
+test("a stock client reads the imported document", async (t) => {
   const server = await Server.start(t);
   const handle = await repoClient(server).find(server.url);
   const doc = handle.doc();
@@ -41,7 +41,7 @@ test("a stock client finds the imported document by its URL, and reads plain str
   assert.equal(doc.totalBudget, 2000);
 });
 
-test("a position added by a stock client is seen by a legacy, a second stock and a plain-sync client", async (t) => {
+test("a stock client's position reaches all kinds of clients", async (t) => {
   const server = await Server.start(t);
   const legacy = await legacyClient(server);
   const plain = await plainClient(server, server.documentId);
@@ -62,7 +62,7 @@ test("a position added by a stock client is seen by a legacy, a second stock and
   assert.deepEqual(plainList(await server.exported()), plainRows(mine.doc()));
 });
 
-test("a position added by a stock client is listed first on GET /data/, as soon as a legacy client has heard of it", async (t) => {
+test("a stock client's position is listed first on GET /data/", async (t) => {
   const server = await Server.start(t);
   const legacy = await legacyClient(server);
   const handle = await repoClient(server).find(server.url);
@@ -74,7 +74,7 @@ test("a position added by a stock client is listed first on GET /data/, as soon 
   assert.equal(rows[0].budget, 12);
 });
 
-test("a position added over REST is announced to legacy clients and synced to stock ones", async (t) => {
+test("a position added over REST reaches legacy and stock clients", async (t) => {
   const server = await Server.start(t);
   const legacy = await legacyClient(server);
   const handle = await repoClient(server).find(server.url);
@@ -86,7 +86,7 @@ test("a position added over REST is announced to legacy clients and synced to st
   assert.equal(handle.doc().positions[entry.id].budget, 7);
 });
 
-test("a position added by a legacy client reaches stock and plain-sync clients, with plain strings", async (t) => {
+test("a legacy client's position reaches stock and plain clients", async (t) => {
   const server = await Server.start(t);
   const legacy = await legacyClient(server);
   const plain = await plainClient(server, server.documentId);
@@ -108,7 +108,7 @@ test("a position added by a legacy client reaches stock and plain-sync clients, 
   }
 });
 
-test("an edit by a stock client reaches a legacy client as deleted_id, then entry, then a trailer", async (t) => {
+test("an edit reaches legacy clients as deleted_id, entry, trailer", async (t) => {
   const server = await Server.start(t);
   const legacy = await legacyClient(server);
   const handle = await repoClient(server).find(server.url);
@@ -125,7 +125,7 @@ test("an edit by a stock client reaches a legacy client as deleted_id, then entr
   assert.deepEqual([trailer.status, trailer.elementID], ["Data added successfully", null]);
 });
 
-test("an edit by a plain-sync client reaches a stock client, and one by a stock client the plain one", async (t) => {
+test("edits of plain-sync and stock clients reach each other", async (t) => {
   const server = await Server.start(t);
   const plain = await plainClient(server, server.documentId);
   const handle = await repoClient(server).find(server.url);
@@ -138,7 +138,7 @@ test("an edit by a plain-sync client reaches a stock client, and one by a stock 
   await plain.until((doc) => doc.positions[other.id].designation === "Written by a repo", "the plain one to see it");
 });
 
-test("a deletion by a stock client reaches a legacy client, and one by a legacy client all others", async (t) => {
+test("deletions by stock and legacy clients reach all others", async (t) => {
   const server = await Server.start(t);
   const legacy = await legacyClient(server);
   const plain = await plainClient(server, server.documentId);
@@ -155,7 +155,7 @@ test("a deletion by a stock client reaches a legacy client, and one by a legacy 
   assert.deepEqual(plainRows(handle.doc()), plainRows(plain.doc));
 });
 
-test("a document made by a client is kept over a restart, and another client finds it", async (t) => {
+test("a client's new document survives a restart", async (t) => {
   const server = await Server.start(t);
   const author = repoClient(server);
   const handle = author.repo.create({ hello: "world", list: [1, { deep: true }] });
@@ -167,7 +167,7 @@ test("a document made by a client is kept over a restart, and another client fin
   assert.deepEqual({ ...found.doc() }, { hello: "world", list: [1, { deep: true }] });
 });
 
-test("a document made by a client is kept when the server is killed after it said that it has it", async (t) => {
+test("an acknowledged new document survives kill -9", async (t) => {
   const server = await Server.start(t);
   const author = repoClient(server);
   const handle = author.repo.create({ hello: "world" });
@@ -179,7 +179,7 @@ test("a document made by a client is kept when the server is killed after it sai
   assert.equal(found.doc().hello, "world");
 });
 
-test("a document that nobody has is unavailable; who asked for it gets it when it appears", async (t) => {
+test("an unavailable document reaches its requester once created", async (t) => {
   const server = await Server.start(t);
   const client = repoClient(server);
   const url = generateAutomergeUrl();
@@ -194,7 +194,7 @@ test("a document that nobody has is unavailable; who asked for it gets it when i
   assert.equal((await repoClient(server).find(url)).doc().appeared, "later", "for newcomers too");
 });
 
-test("a document that appears while a stock find waits for it makes the find succeed", async (t) => {
+test("a pending find succeeds when the document is created", async (t) => {
   const server = await Server.start(t);
   const url = generateAutomergeUrl();
   const documentId = url.slice("automerge:".length);
@@ -210,14 +210,14 @@ test("a document that appears while a stock find waits for it makes the find suc
   assert.equal(Automerge.decodeSyncMessage(sync.data).heads.length, 1);
 });
 
-test("an ephemeral message reaches the other clients of its document, once, and nobody else", async (t) => {
+test("an ephemeral message reaches its document's clients once", async (t) => {
   const server = await Server.start(t);
   const ears = [];
   const listen = async (url) => {
     const client = repoClient(server);
     const handle = await client.find(url);
     const heard = [];
-    // At the adapter: the repo itself hides what comes twice.
+    // At the adapter: the repo itself hides duplicates.
     const { documentId } = handle;
     client.adapter.on("message", (message) => {
       if (message.type === "ephemeral" && message.documentId === documentId) heard.push(message);
@@ -239,7 +239,7 @@ test("an ephemeral message reaches the other clients of its document, once, and 
     until(() => ear.understood.length >= count, `${count} ephemeral messages`, [ear.handle, "ephemeral-message"]);
   await heardBy(second, 2);
   await heardBy(third, 2);
-  // Stock clients send back what they hear. What comes of that would come before these.
+  // Stock clients send back ephemeral messages. Any duplicates would arrive before these messages.
   second.handle.broadcast("end of second");
   third.handle.broadcast("end of third");
   neighbour.handle.broadcast("to the other document");
@@ -251,13 +251,13 @@ test("an ephemeral message reaches the other clients of its document, once, and 
   assert.deepEqual(outsider.understood, ["to the other document"]);
   assert.deepEqual(neighbour.understood, []);
   const counts = ears.map((ear) => ear.heard.length);
-  assert.deepEqual(counts, [2, 3, 3, 1, 0], "nothing came twice over a socket");
+  assert.deepEqual(counts, [2, 3, 3, 1, 0], "no socket received a duplicate");
   const [one] = second.heard;
-  assert.equal(one.senderId, sender.client.repo.peerId, "the sender is who sent it first");
+  assert.equal(one.senderId, sender.client.repo.peerId, "the sender is the original one");
   assert.equal(one.targetId, second.client.repo.peerId);
 });
 
-test("an ephemeral message that is sent twice is passed on once", async (t) => {
+test("a repeated ephemeral message is relayed once", async (t) => {
   const server = await Server.start(t);
   const { documentId } = server;
   const [, data] = Automerge.generateSyncMessage(Automerge.init(), Automerge.initSyncState());
@@ -280,13 +280,13 @@ test("an ephemeral message that is sent twice is passed on once", async (t) => {
   assert.deepEqual(counts, [1, 2, 3]);
 });
 
-testOfStorages("a client that subscribes to another's storage hears of its heads through the server", async (t) => {
+testOfStorages("a client receives the heads of another's storage", async (t) => {
   const server = await Server.start(t);
   const [watcher, writer] = [
     repoClient(server, { storage: true, gossip: true }),
     repoClient(server, { storage: true, gossip: true }),
   ];
-  // Asked for once it is settled: while it is being made, a stock client makes another one for whoever asks.
+  // Wait until the storage id is stable: while a stock client creates its id, each further request creates another one.
   await writer.server();
   const storageId = await writer.repo.storageId();
   watcher.repo.subscribeToRemotes([storageId]);
@@ -302,7 +302,7 @@ testOfStorages("a client that subscribes to another's storage hears of its heads
   assert.notEqual(storageId, (await watcher.server()).storageId, "another storage than the server's");
 });
 
-test("a peer id that joins again takes the place of its old socket, which is closed", async (t) => {
+test("a peer id that joins again closes its old socket", async (t) => {
   const all = await Server.start(t);
   // Each server keeps its own list of peers.
   const server = { ...all.one(), documentId: all.documentId };
@@ -321,7 +321,7 @@ test("a peer id that joins again takes the place of its old socket, which is clo
   assert.equal((await young.message("sync")).documentId, documentId, "the new one is served");
 });
 
-test("the server's storage id stays the same over a restart; its peer id does not", async (t) => {
+test("a restart keeps the storage id and changes the peer id", async (t) => {
   const server = await Server.start(t);
   const client = repoClient(server);
   const before = await client.server();
@@ -354,10 +354,10 @@ test("/ serves a legacy client that speaks first", async (t) => {
 test("/ serves a legacy client that only listens", async (t) => {
   const server = await Server.start(t);
   const legacy = await legacyClient(server, { path: "/" });
-  await legacy.until(({ frames }) => frames.some((frame) => frame.login_update), "who is here, without asking");
+  await legacy.until(({ frames }) => frames.some((frame) => frame.login_update), "the presence list without a request");
   const handle = await repoClient(server).find(server.url);
   handle.change(add("for-the-silent"));
-  await legacy.entry((row) => row.id === "for-the-silent", "for one that said nothing");
+  await legacy.entry((row) => row.id === "for-the-silent", "of a row for a silent client");
 });
 
 test("many documents share one socket", async (t) => {
@@ -372,12 +372,12 @@ test("many documents share one socket", async (t) => {
   assert.equal(made.filter((handle) => handle.doc().answer).length, 1);
 });
 
-test("a client that sends faster than the server answers hears in the end that all of it is saved", async (t) => {
+test("all changes of a fast sender are acknowledged in the end", async (t) => {
   const server = await Server.start(t);
   const plain = await plainClient(server, server.documentId);
   await plain.until((doc) => doc.positions, "the document");
   for (let round = 0; round < 20; round += 1) {
-    // One message per change, and between them acknowledgements of what the server says meanwhile.
+    // One message per change, interleaved with acknowledgements of the server's messages.
     for (let n = 0; n < 30; n += 1) plain.change((doc) => (doc.positions[recorded[n].id].budget = round));
     await plain.saved();
   }

@@ -1,4 +1,4 @@
-// A client that was offline with much to say, while others went on: afterwards everybody agrees, and nothing is lost.
+// A client makes many edits offline while others edit: afterwards all copies agree, and no edit is lost.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -15,7 +15,7 @@ const ids = recorded.map((row) => row.id);
 const JS_EDITS = 500;
 const LEGACY_EDITS = 50;
 
-/** 200 new rows, 260 new budgets of recorded rows, 40 deletions: 500 changes, one by one. Returns what must come of it. */
+/** 500 changes, one by one: 200 new rows, 260 new budgets of recorded rows, 40 deletions. Returns the expected rows. */
 function editOffline(handle) {
   const expected = plainRows(handle.doc());
   let edits = 0;
@@ -39,7 +39,7 @@ function editOffline(handle) {
     });
     expected[id].budget = 1_000 + n;
   }
-  // One of the rows that the legacy client deletes as well, and 39 that only go here: 20 recorded ones, 19 new ones.
+  // One row that the legacy client deletes as well, and 39 that are only deleted here: 20 recorded ones, 19 new ones.
   for (const id of [ids[59], ...ids.slice(20, 40), ...Array.from({ length: 19 }, (_, n) => `offline-${n}`)]) {
     edit((doc) => {
       delete doc.positions[id];
@@ -59,7 +59,7 @@ async function editLegacy(legacy, label) {
   return added;
 }
 
-/** Everybody holds what is expected: both sides' rows, both sides' deletions, the last budgets. */
+/** All copies hold the expected document: the rows and deletions of both sides, and the last budgets. */
 async function everybodyAgrees(t, server, { handle, legacy, plain, expected, added }) {
   for (const id of ids.slice(50, 60)) delete expected[id];
   const entries = new Map(legacy.entries.map((row) => [row.designation, row.id]));
@@ -89,7 +89,7 @@ function difference(expected, doc) {
   return `${other.length} differ, such as ${JSON.stringify(other.slice(0, 3).map((id) => [id, expected[id], actual[id]]))}`;
 }
 
-/** The legacy table, as a page that was open all the time shows it. */
+/** The legacy table, in a page that was open all the time. */
 async function tableAgrees(legacy, expected) {
   const wanted = JSON.stringify(sorted(expected));
   const table = () => JSON.stringify(plainList(legacy.table(recorded)));
@@ -98,7 +98,7 @@ async function tableAgrees(legacy, expected) {
   assert.equal(new Set(rows.map((row) => row.id)).size, rows.length, "no row is shown twice");
 }
 
-test("500 edits offline and 50 by a legacy client meanwhile: everybody agrees, nothing is lost", async (t) => {
+test("500 offline edits and 50 legacy edits converge", async (t) => {
   const server = await Server.start(t);
   const [client, legacy] = [repoClient(server), await legacyClient(server)];
   const plain = await plainClient(server, server.documentId);
@@ -107,7 +107,7 @@ test("500 edits offline and 50 by a legacy client meanwhile: everybody agrees, n
   const expected = editOffline(handle);
   const added = await editLegacy(legacy, "meanwhile");
   assert.equal(Object.keys(handle.doc().positions).filter((id) => id.startsWith("offline")).length, 181);
-  assert.ok(!plain.doc.positions?.["offline-100"], "nobody has heard of it yet");
+  assert.ok(!plain.doc.positions?.["offline-100"], "no other client has the edits yet");
   client.reconnect();
   await everybodyAgrees(t, server, { handle, legacy, plain, expected, added });
   await tableAgrees(legacy, expected);
@@ -117,7 +117,7 @@ for (const [how, end] of [
   ["restarted", (server) => server.stop()],
   ["killed with kill -9 and started again", (server) => server.kill()],
 ]) {
-  test(`the same with the server ${how} in between, twice: while the client is offline, and as it comes back`, async (t) => {
+  test(`they converge with the server ${how} twice`, async (t) => {
     const server = await Server.start(t);
     const [client, legacy] = [repoClient(server), await legacyClient(server, { comesBack: true })];
     const plain = await plainClient(server, server.documentId, { comesBack: true });
@@ -128,7 +128,7 @@ for (const [how, end] of [
     const expected = editOffline(handle);
     await server.start();
     client.reconnect();
-    // As soon as the server has anything of it: away again. What it has not said that it has, the client sends again.
+    // Stop the server as soon as it has the first of these edits. The client sends again all that were not acknowledged.
     await plain.until((doc) => doc.positions?.["offline-100"], "the first of the offline edits to get through");
     await end(server);
     await server.start();
@@ -140,7 +140,7 @@ for (const [how, end] of [
   ["stopped", (server) => server.stop()],
   ["killed with kill -9", (server) => server.kill()],
 ]) {
-  test(`edits made while the server is ${how}, by a client that just goes on, arrive when it is back`, async (t) => {
+  test(`edits made while the server is ${how} arrive afterwards`, async (t) => {
     const server = await Server.start(t);
     const client = repoClient(server);
     const legacy = await legacyClient(server, { comesBack: true });
@@ -150,14 +150,14 @@ for (const [how, end] of [
     await untilDocument(handle, (doc) => !doc.positions[ids[59]], "the client to have seen the last legacy edit");
     await end(server);
     await until(() => !client.repo.peers.length, "the client to notice", [client.repo.networkSubsystem, "peer-disconnected"]);
-    // Ids that are gone already cannot be edited: the ten of the legacy client are none of the twenty edited here.
+    // Deleted ids cannot be edited: the ten of the legacy client are not among the twenty edited here.
     const expected = editOffline(handle);
     await server.start();
     await everybodyAgrees(t, server, { handle, legacy, plain, expected, added });
   });
 }
 
-test("a stock client that hears of edits while the server stops can go on editing, and loses nothing", async (t) => {
+test("edits received while the server stops do no harm", async (t) => {
   const server = await Server.start(t);
   const client = repoClient(server);
   const handle = await client.find(server.url);
@@ -166,7 +166,7 @@ test("a stock client that hears of edits while the server stops can go on editin
   for (let round = 0; round < ROUNDS; round += 1) {
     await legacy.until(() => legacy.socket, "the legacy client to be back");
     await until(() => client.repo.peers.length, "the stock client to be back", [client.repo.networkSubsystem, "peer"]);
-    // An exception in the middle of receiving would leave the client's copy of the document unusable.
+    // An exception while receiving would leave the client's copy of the document unusable.
     const adding = Promise.allSettled(Array.from({ length: 20 }, (_, n) => legacy.add(`Stopped ${round} ${n}`)));
     await untilDocument(
       handle,

@@ -1,4 +1,4 @@
-// The server dials a stock automerge-repo server, and both keep their documents in step, whichever of them is killed meanwhile.
+// The server dials a stock automerge-repo server. Both keep their documents in step, whichever is killed.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -20,7 +20,7 @@ async function pair(t) {
   const ours = await Server.start(t, { flags: ["--peer", stock.ws()] });
   const clients = { ours: repoClient(ours), stock: repoClient(stock) };
   const atOurs = await clients.ours.find(ours.url);
-  // It has come to the stock server without a question.
+  // The stock server has received it without a request.
   const atStock = await clients.stock.find(ours.url);
   return { stock, ours, clients, atOurs, atStock };
 }
@@ -34,7 +34,7 @@ test("edits at a stock server and here reach each other", async (t) => {
   await untilDocument(atStock, has("from ours"), "the edit at our server");
 });
 
-test("documents that are made at either server come to the other", async (t) => {
+test("new documents of either server reach the other", async (t) => {
   const { clients, ours, stock } = await pair(t);
   const made = clients.stock.repo.create({ positions: {} });
   await clients.stock.saved(made);
@@ -49,7 +49,7 @@ test("documents that are made at either server come to the other", async (t) => 
   await untilDocument(second, has("a reply"), "the edit at the stock server");
 });
 
-test("a document of a stock server that announces nothing is fetched when a client asks here", async (t) => {
+test("a document that is not announced is fetched on request", async (t) => {
   const stock = await StockServer.start(t, { announces: false });
   const author = repoClient(stock);
   await author.server();
@@ -58,7 +58,7 @@ test("a document of a stock server that announces nothing is fetched when a clie
   await author.saved(made);
   const ours = await Server.start(t, { flags: ["--peer", stock.ws()] });
   const client = repoClient(ours);
-  // As long as the peering is not there, nobody has the document.
+  // Until the servers are connected, the document is unavailable.
   await connected(ours);
   const found = await client.find(made.url);
   assert.ok(has("old")(found.doc()));

@@ -1,4 +1,4 @@
-// Who is here: what automerge-repo's own Presence sees of people on legacy clients.
+// Presence: automerge-repo's Presence shows the people on legacy clients.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,14 +11,14 @@ import { until } from "./support/until.mjs";
 
 const CHANGES = ["snapshot", "update", "goodbye", "heartbeat", "pruning"];
 
-/** A stock client with its Presence at a document, as the dashboard has it. */
+/** A stock client with its Presence in a document, like the dashboard's. */
 async function present(t, server, name) {
   const client = repoClient(server);
   const presence = new Presence({ handle: await client.find(server.url) });
   t.after(() => presence.stop());
   presence.start({ initialState: { user: { name }, cell: null } });
   const { peerId } = await client.server();
-  /** What the server says of people, once it is as wanted. */
+  /** Waits until the server's list of people satisfies `condition`. */
   const people = (condition, what) => {
     const said = () => presence.getPeerStates().value[peerId]?.value?.people;
     const seen = () => JSON.stringify(presence.getPeerStates().value);
@@ -29,14 +29,14 @@ async function present(t, server, name) {
 
 const named = (...names) => (people) => String(people?.map(({ name }) => name)) === String(names);
 
-test("people on legacy clients are there for the stock Presence, and gone when they leave", async (t) => {
+test("stock Presence lists people on connected legacy clients", async (t) => {
   const server = await Server.start(t);
   const early = await present(t, server, "CEO");
   const cfo = await legacyClient(server);
   await cfo.request("login", "CFO");
-  await early.people(named("CFO"), "a login that comes later");
+  await early.people(named("CFO"), "a later login");
   const late = await present(t, server, "Assistant");
-  await late.people(named("CFO"), "a login that was there before");
+  await late.people(named("CFO"), "an earlier login");
   const states = Object.values(late.presence.getPeerStates().value);
   assert.deepEqual(states.find(({ value }) => value.people).value, { people: [{ name: "CFO", surface: "legacy" }] });
 
@@ -44,12 +44,12 @@ test("people on legacy clients are there for the stock Presence, and gone when t
   await auditor.request("login", "Auditor");
   for (const one of [early, late]) await one.people(named("Auditor", "CFO"), "a second login");
   auditor.close();
-  for (const one of [early, late]) await one.people(named("CFO"), "that one is left");
+  for (const one of [early, late]) await one.people(named("CFO"), "one remaining person");
   cfo.close();
-  for (const one of [early, late]) await one.people((people) => people === undefined, "that nobody is left");
+  for (const one of [early, late]) await one.people((people) => people === undefined, "an empty list");
 });
 
-test("stock clients see each other as before, and nobody from the server while no legacy client has a name", async (t) => {
+test("without legacy users, stock clients see only each other", async (t) => {
   const server = await Server.start(t);
   await legacyClient(server);
   const [ceo, cfo] = [await present(t, server, "CEO"), await present(t, server, "CFO")];

@@ -1,4 +1,4 @@
-// wss:// and https:// with what Node and the published packages have for it.
+// wss:// and https:// with Node and the published packages.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -18,7 +18,7 @@ import { within } from "./support/until.mjs";
 
 const CLIENT = fileURLToPath(new URL("support/encrypted_client.mjs", import.meta.url));
 
-/** A server that speaks TLS, with a certificate that nobody knows. */
+/** A server with TLS and a self-signed certificate. */
 async function encryptedServer(t) {
   const server = await Server.prepare(t);
   const { certificate, key } = certificateFor(server.host);
@@ -38,7 +38,7 @@ function stockClient(server, designation, env) {
   return within(running, "a stock client to end");
 }
 
-test("a stock client that was told to trust the certificate syncs over wss", async (t) => {
+test("a stock client that trusts the certificate syncs over wss", async (t) => {
   const server = await encryptedServer(t);
   const { stdout } = await stockClient(server, "By wss", { NODE_EXTRA_CA_CERTS: server.certificate });
   const seen = JSON.parse(stdout);
@@ -47,7 +47,7 @@ test("a stock client that was told to trust the certificate syncs over wss", asy
   assert.ok((await server.exported()).some((row) => row.designation === "By wss"));
 });
 
-test("a stock client that was not told so says what it does not trust", async (t) => {
+test("a stock client that does not trust it reports that", async (t) => {
   const server = await encryptedServer(t);
   await assert.rejects(stockClient(server, "Never", {}), /DEPTH_ZERO_SELF_SIGNED_CERT/);
 });

@@ -1,4 +1,4 @@
-// Users: each kind of client shows who it is in the way that is documented for it.
+// Users: each kind of client authenticates as documented.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -17,7 +17,7 @@ import { Users } from "./support/users.mjs";
 
 const curl = async (...args) => (await promisify(execFile)("curl", ["--silent", "--show-error", ...args])).stdout;
 
-test("stock clients bring their token in the URL, and what they write is noted with their user", async (t) => {
+test("changes of stock clients are attributed by their URL's token", async (t) => {
   const users = await Users.make(t);
   const server = await Server.start(t, { flags: users.flags });
   const [ceo, cfo] = [await users.token("ceo", "editor"), await users.token("cfo", "editor", "default")];
@@ -30,12 +30,12 @@ test("stock clients bring their token in the URL, and what they write is noted w
   await legacy.add("Analyst");
   const listed = () => curl("-H", `Authorization: Bearer ${ceo}`, server.http("/api/documents/default/positions"));
   const analyst = async () => JSON.parse(await listed()).positions.find((row) => row.designation === "Analyst");
-  // Another server may answer, which hears of it a moment later.
+  // Another server may answer, which receives the row a moment later.
   const row = await eventually(analyst, "the row in the list");
   assert.equal(row.updatedBy, "cfo");
 });
 
-test("a stock client without a token, or with one that does not count, lives on and is told why", async (t) => {
+test("a stock client without a valid token survives and learns why", async (t) => {
   const users = await Users.make(t);
   const server = await Server.start(t, { flags: users.flags });
   for (const path of ["/sync", "/sync?token=nonsense"]) {
@@ -47,13 +47,13 @@ test("a stock client without a token, or with one that does not count, lives on 
   }
   const client = repoClient(server);
   const closed = once(client.adapter, "peer-disconnected").catch(() => {});
-  // It comes back again and again, and never dies of it.
+  // The client reconnects again and again without failing.
   await new Promise((resolve) => setTimeout(resolve, 500));
   assert.equal(client.servers.length, 0);
   void closed;
 });
 
-test("a document that is not for this user is unavailable for a stock client", async (t) => {
+test("a document without access is unavailable for a stock client", async (t) => {
   const users = await Users.make(t);
   const server = await Server.start(t, { flags: users.flags });
   const token = await users.token("stranger", "editor", "4NMNnkMhL8jXrdJ9jamS58PAVdXu");
@@ -62,7 +62,7 @@ test("a document that is not for this user is unavailable for a stock client", a
   await assert.rejects(within(client.repo.find(server.url), "an answer"), /unavailable/);
 });
 
-test("a modified client that goes on sending as a viewer changes nothing, and the server does not answer without end", async (t) => {
+test("a viewer who keeps sending changes is ignored", async (t) => {
   const users = await Users.make(t);
   const server = await Server.start(t, { flags: users.flags });
   const [viewer, editor] = [await users.token("intern", "viewer"), await users.token("cfo", "editor")];
@@ -71,7 +71,7 @@ test("a modified client that goes on sending as a viewer changes nothing, and th
   const witness = await repoClient(server, { path: `/sync?token=${editor}` }).find(server.url);
   const before = String(witness.heads());
 
-  // Whatever it sends about the document it sends twenty times; and all that it has, whatever it is told.
+  // It sends each message about the document twenty times, and later all its changes, whatever the server answers.
   let received = 0;
   client.adapter.on("message", () => (received += 1));
   const { send } = client.adapter;
@@ -83,7 +83,7 @@ test("a modified client that goes on sending as a viewer changes nothing, and th
   }
   const [socket, state] = [client.adapter.socket, handle.doc()];
   void state;
-  // Whoever wrote these bytes did not look at what the server says.
+  // The forged messages ignore the server's answers.
   const { default: Automerge } = { default: await import("@automerge/automerge") };
   const changes = Automerge.getAllChanges(handle.doc());
   assert.ok(changes.length > 20);
@@ -97,21 +97,21 @@ test("a modified client that goes on sending as a viewer changes nothing, and th
   };
   for (let times = 0; times < 50; times += 1) forge();
 
-  // What an honest user writes after all that arrives after all that.
+  // An editor's change arrives after all forged messages.
   witness.change(add("honest", { designation: "Honest", budget: 2, department: "HR", location: "y" }));
-  await untilDocument(handle, (doc) => doc.positions.honest, "the viewer to see what others write");
+  await untilDocument(handle, (doc) => doc.positions.honest, "the viewer to see the changes of others");
   const rows = JSON.parse(await curl("-H", `Authorization: Bearer ${editor}`, server.http("/api/documents/default/positions")));
-  assert.ok(rows.positions.every((row) => row.designation !== "Forged"), "nothing of it is stored");
+  assert.ok(rows.positions.every((row) => row.designation !== "Forged"), "no forged row is stored");
   assert.ok(rows.positions.some((row) => row.id === "honest"));
   assert.equal(Object.keys(witness.doc().positions).filter((id) => id.startsWith("forged")).length, 0);
   assert.notEqual(before, String(witness.heads()));
   const quiet = received;
   await new Promise((resolve) => setTimeout(resolve, 500));
-  assert.ok(received - quiet < 5, `${received - quiet} messages in half a second in which nothing happened`);
+  assert.ok(received - quiet < 5, `${received - quiet} messages in an idle half-second`);
   assert.ok(received < 200, `${received} messages`);
 });
 
-test("a page logs in, and its cookie opens everything that the page uses, and nothing for other pages", async (t) => {
+test("a login cookie works for its own origin only", async (t) => {
   const users = await Users.make(t);
   const all = await Server.prepare(t, { flags: users.flags });
   await users.account("jane.doe@example.com", "editor", "a long password", all.storage.accountFlags);
@@ -140,7 +140,7 @@ test("a page logs in, and its cookie opens everything that the page uses, and no
   assert.equal(code, 4401);
 });
 
-test("curl writes with a token, and is refused without", async (t) => {
+test("curl can write only with a token", async (t) => {
   const users = await Users.make(t);
   const server = await Server.start(t, { flags: users.flags });
   const token = await users.token("nightly", "editor", "default");

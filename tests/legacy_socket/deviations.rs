@@ -1,28 +1,28 @@
-//! Where this server answers otherwise than the original, on purpose: scenario by scenario, with the proposal of
-//! docs/legacy.md that asks for it, and the frames that are sent instead.
+//! Intended deviations from the original: for each scenario, the proposal of docs/legacy.md that requires it, and the
+//! frames that are sent instead.
 //!
-//! Not listed, as it is everywhere: P-6 (who is there hears nothing of a newcomer), and P-4 (one more key).
+//! Two are not listed, because they are everywhere: P-6 (no news of newcomers), and P-4 (one more key).
 
-/// One scenario in which other frames are expected than were recorded.
+/// A scenario in which other frames are expected than were recorded.
 pub struct Deviation {
     pub scenario: &'static str,
     pub proposals: &'static str,
-    /// So many acts of clients (frames, closings, and openings of `late` or on other paths) are as recorded, with all
-    /// that was heard before the last of them.
+    /// The number of acts of clients (frames, closings, and openings of `late` or on other paths) that are as recorded,
+    /// with all frames received before the last of them.
     pub from: usize,
-    /// What follows instead of the rest.
+    /// The frames that follow instead of the rest.
     pub then: &'static [&'static str],
 }
 
 const INVALID: &[&str] = &[r#"sender < {"error": "Invalid JSON data"}"#];
 const GREETED: &[&str] = &[r#"sender < {"type": "login_update", "login_update": true, "logged_in_users": {}}"#];
 
-/// A scenario whose first frame is answered otherwise.
+/// A scenario whose first frame gets another answer.
 const fn answer(scenario: &'static str, proposals: &'static str, then: &'static [&'static str]) -> Deviation {
     Deviation { scenario, proposals, from: 1, then }
 }
 
-/// The frames of an `add` by the sender, as everybody hears them.
+/// The frames that all clients receive after an `add`.
 macro_rules! added {
     ($designation:literal, $department:literal, $budget:literal, $location:literal) => {
         &[
@@ -52,7 +52,7 @@ macro_rules! entry {
     };
 }
 
-/// The frames to the sender of what is refused.
+/// The frames to the sender of a refused request.
 macro_rules! refused {
     ($reason:literal) => {
         &[concat!(r#"sender < {"error": ""#, $reason, r#""}"#), r#"sender < {"status": "Data processed"}"#]
@@ -65,7 +65,7 @@ pub const DEVIATIONS: &[Deviation] = &[
     answer("connect_path_root", "P-17", GREETED),
     answer("connect_path_without_slash", "P-17", GREETED),
 
-    // The inner text is JSON and read as such: fields keep commas, quotes and white space.
+    // The inner text is JSON and parsed as such: fields keep commas, quotes and white space.
     answer("add_readme_raw_array", "P-1", added!(r#""UI""#, r#""Engineering""#, r#""50000""#, r#""Ahmedabad""#)),
     answer("add_double_encoded_spaced", "P-1", added!(r#""UI""#, r#""Engineering""#, r#""50000""#, r#""Ahmedabad""#)),
     answer("add_comma_in_designation", "P-1", added!(r#""Engineer, Senior""#, r#""Engineering""#, r#""50000""#, r#""Ahmedabad""#)),
@@ -73,7 +73,7 @@ pub const DEVIATIONS: &[Deviation] = &[
     answer("add_comma_in_budget", "P-1 P-7", added!(r#""UI""#, r#""Engineering""#, r#""50000""#, r#""Ahmedabad""#)),
     answer("add_quotes_in_field", "P-1", added!(r#""the \"best\" dev""#, r#""Engineering""#, r#""50000""#, r#""say \"hi\"""#)),
     answer("add_apostrophes", "P-1", added!(r#""'UI'""#, r#""Other""#, r#""50000""#, r#""Ahmedabad'""#)),
-    // A department that the client does not know goes out as Other.
+    // A department that the client does not know is sent as Other.
     answer("add_backslash_newline", "P-1", added!(r#""a\\b""#, r#""Other""#, r#""50000""#, r#""tab\there""#)),
     answer("delete_raw_array", "P-1", &[
         r#"sender < {"status": "Data deleted successfully"}"#,
@@ -88,7 +88,7 @@ pub const DEVIATIONS: &[Deviation] = &[
     ]),
     answer("json_object_raw", "P-1", &[r#"sender < {"status": "Data processed"}"#]),
 
-    // What cannot be read is answered, and the connection stays.
+    // Unreadable frames are answered, and the connection stays open.
     answer("malformed_json", "P-2", INVALID),
     answer("empty_frame", "P-2", INVALID),
     answer("binary_frame", "P-2", INVALID),
@@ -120,14 +120,14 @@ pub const DEVIATIONS: &[Deviation] = &[
     answer("add_null_and_bool", "P-1 P-2", refused!("Failed to add data: the designation must be text")),
     answer("add_text_budget", "P-7", refused!(r#"Failed to add data: the budget \"lots\" is not a number"#)),
 
-    // A store that fails: the recorded order of frames, and a reason without paths and internals.
+    // A failed write: the recorded order of frames, and a reason without paths and internals.
     answer("add_data_file_missing", "P-2 P-18", refused!(
         "Failed to add data: the server cannot write at the moment; the change was not stored")),
     answer("add_data_file_corrupt", "P-2 P-18", refused!(
         "Failed to add data: the server cannot write at the moment; the change was not stored")),
     answer("add_data_file_empty", "P-2 P-18", refused!(
         "Failed to add data: the server cannot write at the moment; the change was not stored")),
-    // The client has taken the row out of its own table already, so it gets the row back.
+    // The client has removed the row from its own table already, so it gets the row back.
     answer("delete_data_file_corrupt", "P-2 P-18", &[
         r#"sender < {"error": "Failed to delete data: the server cannot write at the moment; the change was not stored"}"#,
         r#"sender < {"status": "Data processed"}"#,
@@ -135,7 +135,7 @@ pub const DEVIATIONS: &[Deviation] = &[
         r#"sender < {"status": "Data added successfully", "elementID": null, "loginData": null}"#,
     ]),
 
-    // Who leaves is gone.
+    // A closed socket has left.
     Deviation { scenario: "login_then_disconnect", proposals: "P-5", from: 2, then: &[
         r#"observer < {"type": "login_update", "login_update": true, "logged_in_users": {}}"#,
         "late opens",

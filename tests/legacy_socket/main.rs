@@ -1,4 +1,4 @@
-//! The legacy JSON protocol over WebSocket: the recordings of the original, and what was decided beyond them.
+//! The legacy JSON protocol over WebSocket: recordings of the original, and intended extensions.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 

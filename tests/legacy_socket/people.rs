@@ -1,4 +1,4 @@
-//! Logins on legacy sockets, as automerge-repo peers are told: in the messages of automerge-repo's `Presence`.
+//! Logins on legacy sockets, as sent to automerge-repo peers: messages of automerge-repo's `Presence`.
 
 use bytes::Bytes;
 use primitives::DocumentId;
@@ -56,7 +56,7 @@ async fn presence_messages_to_peers_are_numbered() {
     log_in(&mut cfo, "CFO").await;
     let first = told(&mut peer).await;
     assert_eq!((&first.document, &first.data), (&server.document, &people(&["CFO"])));
-    // Two sockets of one person are one, and who has no name is nobody to others.
+    // Two sockets of one person count once, and a socket without a name does not count.
     log_in(&mut other, "CFO").await;
     log_in(&mut other, " ").await;
     log_in(&mut other, "Assistant").await;
@@ -79,11 +79,11 @@ async fn new_peer_gets_presence_after_its_first_message() {
     let message = hello(&peer, &server.document, 1);
     peer.send(&message).await;
     assert_eq!(told(&mut peer).await.data, people(&["CFO"]));
-    // Only the first time, and only that peer: the next that both hear is the end.
+    // Only the first time, and only to that peer: the next message for both is the end of presence.
     let message = hello(&peer, &server.document, 2);
     peer.send(&message).await;
     for _ in 0..2 {
-        let Some(Message::Ephemeral(heard)) = witness.next().await else { panic!("not what the other peer said") };
+        let Some(Message::Ephemeral(heard)) = witness.next().await else { panic!("not the other peer's message") };
         assert_eq!(heard.sender, peer.id);
     }
     drop(cfo);
@@ -102,7 +102,7 @@ async fn presence_reaches_only_repo_peers() {
     let mut cfo = server.legacy().await;
     log_in(&mut cfo, "CFO").await;
     told(&mut peer).await;
-    // The next that they hear are sync messages: anything else would not be taken for one.
+    // Their next message is a sync message; any other one would fail to parse.
     plain.add("after", "After", "Sales", 1);
     plain.until_acknowledged().await;
     joined.until_agreed(&mut PeerDocument::empty(&server.document)).await;

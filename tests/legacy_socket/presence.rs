@@ -1,4 +1,4 @@
-//! Who is here, where they click, and the total budget.
+//! Presence, clicks, and the total budget.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::support::{Socket, TestServer, wrapped};
 
-/// `Data processed`, which answers every frame that can be read.
+/// Reads `Data processed`, which answers every readable frame.
 pub async fn processed(socket: &mut Socket) {
     assert_eq!(socket.json().await, json!({"status": "Data processed"}));
 }
@@ -29,7 +29,7 @@ async fn track(socket: &mut Socket, element: &str) {
     processed(socket).await;
 }
 
-/// Logs in, and reads what everybody gets.
+/// Logs in, and reads the frames that all clients get.
 async fn login(socket: &mut Socket, name: &str) {
     socket.send(wrapped(&json!(["login", name]))).await;
     processed(socket).await;
@@ -57,7 +57,7 @@ async fn new_client_gets_presence_without_being_announced() {
     let mut newcomer = server.connect("/ws/dashboard/").await;
     assert_eq!(newcomer.json().await, presence(&["jane doe"]));
     track(&mut newcomer, "searchInput").await;
-    assert_eq!(jane.json().await, tracking("searchInput"), "the first that she hears");
+    assert_eq!(jane.json().await, tracking("searchInput"), "her first frame");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn presence_broadcasts_are_rate_limited() {
     while observer.json().await.get("elementID").is_some() {
         shown += 1;
     }
-    // Two at once, and one for each second that this may take.
+    // Two at once, and one for each elapsed second.
     assert!((2..20).contains(&shown), "{shown}");
 }
 
@@ -109,7 +109,7 @@ async fn logout_keeps_the_socket_open() {
     jane.send(logout()).await;
     processed(&mut jane).await;
     login(&mut jane, "jane").await;
-    assert_eq!(names(&mut observer).await, ["jane"], "the first that is heard: that nobody logged out is no news");
+    assert_eq!(names(&mut observer).await, ["jane"], "the first frame: a logout without a login sends none");
     jane.send(logout()).await;
     processed(&mut jane).await;
     assert_eq!(jane.json().await, presence(&[]));
@@ -125,12 +125,12 @@ async fn two_tabs_of_one_person_are_one_name() {
     let mut two = server.legacy().await;
     login(&mut two, "jane").await;
     assert_eq!(names(&mut observer).await, ["jane"]);
-    assert_eq!(names(&mut observer).await, ["jane"], "a login is always told");
+    assert_eq!(names(&mut observer).await, ["jane"], "every login is sent");
     assert_eq!(observer.json().await["loginData"], "jane");
     one.close().await;
     let mut third = server.legacy().await;
     login(&mut third, "john").await;
-    assert_eq!(names(&mut observer).await, ["jane", "john"], "what is heard next: the first tab's leaving was no news");
+    assert_eq!(names(&mut observer).await, ["jane", "john"], "the next frame: the end of the first tab sends none");
     two.close().await;
     assert_eq!(names(&mut observer).await, ["john"]);
 }
@@ -161,7 +161,7 @@ async fn login_object_is_only_acknowledged() {
 async fn total_budget_is_stored_and_sent_after_presence() {
     let server = TestServer::start().await;
     let (mut ceo, mut observer) = (server.legacy().await, server.legacy().await);
-    // The same value once more is a click like any other: all are told, though nothing changes.
+    // The same value once more counts as another click: it is sent to all, though nothing changes.
     for _ in 0..2 {
         ceo.send(wrapped(&json!(["tracking", "enterBudgetBtn", "31"]))).await;
         processed(&mut ceo).await;
@@ -203,7 +203,7 @@ async fn accepted_totals_are_broadcast_in_crore() {
 async fn rejected_total_returns_the_stored_total() {
     let server = TestServer::start().await;
     let (mut ceo, mut observer) = (server.legacy().await, server.legacy().await);
-    // Nothing is stored at first: every client shows the 20 crore that it begins with.
+    // At first no total is stored: every client shows its default of 20 crore.
     for stored in ["20", "31"] {
         for frame in [
             json!(["tracking", "enterBudgetBtn"]),
@@ -222,7 +222,7 @@ async fn rejected_total_returns_the_stored_total() {
         }
         track(&mut ceo, "editBudget").await;
         for socket in [&mut ceo, &mut observer] {
-            assert_eq!(socket.json().await, tracking("editBudget"), "the others hear nothing of a refused total");
+            assert_eq!(socket.json().await, tracking("editBudget"), "a refused total is not sent to others");
         }
         ceo.send(wrapped(&json!(["tracking", "enterBudgetBtn", "31"]))).await;
         processed(&mut ceo).await;

@@ -1,5 +1,5 @@
-//! Replays the recordings of the original server. Where this server answers otherwise on purpose, the deviation is in
-//! the list of [`super::deviations`], with the proposal of the protocol's description that asks for it.
+//! Replays the recordings of the original server. Intended deviations are listed in [`super::deviations`], with the
+//! proposal of the protocol's description that requires each.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
@@ -79,8 +79,8 @@ impl Recording {
         Self { name: text("scenario"), note: text("note"), steps }
     }
 
-    /// P-6: who was there before hears nothing of a newcomer, as nobody has a new name. In the original all got one more
-    /// `login_update`, which said what they knew.
+    /// P-6: connected clients get no news of a newcomer, as the names have not changed. In the original all got one more
+    /// `login_update` with the same names.
     fn without_news_of_newcomers(mut self) -> (Self, usize) {
         let mut told: HashMap<String, Value> = HashMap::new();
         let before = self.steps.len();
@@ -94,7 +94,7 @@ impl Recording {
         (self, dropped)
     }
 
-    /// The scenario with what is expected instead.
+    /// The scenario with the deviating frames.
     fn deviating(&self, deviation: &Deviation) -> Vec<Step> {
         let mut acts = 0;
         let mut steps = Vec::new();
@@ -110,7 +110,7 @@ impl Recording {
     }
 }
 
-/// The openings with which every scenario begins are not counted by [`Deviation::from`].
+/// Openings at the start of a scenario are not counted by [`Deviation::from`].
 fn is_first_open(step: &Step) -> bool {
     matches!(step, Step::Open { who, path } if who != "late" && path == "/ws/dashboard/")
 }
@@ -141,13 +141,13 @@ fn step(line: &Value, before: &[Step]) -> Option<Step> {
         ("close", false) if has_left => None,
         ("close" | "refused", false) => Some(Step::Refused { who }),
         ("send_failed_closed", true) => None,
-        _ => panic!("an event that is not known: {line}"),
+        _ => panic!("an unknown event: {line}"),
     }
 }
 
-/// A step as the list of deviations has it: `sender < {…}`, `sender > text`, `late opens`.
+/// Parses a step of the list of deviations: `sender < {…}`, `sender > text`, `late opens`.
 fn parse(line: &str) -> Step {
-    let (who, rest) = line.split_once(' ').expect("who, and what");
+    let (who, rest) = line.split_once(' ').expect("a client and an act");
     let who = who.to_owned();
     if rest == "opens" {
         return Step::Open { who, path: "/ws/dashboard/".to_owned() };
@@ -159,10 +159,10 @@ fn parse(line: &str) -> Step {
     }
 }
 
-/// What a placeholder stood for, so far.
+/// The values of placeholders so far.
 type Ids = HashMap<String, String>;
 
-/// Whether a frame is as recorded: recorded keys are equal, others may be there.
+/// Whether a frame is as recorded: recorded keys are equal, and others may exist.
 fn matches(recorded: &Value, frame: &Value, ids: &mut Ids) -> bool {
     match (recorded, frame) {
         (Value::Object(recorded), Value::Object(frame)) => {
@@ -195,7 +195,7 @@ fn is_time(text: &str) -> bool {
         && matches!(text.get(18..), Some(" AM" | " PM"))
 }
 
-/// Plays one scenario against a server of its own.
+/// Plays one scenario on a new server.
 async fn play(scenario: &str, steps: &[Step]) {
     let disk = FaultyDisk::new(&["home"]);
     let folder_of_identity = Arc::new(TempDir::new().expect("a folder"));
@@ -209,7 +209,7 @@ async fn play(scenario: &str, steps: &[Step]) {
             "lastUpdated": ["Admin", "Sep 17, 2024 03:13 AM"]}]"#;
         server.import(row).await;
     }
-    // The original's data file was missing, or not readable: what can go wrong here is the disk.
+    // The original's data file was missing or unreadable. Here, the corresponding failure is that of the disk.
     if scenario.contains("_data_file_") {
         disk.fail_always(Op::Write, ErrorKind::Other);
     }
@@ -230,7 +230,7 @@ async fn play(scenario: &str, steps: &[Step]) {
                 let found = client(&mut clients, who).json().await;
                 assert!(matches(frame, &found, &mut ids), "{scenario}: {who} got\n{found}\ninstead of\n{frame}");
             }
-            Step::Refused { who } => panic!("{scenario}: the original let {who} down, which must be a deviation"),
+            Step::Refused { who } => panic!("{scenario}: the original failed {who}, so a deviation must be listed"),
         }
     }
     disk.heal();
@@ -243,8 +243,8 @@ fn client<'a>(clients: &'a mut BTreeMap<String, Socket>, who: &str) -> &'a mut S
     clients.get_mut(who).unwrap_or_else(|| panic!("{who} is not connected"))
 }
 
-/// Every client adds a row, and all hear of it, and of nothing else: so every connection works, and nothing was left.
-/// (An add goes through the document after all that was asked for before.)
+/// Every client adds a row, and all receive it and no other frame: every connection works, and no frame is left. (An add
+/// is processed by the document after all earlier requests.)
 async fn nothing_more(scenario: &str, clients: &mut BTreeMap<String, Socket>) {
     let names: Vec<String> = clients.keys().cloned().collect();
     for name in &names {
@@ -262,7 +262,7 @@ async fn nothing_more(scenario: &str, clients: &mut BTreeMap<String, Socket>) {
     }
 }
 
-/// What each client hears.
+/// The frames that each client receives.
 fn heard(steps: &[Step]) -> BTreeMap<&str, Vec<Option<&Value>>> {
     let mut heard: BTreeMap<&str, Vec<Option<&Value>>> = BTreeMap::new();
     for step in steps {
@@ -315,6 +315,6 @@ async fn recordings_replay_except_for_named_deviations() {
         play(&recording.name, &steps).await;
         played += 1;
     }
-    assert!(listed.is_empty(), "deviations from what was not recorded: {:?}", listed.keys());
-    assert_eq!(played, 67, "all recordings of sockets");
+    assert!(listed.is_empty(), "deviations without a recording: {:?}", listed.keys());
+    assert_eq!(played, 67, "the number of socket recordings");
 }

@@ -10,7 +10,7 @@ use super::support::{Socket, TestServer, add};
 
 const ADDS: usize = 100;
 
-/// Sends all adds without waiting for anything; then reads until all rows of both senders have been heard of.
+/// Sends all adds without waiting, then reads until all rows of both senders have arrived.
 async fn pipeline(mut socket: Socket, who: &str) -> HashSet<String> {
     for number in 0..ADDS {
         socket.send(add(&format!("{who} {number}"))).await;
@@ -25,7 +25,7 @@ async fn pipeline(mut socket: Socket, who: &str) -> HashSet<String> {
             && heard.insert(designation.to_owned())
         {
             own += usize::from(designation.starts_with(who));
-            assert!(processed >= own, "{who} heard of its add {own} before it was answered ({processed} answers)");
+            assert!(processed >= own, "{who} received its add {own} before the answer ({processed} answers)");
         }
     }
     assert_eq!(processed, ADDS, "one answer per frame");
@@ -49,7 +49,7 @@ async fn simultaneous_adds_keep_both_rows() {
     for round in 0..200 {
         let (first, second) = (add(&format!("one {round}")), add(&format!("two {round}")));
         tokio::join!(one.send(first), two.send(second));
-        // Either has heard of both, so the rounds do not overlap.
+        // Each has received both, so the rounds do not overlap.
         for socket in [&mut one, &mut two] {
             let mut entries = 0;
             while entries < 2 {
@@ -65,7 +65,7 @@ fn budget_of_first(budget: u64) -> Edit {
     Edit::Patch { id: "first".to_owned(), patch }
 }
 
-/// What the client's table holds, by the client's own rules.
+/// Applies a frame to a table by the client's own rules.
 fn take(table: &mut Vec<Value>, frame: &Value) {
     if frame["entry"].is_object() {
         table.insert(0, frame["entry"].clone());
@@ -104,10 +104,10 @@ async fn slow_reader_delays_no_one_and_catches_up() {
         edits_heard += u64::from(frame["entry"]["id"] == "first");
         take(&mut table, &frame);
     }
-    assert!(edits_heard < EDITS, "it was told of every edit, so it never was behind");
+    assert!(edits_heard < EDITS, "it received every edit, so it never lagged");
     let mut shown: Vec<&str> = table.iter().filter_map(|row| row["id"].as_str()).collect();
     let mut there = server.positions().await;
     shown.sort_unstable();
     there.sort_unstable();
-    assert_eq!(shown, there, "every row once, and no row that is gone");
+    assert_eq!(shown, there, "every row once, and no deleted row");
 }

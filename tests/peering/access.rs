@@ -1,4 +1,4 @@
-//! Which documents a peering reads and writes, and who its changes are attributed to.
+//! Which documents a peering reads and writes, and to whom its changes are attributed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ async fn deleted_document_does_not_come_back() {
         until_positions(&other, plan, &[]).await;
     }
     assert_eq!(ours.http("DELETE", &format!("/api/documents/{deleted}"), &[]).await.0, 204);
-    // The other server keeps its copy, and goes on.
+    // The other server keeps its copy and continues.
     add(&other, &deleted, "late").await;
     add(&other, &kept, "marker").await;
     until_positions(&ours, &kept, &["marker"]).await;
@@ -87,7 +87,7 @@ async fn only_chosen_documents_are_exchanged() {
     let (ours_only, theirs_only) = (super::support::repo_peer::new_id(), create(&other).await);
     let wanted = create(&other).await;
     let ours = server(|options| options.peers = vec![dial_for(&other, &[&wanted])]).await;
-    // A chosen document that exists only there comes by itself.
+    // A chosen document that exists only there is fetched without a request.
     until_positions(&ours, &wanted, &[]).await;
     add(&ours, &wanted, "ours").await;
     until_positions(&other, &wanted, &["ours"]).await;
@@ -101,7 +101,7 @@ async fn only_chosen_documents_are_exchanged() {
 }
 
 #[tokio::test]
-async fn peer_creates_nothing_where_nobody_may_create() {
+async fn peer_creates_nothing_if_creation_is_disabled() {
     let other = server(|_| {}).await;
     let plan = create(&other).await;
     let names = [DocumentName::Default, DocumentName::Id(plan.clone())];
@@ -111,7 +111,7 @@ async fn peer_creates_nothing_where_nobody_may_create() {
         options.who_may_create = None;
     })
     .await;
-    // Both documents were named, and the one that exists here is kept in step.
+    // Both documents were named, and the existing one is kept in step.
     ours.until_metric(&metric("documents", &other), |documents| documents == 2.0).await;
     until_positions(&other, &ours.document, &[]).await;
     add(&other, &ours.document, "theirs").await;

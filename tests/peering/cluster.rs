@@ -39,7 +39,7 @@ async fn servers_of_one_database_may_dial_the_same_server() {
     for server in servers {
         until_positions(server, &plan, &names).await;
     }
-    // The two store in one place: what one has stored, the other does not store again.
+    // Both use one database: changes that one has stored are not stored again.
     let stored = |server: &TestServer| server.metric("happierwork_changes_total");
     // The edits, and the creation of this plan and of a default document.
     let changes = 12.0 + 2.0;

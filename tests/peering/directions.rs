@@ -1,4 +1,4 @@
-//! Edits in both directions, also after one side was away.
+//! Edits in both directions, also after one side was unavailable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,7 @@ async fn edits_made_while_the_other_server_was_away_are_exchanged() {
     let (folder, address) = (Arc::clone(&other.folder), other.address);
     assert!(other.stop().await);
     add(&ours, &plan, "while away").await;
-    // The other server is edited before the peering finds it again.
+    // The other server is edited before the peering reconnects.
     let alone = TestServer::start_in(Arc::clone(&folder), |_| {}).await;
     add(&alone, &plan, "elsewhere").await;
     assert!(alone.stop().await);
@@ -96,7 +96,7 @@ async fn documents_are_unloaded_and_still_followed() {
     let plan = create(&ours).await;
     until_positions(&other, &plan, &[]).await;
     ours.until_metric("happierwork_documents_open", |open| open == 0.0).await;
-    assert_eq!(other.metric("happierwork_documents_open"), 3.0, "to it the peering is a client");
+    assert_eq!(other.metric("happierwork_documents_open"), 3.0, "for that server the peering is a client");
     add(&other, &plan, "theirs").await;
     until_positions(&ours, &plan, &["theirs"]).await;
     ours.until_metric("happierwork_documents_open", |open| open == 0.0).await;

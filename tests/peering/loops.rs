@@ -1,4 +1,4 @@
-//! Servers that dial each other, directly or in a ring: nothing is stored twice, and messages end.
+//! Servers that dial each other, directly or in a ring: no change is stored twice, and the messages end.
 
 use std::net::TcpListener;
 
@@ -88,7 +88,7 @@ async fn ring_of_three_servers_causes_no_storm() {
 }
 
 #[tokio::test]
-async fn server_that_dials_itself_is_told_so() {
+async fn server_that_dials_itself_is_refused() {
     let [address] = free_addresses();
     let itself = server(|options| {
         options.listen = vec![address];
@@ -143,7 +143,7 @@ async fn ephemeral_messages_arrive_once_under_their_sender() {
         ceo.socket.send(ephemeral(&ceo, &plan, count)).await;
     }
     assert_eq!(next_ephemerals(&mut cfo, 3).await, [1, 2, 3].map(|count| ("ceo".to_owned(), count)));
-    // What comes back to the first client is from the other one only.
+    // The first client receives only the other client's message.
     cfo.socket.send(ephemeral(&cfo, &plan, 1)).await;
     assert_eq!(next_ephemerals(&mut ceo, 1).await, [("cfo".to_owned(), 1)]);
 }

@@ -16,7 +16,7 @@ use super::support::{PATIENCE, TestServer};
 use super::{add, create, server, until_positions};
 use crate::support::repo_peer::{PeerDocument, new_id, peer_id};
 
-/// A server that is written here, message by message.
+/// A server whose messages the test controls.
 pub struct Stub {
     listener: TcpListener,
 }
@@ -90,7 +90,7 @@ impl Accepted {
         self.send(&Message::Request { sender, target, document, data }).await;
     }
 
-    /// Reads until a message is as wanted.
+    /// Reads until a message satisfies `wanted`.
     pub async fn until(&mut self, wanted: impl Fn(&Message) -> bool) {
         while !wanted(&self.next().await.expect("stays connected")) {}
     }
@@ -162,7 +162,7 @@ async fn message_before_the_answer_to_the_join_is_refused() {
 }
 
 #[tokio::test]
-async fn peer_that_names_too_many_documents_is_told_so() {
+async fn peer_that_names_too_many_documents_gets_an_error() {
     let stub = Stub::new().await;
     let _ours = stub.dialled_by().await;
     let mut accepted = stub.accept().await;

@@ -1,4 +1,4 @@
-//! The commands of docs/peering.md, as they are written except for ports and folders.
+//! The commands of docs/peering.md as written, except for ports and folders.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::support::PATIENCE;
 use super::support::process::{Running, folder, program};
 use crate::support::users::Users;
 
-/// The shell commands of the page, in their order.
+/// The shell commands of the page, in order.
 fn commands() -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/peering.md");
     let page = std::fs::read_to_string(path).unwrap().replace(" \\\n", " ");

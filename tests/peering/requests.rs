@@ -1,4 +1,4 @@
-//! Documents that clients ask for and that only another server has.
+//! Documents that clients request and only another server has.
 
 use automerge::ROOT;
 use automerge::transaction::Transactable;
@@ -36,7 +36,7 @@ async fn document_that_a_peer_asks_for_is_sent_once_it_exists() {
     let data = copy.generate().unwrap();
     accepted.request(&copy.id, data).await;
     accepted.until(|message| matches!(message, Message::DocUnavailable { document, .. } if *document == copy.id)).await;
-    // It does not stay in memory for that.
+    // It does not stay in memory for the peer.
     ours.until_metric("happierwork_documents_open", |open| open <= 1.0).await;
     let mut author = RepoPeer::join(&ours, "author").await;
     copy.doc.put(ROOT, "name", "made later").unwrap();

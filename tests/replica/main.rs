@@ -1,6 +1,7 @@
-//! The offline replica against servers: our own in the same process, another implementation, and ones that misbehave.
+//! The offline replica against servers: the real one in the same process, another implementation, and ones that
+//! misbehave.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 #[path = "../../examples/ceo_and_cfo.rs"]
 mod ceo_and_cfo;

@@ -1,4 +1,4 @@
-//! Replicas against other servers than ours: another implementation, and ones that misbehave.
+//! Replicas against other servers: another implementation, and ones that misbehave.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ use crate::support::replica::{add, options, rows, set_budget, synced, until};
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// A WebSocket as samod wants it: bytes in, bytes out.
+/// A WebSocket in the form that samod expects: a stream and a sink of bytes.
 fn transport<S>(socket: S) -> Transport
 where
     S: Stream<Item = Result<Frame, Error>> + Sink<Frame, Error = Error> + Send + Unpin + 'static,
@@ -160,7 +160,7 @@ async fn samod_client_and_replica_sync_through_the_server() {
     tokio::time::timeout(Duration::from_secs(20), same).await.unwrap();
 }
 
-/// A server that does what it is told with every connection, after the handshake if it wants one.
+/// A server that runs `serve` on every connection.
 async fn fake_server<F>(serve: impl Fn(usize, Socket) -> F + Send + Sync + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,
@@ -213,7 +213,7 @@ async fn close(mut socket: Socket, code: u16, reason: &str) {
     while let Some(Ok(_)) = socket.next().await {}
 }
 
-/// The problem that a new replica of nothing has with a server.
+/// The problem that a new, empty replica reports about a server.
 async fn problem_with(url: &str) -> Problem {
     let home = tempfile::tempdir().unwrap();
     let mut options = options(home.path(), &new_document_id(), "ceo").online(url);
@@ -253,7 +253,7 @@ async fn problems_are_reported() {
         shake_hands(&mut socket).await;
         let words = Message::Error { sender: Some(name()), target: None, document: None, message: "odd".to_owned() };
         socket.send(frame(&words)).await.unwrap();
-        // A server that says so and then does not close.
+        // The server sends the error and does not close.
         std::future::pending::<()>().await;
     })
     .await;
@@ -261,7 +261,7 @@ async fn problems_are_reported() {
 
     let url = fake_server(|_, mut socket| async move {
         shake_hands(&mut socket).await;
-        // Does not even answer pings.
+        // The server does not even answer pings.
         std::future::pending::<()>().await;
     })
     .await;
@@ -313,7 +313,7 @@ async fn replica_reconnects_until_the_server_recovers() {
     let through = Arc::new(server.url("/sync"));
     let ends = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&ends);
-    // Three connections fail, each in another way; the fourth is passed on to the server.
+    // Three connections fail, each in another way. The fourth is forwarded to the server.
     let url = fake_server(move |number, mut socket| {
         let (through, ends) = (Arc::clone(&through), Arc::clone(&ends));
         async move {

@@ -1,4 +1,4 @@
-//! Replicas against a server in the same process: nothing is lost when either goes away at any time.
+//! Replicas against a server in the same process: nothing is lost when either stops at any time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +18,11 @@ fn plan(name: &str) -> PlanPatch {
 
 fn budget(replica: &Replica, id: &str) -> (Option<Json>, Option<Vec<Json>>) {
     let view = read_view(replica.view());
-    let position = &view.get(id).expect("the row is there").position;
+    let position = &view.get(id).expect("the row exists").position;
     (position.fields[BUDGET].clone(), position.conflicts.get("budget").cloned())
 }
 
-/// What a restart after `kill -9` would find: a copy of the file, taken while it is in use.
+/// The file that a restart after `kill -9` would find: a copy, taken while it is in use.
 fn copy_of_file(home: &std::path::Path, author: &str) -> std::path::PathBuf {
     let copy = home.join(format!("{author}-copy.automerge"));
     std::fs::copy(home.join(format!("{author}.automerge")), &copy).unwrap();
@@ -61,7 +61,7 @@ async fn offline_edits_survive_a_restart_and_sync_later() {
     for id in ["a", "b", "c"] {
         assert!(replica.edit(add(id, 5)).await.unwrap().changed);
     }
-    // Acknowledged means on disk, without any closing.
+    // Acknowledged means on disk, even if the replica is not closed.
     let copy = automerge::Automerge::load(&std::fs::read(copy_of_file(home.path(), "ceo")).unwrap()).unwrap();
     assert_eq!(copy.get_heads(), replica.heads());
     replica.close().await.unwrap();
@@ -136,7 +136,7 @@ async fn server_killed_in_a_burst_loses_nothing() {
         })
     };
     let bursts = [burst(ceo.clone(), "ceo"), burst(cfo.clone(), "cfo")];
-    // In the middle: something of the other has come through.
+    // In the middle of the sync: some changes of the other have arrived.
     until(&ceo, |ceo| read_view(ceo.view()).get("cfo 20").is_some()).await;
     let address = server.address;
     server.kill().await;
@@ -225,7 +225,7 @@ async fn plan_created_offline_reaches_the_server() {
     assert!(matches!(other, Err(ReplicaError::OtherDocument { found, .. }) if found == id));
 }
 
-/// Asks for a document that nobody has.
+/// Requests a missing document.
 async fn waiting(home: &std::path::Path, server: &TestServer, id: &DocumentId, author: &str) -> Replica {
     let replica = Replica::open(options(home, id, author).online(server.url("/sync"))).await.unwrap();
     replica.wait_for(|status| *status == Status::Unavailable).await.unwrap();
@@ -239,7 +239,7 @@ async fn missing_document_is_awaited() {
     let id = new_document_id();
     let ceo = waiting(home.path(), &server, &id, "ceo").await;
     let cfo = waiting(home.path(), &server, &id, "cfo").await;
-    // Who was told that there is none may make it.
+    // A replica whose document is missing may create it.
     ceo.edit(Edit::Create { id: id.clone(), plan: plan("New"), positions: Vec::new() }).await.unwrap();
     synced(&ceo).await;
     until(&cfo, |cfo| !cfo.heads().is_empty()).await;

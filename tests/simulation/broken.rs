@@ -1,4 +1,4 @@
-//! Broken nodes: what the simulation of several nodes has to find out, or it would find nothing.
+//! Broken nodes, which the simulation of several nodes must detect.
 
 use std::sync::Arc;
 
@@ -14,33 +14,33 @@ use store::{
 
 use super::database::{Answer, Request};
 
-/// What is broken.
+/// The defect of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Broken {
-    /// Nothing.
+    /// No defect.
     Nothing,
     /// An append inserts its row after any log.
     NoGuard,
-    /// An append goes to the end of the log, even if its caller has not read it.
+    /// An append goes to the end of the log, even if its caller has not read the log that far.
     ServerChoosesNumber,
-    /// A batch is shown before it is stored.
+    /// A batch is published before it is stored.
     PublishBeforeAppend,
-    /// A batch that was not stored, because the log had moved on, is taken for stored.
+    /// A batch that was not stored, because the log had moved on, counts as stored.
     BehindIsStored,
     /// Compaction deletes the row that the next append refers to.
     CompactionDeletesLastRow,
     /// Nodes never compare positions: a lost hint stays lost.
     HintsOnly,
-    /// A batch whose answer was lost is reported as not stored, without a look.
+    /// A batch whose answer was lost is reported as not stored, without checking.
     UnknownIsError,
-    /// A batch whose answer was lost is taken for stored, without a look.
+    /// A batch whose answer was lost counts as stored, without checking.
     UnknownIsStored,
-    /// When the database has forgotten something, nodes drop what they have in memory instead of bringing it back.
+    /// When the database has forgotten batches, nodes drop their copies in memory instead of storing them again.
     NoHealing,
 }
 
 impl Broken {
-    /// All that are broken.
+    /// All defects.
     pub const ALL: [Self; 9] = [
         Self::NoGuard,
         Self::ServerChoosesNumber,
@@ -93,7 +93,7 @@ impl Broken {
     }
 }
 
-/// A store that may be broken.
+/// A store with a defect, or without.
 pub struct BrokenStore {
     inner: Arc<dyn Store>,
     broken: Broken,

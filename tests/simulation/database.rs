@@ -11,7 +11,7 @@ use store::{Batch, BatchKind, Position, Tip};
 
 use super::log_record::LogRecord;
 
-/// Transactions that can be forgotten at most.
+/// Maximum number of transactions that can be forgotten.
 const MAX_COMMITS: usize = 64;
 
 /// A call on the database.
@@ -40,7 +40,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// An empty database. It keeps a record of the log of this document.
+    /// An empty database, which records the log of this document.
     pub fn new(document: DocumentId) -> Self {
         let connection = Connection::open_in_memory().expect("a database in memory");
         connection.execute_batch("BEGIN").expect("a transaction");
@@ -129,7 +129,7 @@ impl Database {
         self.connection.execute_batch(sql).expect(sql);
     }
 
-    /// Records the rows of the log that are new.
+    /// Records new rows of the log.
     fn record(&mut self) {
         let statement = Statement::new(
             "SELECT seq, tip, kind, chunks, authors FROM batch WHERE document = $1 AND seq > $2 ORDER BY seq",
@@ -150,7 +150,7 @@ impl Database {
         }
     }
 
-    /// Nothing of what is stored now will be forgotten.
+    /// Makes all transactions so far permanent.
     pub fn checkpoint(&mut self) {
         self.batch("COMMIT; BEGIN");
         self.commits.clear();

@@ -19,9 +19,9 @@ use super::broken::Broken;
 use super::database::{Answer, Request};
 use super::network::{Life, Network};
 
-/// How long a call waits for its answer.
+/// Deadline for the answer to a call.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a node looks whether it has missed a hint.
+/// Interval at which a node checks for missed hints.
 const LOOK: Duration = Duration::from_secs(10);
 
 pub struct SimulatedEngine {

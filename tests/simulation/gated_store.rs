@@ -1,5 +1,5 @@
-//! The store as the world sees it: it may take its time, and one call is over before the next begins, so that a seed
-//! always makes the same calls in the same order.
+//! The simulated store: it can be slow, and each call ends before the next begins, so that a seed always makes the same
+//! calls in the same order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +17,8 @@ use tokio::time::sleep;
 
 use super::mutants::Mutant;
 
-/// What every call takes. The clock moves only when nothing else can run; so a call, which is done by another thread,
-/// begins when all others wait, and does not race with them.
+/// Duration of every call. The clock moves only when nothing else can run. So a call, which runs on another thread,
+/// begins when all tasks wait, and does not race with them.
 pub const LATENCY: Duration = Duration::from_millis(1);
 
 pub struct GatedStore {
@@ -30,11 +30,11 @@ pub struct GatedStore {
     mutant: Mutant,
 }
 
-/// How many calls are under way.
+/// The number of running calls.
 #[derive(Clone, Default)]
 pub struct Busy(Arc<AtomicUsize>);
 
-/// One of them, until it is dropped.
+/// A running call, until it is dropped.
 struct Call(Arc<AtomicUsize>);
 
 impl Busy {
@@ -55,7 +55,7 @@ impl Drop for Call {
 }
 
 impl GatedStore {
-    /// The store, what opens and shuts its gate, and what tells whether anything is under way. The gate is open at first.
+    /// Returns the store, the switch of its gate, and the count of running calls. The gate is open at first.
     pub fn new(inner: FileStore, mutant: Mutant) -> (Self, watch::Sender<bool>, Busy) {
         let (gate, open) = watch::channel(true);
         let busy = Busy::default();
@@ -90,7 +90,7 @@ impl Store for GatedStore {
         let early = self.mutant == Mutant::PublishBeforeAppend;
         let length = batch.chunks.len() as u64;
         let write = async move {
-            // The world is torn down while something waits: then it never was written.
+            // If the world is torn down while an append waits, the append was never written.
             let _ = open.wait_for(|open| *open).await;
             let _busy = busy.enter();
             let _turn = turn.lock().await;

@@ -1,4 +1,4 @@
-//! What a connection needs of the server at its other end.
+//! The services of a server that a connection needs.
 
 use runtime::hub::Hub;
 use tokio::task::JoinHandle;

@@ -1,5 +1,5 @@
-//! A peer that means harm: it may write, and sends what no library makes. What is taken of it reaches everybody; nothing of
-//! it may keep honest peers from agreeing, or have them refused.
+//! A hostile peer with write access, which sends messages that no library creates. The server may accept some of them, but
+//! honest peers must still agree, and must never be refused because of them.
 
 use automerge::transaction::Transactable;
 use automerge::{ActorId, Automerge, Change, ChangeHash, ROOT, ScalarValue};
@@ -12,14 +12,14 @@ use super::life::Life;
 use super::link::{Link, Up};
 use super::structure::{Made, message};
 
-/// Changes of one message: many beside those of a run, few enough for everyday tests.
+/// Changes of one message: many compared to the other changes of a run, but few enough for everyday tests.
 const MOST: usize = 150;
-/// Heads that no message may name.
+/// More heads than a message may name.
 const TOO_MANY_HEADS: u64 = 10_001;
-/// Bytes that a small change inflates to.
+/// The size to which a small change inflates.
 const INFLATED: usize = 1 << 20;
 
-/// What it sends.
+/// A hostile message.
 #[derive(Debug, Clone, Copy)]
 pub enum Attack {
     /// A chain of changes, each of its own actor.
@@ -32,14 +32,14 @@ pub enum Attack {
     Orphans(usize),
     /// A small change that inflates.
     Inflating,
-    /// A message that names heads which nobody has.
+    /// A message that names unknown heads.
     UnknownHeads,
-    /// Bytes that are no message.
+    /// Bytes that are not a message.
     Rubbish,
 }
 
 impl Attack {
-    /// One of them.
+    /// Picks an attack.
     pub fn pick(rng: &mut StdRng) -> Self {
         let count = rng.random_range(2..MOST);
         match rng.random_range(0..7) {
@@ -53,7 +53,7 @@ impl Attack {
         }
     }
 
-    /// As a message. Actors begin with a number, so that none is used twice.
+    /// Encodes the attack as a message. Actors begin with a random number, so that none is used twice.
     fn encode(self, rng: &mut StdRng) -> Vec<u8> {
         let first = rng.random_range(0..usize::from(u16::MAX)) << 8;
         match self {
@@ -106,13 +106,13 @@ fn inflating(actor: usize) -> Vec<u8> {
     message(doc.get_heads(), chunks)
 }
 
-/// Sends it on a connection.
+/// Sends the attack on a connection.
 pub fn send(link: &mut Link, attack: Attack, rng: &mut StdRng) {
     link.up.push_back(Up { bytes: Bytes::from(attack.encode(rng)), request: false });
     link.arrive();
 }
 
-/// Takes what the server says, if it looks at all.
+/// Receives the server's messages, unless this peer ignores them.
 pub fn look(link: &mut Link, life: &Life, rng: &mut StdRng) -> Vec<Outgoing> {
     if rng.random_bool(0.5) { link.drain(life, 10) } else { Vec::new() }
 }

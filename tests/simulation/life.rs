@@ -1,6 +1,5 @@
-//! One life of the server: the real hub over a simulated disk, on a runtime of its own, of which the clock stands still
-//! until it is moved. The end of a life is the end of its runtime: nothing of it runs on, as nothing of a killed process
-//! does.
+//! One life of the server: the real hub over a simulated disk, on a separate runtime whose clock moves only on request.
+//! A life ends with its runtime, so none of its tasks continues, as after a kill.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,9 +27,9 @@ use super::mutants::Mutant;
 /// The default document's file.
 pub const STATE: &str = "/plan/state.automerge";
 const DOCUMENTS: &str = "/plan/documents";
-/// Moments without a call to the store after which none is to be expected.
+/// Checks without a call to the store after which none is expected.
 const QUIET: u32 = 3;
-/// A document that nobody uses is unloaded after this.
+/// Idle time after which an unused document is unloaded.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// An empty disk.
@@ -46,7 +45,7 @@ pub struct Life {
 }
 
 impl Life {
-    /// The server starts. `number`: the how-many-eth life it is, so that no actor is used twice.
+    /// Starts the server. `number` counts its lives, so that no actor is used twice.
     pub fn begin(disk: &FaultyDisk, id: &DocumentId, number: u64, mutant: Mutant) -> Result<Self, String> {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let state = StateFile::open_on(Arc::new(disk.clone()), Path::new(STATE)).map_err(|error| error.to_string())?;
@@ -77,7 +76,7 @@ impl Life {
         Ok(Self { hub, gate, busy, runtime })
     }
 
-    /// Appends wait from now on, or go on.
+    /// Closes or opens the gate for appends.
     pub fn gate(&self, open: bool) {
         self.gate.send_replace(open);
     }
@@ -86,16 +85,16 @@ impl Life {
         *self.gate.borrow()
     }
 
-    /// Lets everything run that can, until all wait for something.
+    /// Runs all tasks until each of them waits.
     pub fn settle(&self) {
         self.pass(LATENCY);
     }
 
-    /// Lets time pass, and then all that this has started come to an end.
+    /// Advances the clock, and runs all resulting work to its end.
     pub fn pass(&self, time: Duration) {
         self.runtime.block_on(async {
             sleep(time).await;
-            // The clock moves by itself only when nothing can run, threads that wait for the disk included.
+            // The clock advances by itself only when no task can run, including threads that wait for the disk.
             let mut quiet = 0;
             while quiet < QUIET {
                 sleep(LATENCY).await;
@@ -104,8 +103,8 @@ impl Life {
         });
     }
 
-    /// Runs something to its end, which must not depend on the world; and then all else that can run. (How much of that
-    /// happens while `work` waits for a thread would be another time's from run to run.)
+    /// Runs `work`, which must not depend on the world, to its end, and then all other tasks that can run. (The order of
+    /// steps during `work` would differ between runs if it waited for a thread.)
     pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
         let result = self.runtime.block_on(work);
         self.settle();

@@ -1,4 +1,4 @@
-//! One connection: what is on its way in both directions, and the server's end of it.
+//! One connection: the messages in transit in both directions, and the server's end of it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ pub struct Link {
     pub down: VecDeque<Outgoing>,
     receiver: OutboxReceiver,
     arrives: mpsc::UnboundedSender<Up>,
-    /// Hands what arrives to the document, one after the other, as a connection's task does.
+    /// Passes arriving messages to the document one after the other, like a connection's task.
     task: JoinHandle<()>,
 }
 
 impl Link {
-    /// A socket is accepted.
+    /// Opens a socket.
     pub fn open(host: &impl Host, document: &DocumentId, storage: Option<Arc<str>>, requester: Requester) -> Self {
         let key = host.hub().new_connection();
         let (outbox, receiver) = outbox(CancellationToken::new());
@@ -51,14 +51,14 @@ impl Link {
         Self { key, peer, up: VecDeque::new(), down: VecDeque::new(), receiver, arrives, task }
     }
 
-    /// The oldest message on its way to the server gets there.
+    /// Delivers the oldest message in transit to the server.
     pub fn arrive(&mut self) -> bool {
         let Some(up) = self.up.pop_front() else { return false };
         let _ = self.arrives.send(up);
         true
     }
 
-    /// The socket takes up to so many messages. Returns them; they are on their way.
+    /// The socket takes at most `most` messages. Returns them; they are now in transit.
     pub fn drain(&mut self, host: &impl Host, most: usize) -> Vec<Outgoing> {
         let mut taken = Vec::new();
         while taken.len() < most {
@@ -83,12 +83,12 @@ impl Link {
         taken
     }
 
-    /// Why the server wants to end it, if it does.
+    /// The reason why the server wants to end the connection, if it does.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.receiver.closing().is_cancelled().then(|| self.receiver.close_reason())
     }
 
-    /// The server notices that it is gone.
+    /// The server notices that the connection has broken.
     pub fn close(self, host: &impl Host, document: &DocumentId) {
         self.task.abort();
         let (hub, key, document) = (host.hub().clone(), self.key, document.clone());

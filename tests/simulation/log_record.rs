@@ -1,5 +1,5 @@
-//! Everything that was ever stored of the document, kept beside the database: the log must be a chain without gaps, and
-//! a user's changes may only follow a record that lets the user write.
+//! A record of every stored batch of the document, kept beside the database. The log must be a chain without gaps, and changes of
+//! a user may only follow a record that allows them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -7,7 +7,7 @@ use automerge::{Automerge, ChangeHash, ROOT, ReadDoc};
 use serde_json::Value;
 use store::{Batch, BatchKind, Position};
 
-/// The document's log, and what was lost of it.
+/// The document's log, and the losses of failovers.
 #[derive(Default)]
 pub struct LogRecord {
     rows: Vec<(Position, Batch)>,
@@ -20,23 +20,24 @@ pub struct LogRecord {
     forgotten_positions: BTreeSet<String>,
     /// Users whose tokens let them write.
     trusted: BTreeSet<String>,
-    /// Whether the database has forgotten an access record. Servers that know it may act by it, so rights are not checked any more.
+    /// Whether the database has forgotten an access record. Servers that know it may act by it, so rights are not checked any
+    /// more.
     has_forgotten_rights: bool,
     violation: Option<String>,
 }
 
 impl LogRecord {
-    /// The users whose tokens let them write without the access record.
+    /// Adds users whose tokens allow writing, without the access record.
     pub fn trust(&mut self, users: impl IntoIterator<Item = String>) {
         self.trusted.extend(users);
     }
 
-    /// How many batches there are.
+    /// The number of batches.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// A row that is new in the table.
+    /// Records a new row of the table.
     pub fn add(&mut self, at: Position, batch: Batch) {
         let last = self.rows.last().map_or(Position::START, |(at, _)| *at);
         if last.next(&batch) != at {
@@ -52,7 +53,7 @@ impl LogRecord {
         self.rows.push((at, batch));
     }
 
-    /// The database forgot all but the first rows.
+    /// Records that the database forgot all but the first rows.
     pub fn truncate(&mut self, len: usize) {
         if len >= self.rows.len() {
             return;
@@ -70,7 +71,7 @@ impl LogRecord {
         self.doc = doc;
     }
 
-    /// Changes that were never stored before need the right of their contributor.
+    /// Checks the right of each contributor of changes that were never stored before.
     fn check_rights(&mut self, at: Position, authors: &[u8]) {
         for line in authors.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let Ok(line) = serde_json::from_slice::<Value>(line) else {
@@ -87,7 +88,7 @@ impl LogRecord {
         }
     }
 
-    /// Whether the last access record, or a token, lets a user write, as far as that is known.
+    /// Whether the last known access record, or a token, allows a user to write.
     fn may_write(&self, user: &str) -> bool {
         self.trusted.contains(user)
             || self.has_forgotten_rights
@@ -112,7 +113,7 @@ impl LogRecord {
         roles[first..].iter().map(|(_, role)| role.clone()).collect()
     }
 
-    /// The document as it is stored.
+    /// The stored document.
     pub fn document(&self) -> &Automerge {
         &self.doc
     }
@@ -141,7 +142,7 @@ impl LogRecord {
         self.violation.get_or_insert(violation);
     }
 
-    /// The first row that should not be there.
+    /// The first violation.
     pub fn violation(&self) -> Option<&String> {
         self.violation.as_ref()
     }

@@ -26,7 +26,7 @@ mod node;
 mod promises;
 mod replica;
 mod rows;
-#[allow(dead_code, reason = "the fuzzer needs the rest of it")]
+#[allow(dead_code, reason = "the fuzzer uses the rest")]
 #[path = "../../fuzz/src/targets/structure.rs"]
 mod structure;
 mod world;
@@ -43,7 +43,7 @@ const SEEDS: u64 = 400;
 /// Number of seeds within which every mutant has to be detected.
 const SEEDS_FOR_A_MUTANT: u64 = 1_000;
 
-/// As many of several servers take longer.
+/// Default number of seeds per kind of fault for several servers, whose runs take longer.
 const SEEDS_OF_NODES: u64 = 100;
 
 fn seeds(usual: u64) -> u64 {
@@ -148,7 +148,7 @@ fn nodes_on_one_database_converge_after_outages() {
 }
 
 #[test]
-fn nodes_bring_back_what_a_failover_forgets() {
+fn nodes_restore_batches_lost_in_a_failover() {
     no_violation_of_nodes(cluster::Trouble::Failover);
 }
 

@@ -1,30 +1,30 @@
-//! Broken builds: what the simulation has to find out, or it would find nothing.
+//! Broken builds, which the simulation must detect.
 
 use plan::ViewChange;
 use runtime::hub::{RenderRows, Text};
 
 use super::rows;
 
-/// What is broken.
+/// The defect of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
-    /// Nothing.
+    /// No defect.
     None,
-    /// The store says Ok without having synced.
+    /// The store returns Ok without a sync.
     NoSync,
-    /// The store says Ok, and writes afterwards: what is shown is not durable yet.
+    /// The store returns Ok, and writes afterwards, so that published changes are not durable yet.
     PublishBeforeAppend,
-    /// A sync message that was generated does not go out.
+    /// A generated sync message is not sent.
     DroppedMessage,
-    /// Of several rows that change, watchers are told of all but the last.
+    /// Of several changed rows, watchers receive all but the last.
     RowsOffByOne,
 }
 
 impl Mutant {
-    /// All but `None`.
+    /// All defects.
     pub const BROKEN: [Self; 4] = [Self::NoSync, Self::PublishBeforeAppend, Self::DroppedMessage, Self::RowsOffByOne];
 
-    /// How rows are told.
+    /// Renders changed rows.
     pub fn rows(self) -> RenderRows {
         match self {
             Self::RowsOffByOne => all_but_the_last,

@@ -1,4 +1,4 @@
-//! What is between the nodes and the database: calls of three parts (request, execution, answer), each of which can be late or
+//! The network between nodes and database: calls in three steps (request, execution, answer), each of which can be late or
 //! lost, and hints from node to node.
 
 use std::collections::BTreeMap;
@@ -14,27 +14,27 @@ use tokio::sync::{broadcast, oneshot};
 
 use super::database::{Answer, Database, Request};
 
-/// Hints that wait for a node that is frozen.
+/// Maximum number of hints that wait for a frozen node.
 const HINTS: usize = 256;
 
-/// The result of a call, as it comes back to its caller.
+/// Returns the result of a call to its caller.
 pub type Reply = oneshot::Sender<Result<Answer, EngineError>>;
 
-/// One process that uses the database: a number of a node, and how often that node was started before.
+/// One process that uses the database: the number of a node, and of its earlier starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Life {
     pub node: usize,
     pub number: u64,
 }
 
-/// How likely each fault is, between 0 and 1. All are 0 in good weather.
+/// Probability of each fault, between 0 and 1. The default is 0 for all.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Weather {
     /// The request of a call is lost.
     pub request_lost: f64,
     /// The call is executed, and its answer is lost.
     pub answer_lost: f64,
-    /// The call is executed long after its caller gave up.
+    /// The call is executed long after its caller has given up.
     pub late: f64,
     /// The answer takes seconds.
     pub slow: f64,
@@ -45,7 +45,7 @@ pub struct Weather {
     pub hint_late: f64,
 }
 
-/// Whether calls get through.
+/// Whether calls reach the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     Reachable,
@@ -63,14 +63,14 @@ pub struct Inner {
     pub database: Database,
     pub weather: Weather,
     rng: StdRng,
-    /// Milliseconds since the beginning.
+    /// Milliseconds since the start.
     now: u64,
-    /// What is under way, by the time at which it arrives.
+    /// Messages in transit, by their time of arrival.
     events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
     reach: Reach,
     endpoints: BTreeMap<usize, Endpoint>,
-    /// Replies that never come. The caller waits until it gives up.
+    /// Replies that never arrive. The caller waits until its deadline.
     unanswered: Vec<Reply>,
 }
 
@@ -95,13 +95,13 @@ struct Call {
     reply: Reply,
 }
 
-/// What becomes of an answer.
+/// The fate of an answer.
 #[derive(Clone, Copy)]
 enum Fate {
     After(u64),
     /// The connection breaks.
     Broken,
-    /// Nothing comes.
+    /// No answer arrives.
     Lost,
 }
 
@@ -130,7 +130,7 @@ impl Inner {
         self.now
     }
 
-    /// A process begins to use the database. Returns where its hints arrive.
+    /// A process starts to use the database. Returns the channel of its hints.
     pub fn join(&mut self, life: Life) -> broadcast::Sender<News> {
         let news = broadcast::channel(HINTS).0;
         let endpoint = Endpoint { life, news: news.clone(), is_deaf: false, is_cut_off: false };
@@ -138,7 +138,7 @@ impl Inner {
         news
     }
 
-    /// A process ends. Its requests that are under way arrive all the same.
+    /// A process ends. Its requests in transit still arrive.
     pub fn leave(&mut self, node: usize) {
         self.endpoints.remove(&node);
     }
@@ -155,7 +155,7 @@ impl Inner {
         }
     }
 
-    /// All connections work from now on.
+    /// Restores all connections.
     pub fn heal(&mut self) {
         self.weather = Weather::default();
         self.reach = Reach::Reachable;
@@ -166,13 +166,13 @@ impl Inner {
         self.database.set_full(false);
     }
 
-    /// The database is not reachable for a while.
+    /// Makes the database unreachable for a while.
     pub fn interrupt(&mut self, reach: Reach, ms: u64) {
         self.reach = reach;
         self.after(ms, Event::Reach(Reach::Reachable));
     }
 
-    /// The database restarts: each call under way is executed now or never, and none is answered.
+    /// Restarts the database: each call in transit is executed now or never, and none is answered.
     pub fn restart(&mut self, down_ms: u64) {
         for (time, event) in std::mem::take(&mut self.events) {
             match event {
@@ -200,7 +200,7 @@ impl Inner {
         self.events.insert((self.now + ms, self.next_event), event);
     }
 
-    /// A node calls the database.
+    /// Sends a call of a node to the database.
     pub fn call(&mut self, node: usize, request: Request, reply: Reply) {
         let (there, back) = (self.rng.random_range(1..4), self.rng.random_range(1..3));
         let is_cut_off = self.endpoints.get(&node).is_none_or(|endpoint| endpoint.is_cut_off);
@@ -247,7 +247,7 @@ impl Inner {
         }
     }
 
-    /// A node tells all others.
+    /// Sends a hint from a node to all others.
     pub fn tell(&mut self, node: usize, news: &News) {
         let others: Vec<usize> = self.endpoints.keys().copied().filter(|to| *to != node).collect();
         for to in others {
@@ -264,12 +264,12 @@ impl Inner {
         }
     }
 
-    /// When the next thing arrives.
+    /// The time of the next arrival.
     pub fn next_arrival(&self) -> Option<u64> {
         self.events.keys().next().map(|(time, _)| *time)
     }
 
-    /// The clock reads `now`: what is due by then arrives.
+    /// Advances the clock to `now`, and delivers everything that is due.
     pub fn advance(&mut self, now: u64) {
         self.now = now;
         while let Some(entry) = self.events.first_entry().filter(|entry| entry.key().0 <= now) {
@@ -299,7 +299,7 @@ impl Inner {
         self.unanswered.retain(|reply| !reply.is_closed());
     }
 
-    /// The processes that run.
+    /// The running processes.
     pub fn lives(&self) -> impl Iterator<Item = Life> + '_ {
         self.endpoints.values().map(|endpoint| endpoint.life)
     }

@@ -1,5 +1,5 @@
-//! One server of several: the real hub on the real SQL store, on a runtime of its own. It can crash, and it can be frozen:
-//! then it gets no time, and finds afterwards that the clock has moved.
+//! One server of several: the real hub on the real SQL store, on its own runtime. It can crash and freeze. A frozen node
+//! does not run, and finds the clock advanced afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,14 +27,14 @@ use super::host::Host;
 use super::network::{Life, Network};
 use super::rows;
 
-/// How long a call tries to get through to the database.
+/// How long a call tries to reach the database.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// Between tries to start.
+/// Pause between attempts to start.
 const AGAIN: Duration = Duration::from_millis(300);
 
 pub struct Node {
     pub life: Life,
-    /// `None` until it has read what it needs to serve clients.
+    /// `None` until the node has loaded what it needs to serve clients.
     hub: Option<Hub>,
     store: Option<Arc<dyn Store>>,
     starting: Option<JoinHandle<(Hub, Arc<dyn Store>)>>,
@@ -44,14 +44,14 @@ pub struct Node {
 }
 
 impl Node {
-    /// The process starts. A document that nobody uses is unloaded after `idle_after`.
+    /// Starts the process. An unused document is unloaded after `idle_after`.
     pub fn start(network: &Network, life: Life, idle_after: Duration, broken: Broken) -> Self {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let starting = runtime.spawn(start(network.clone(), life, idle_after, broken));
         Self { life, hub: None, store: None, starting: Some(starting), frozen: None, runtime }
     }
 
-    /// Gives it time.
+    /// Advances its clock.
     pub fn pass(&mut self, time: Duration) {
         if let Some(frozen) = &mut self.frozen {
             *frozen += time;
@@ -85,12 +85,12 @@ impl Node {
         self.hub.is_some()
     }
 
-    /// Its store. It must be up.
+    /// Its store. The node must be up.
     pub fn store(&self) -> &Arc<dyn Store> {
         self.store.as_ref().expect("a node that is up")
     }
 
-    /// The result of a task that is finished.
+    /// The result of a finished task.
     pub fn result<T>(&self, task: JoinHandle<T>) -> T {
         self.runtime.block_on(task).expect("a task that does not panic")
     }

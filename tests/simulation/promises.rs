@@ -1,4 +1,5 @@
-//! What the server has said: heads that it named to a peer, edits that it said were made. Nothing of it may ever be gone.
+//! Acknowledgements of the server: heads that it named to a peer, and edits that it reported as made. None of them may be
+//! lost.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +7,11 @@ use automerge::{Automerge, ChangeHash, ROOT, ReadDoc};
 
 #[derive(Default)]
 pub struct Promises {
-    /// Changes that the server has named as its heads, or sent.
+    /// Changes that the server has named as heads, or sent.
     changes: BTreeSet<ChangeHash>,
-    /// Positions that it said were added.
+    /// Positions that it reported as added.
     added: BTreeSet<String>,
-    /// Positions that somebody has tried to delete.
+    /// Positions that a client has tried to delete.
     deleted: BTreeSet<String>,
 }
 
@@ -27,7 +28,7 @@ impl Promises {
         self.deleted.insert(id.to_owned());
     }
 
-    /// What is missing in a document, if anything.
+    /// A lost acknowledgement, if any.
     pub fn broken_by(&self, doc: &Automerge) -> Option<String> {
         if let Some(lost) = self.changes.iter().find(|hash| doc.get_change_by_hash(hash).is_none()) {
             return Some(format!("change {lost} was shown, and is lost"));

@@ -1,4 +1,4 @@
-//! Somebody's device: the Automerge library, a document, and what it remembers of the server.
+//! A user's device: the Automerge library, a document, and its sync state of the server.
 
 use std::sync::Arc;
 
@@ -9,10 +9,11 @@ use bytes::Bytes;
 
 use super::link::{Link, Up};
 
-/// What it speaks.
+/// The protocol that it speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flavor {
-    /// As automerge-repo does: speaks first, has a storage that the server remembers, asks for what it has not got.
+    /// Like automerge-repo: it speaks first, requests documents that it lacks, and has a storage id that the server
+    /// remembers.
     Repo,
     /// One document per socket: the server speaks first.
     Plain,
@@ -22,7 +23,7 @@ pub struct Replica {
     pub name: String,
     pub flavor: Flavor,
     pub link: Option<Link>,
-    /// The server's end of a connection that is gone already; the server does not know yet.
+    /// The server's end of a broken connection. The server has not noticed yet.
     pub half_open: Option<Link>,
     doc: AutoCommit,
     state: sync::State,
@@ -35,7 +36,7 @@ impl Replica {
         Self { name, flavor, link: None, half_open: None, doc, state: sync::State::new() }
     }
 
-    /// What the server remembers it by.
+    /// The storage id by which the server remembers it.
     pub fn storage(&self) -> Option<Arc<str>> {
         (self.flavor == Flavor::Repo).then(|| Arc::from(self.name.as_str()))
     }
@@ -44,25 +45,25 @@ impl Replica {
         self.doc.get_heads()
     }
 
-    /// Whether it has got a change.
+    /// Whether it has a change.
     pub fn has(&mut self, change: &automerge::ChangeHash) -> bool {
         self.doc.get_change_by_hash(change).is_some()
     }
 
-    /// Whether it has got a position.
+    /// Whether it has a position.
     pub fn has_position(&self, id: &str) -> bool {
         self.map().is_some_and(|positions| matches!(self.doc.get(positions, id), Ok(Some(_))))
     }
 
-    /// It is connected: says what it has to say first. What it knows of the server is what it has stored.
+    /// Connects, and sends the first messages. Its knowledge of the server is that of its stored sync state.
     pub fn connected(&mut self, link: Link) {
         self.link = Some(link);
-        self.state = sync::State::decode(&self.state.encode()).expect("what was just encoded");
+        self.state = sync::State::decode(&self.state.encode()).expect("an encoded state decodes");
         let request = self.flavor == Flavor::Repo && self.doc.get_heads().is_empty();
         self.speak(request);
     }
 
-    /// Says what there is to say, if anything.
+    /// Sends a message if there is one.
     fn speak(&mut self, request: bool) {
         let Some(link) = &mut self.link else { return };
         if let Some(message) = self.doc.sync().generate_sync_message(&mut self.state) {
@@ -70,7 +71,7 @@ impl Replica {
         }
     }
 
-    /// A sync message has come.
+    /// Receives a sync message.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<(), String> {
         let message = sync::Message::decode(bytes).map_err(|error| error.to_string())?;
         self.doc.sync().receive_sync_message(&mut self.state, message).map_err(|error| error.to_string())?;
@@ -85,7 +86,7 @@ impl Replica {
         }
     }
 
-    /// Adds a position. False: it has not got the document yet.
+    /// Adds a position. Returns `false` if the device lacks the document.
     pub fn add(&mut self, id: &str, budget: i64) -> bool {
         let Some(positions) = self.map() else { return false };
         let row = self.doc.put_object(positions, id, ObjType::Map).expect("a map");

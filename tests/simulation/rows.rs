@@ -1,4 +1,4 @@
-//! One who looks at rows, as a legacy client does: what it was told adds up to what is there.
+//! An observer of rows, like a legacy client: its events must add up to the rows of the view.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use runtime::hub::{Outgoing, Text};
 /// Rows by their ids, rendered.
 pub type Rows = BTreeMap<String, String>;
 
-/// How changes are told here: one line per row.
+/// Renders changes as one line per row.
 pub fn tell(change: &ViewChange) -> Vec<Text> {
     let line = |event: &RowEvent| match event {
         RowEvent::Deleted(id) => format!("- {id}"),
@@ -27,7 +27,7 @@ pub fn of(view: &View) -> Rows {
     rows.collect()
 }
 
-/// Follows what is told.
+/// Applies an event.
 pub fn follow(rows: &mut Rows, outgoing: &Outgoing) {
     let Outgoing::Texts(texts) = outgoing else { return };
     for text in texts.iter() {

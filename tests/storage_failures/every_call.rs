@@ -1,8 +1,8 @@
-//! Any one call of the disk fails, in every way in which calls fail, while people work.
+//! Any one disk call fails, in every way in which calls can fail, while clients work.
 //!
-//! A session is short and mixed: a row by the API, one by a legacy client, one by a peer who syncs, and a second document
-//! with a row. It is done once on a disk that works, which tells how many calls there are, and then once for each of them and
-//! each way to fail.
+//! A session is short and mixed: a row over the API, one of a legacy client, one of a syncing peer, and a second document
+//! with a row. The first session, on a working disk, counts the calls. Then one session runs for each call and each way to
+//! fail.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,10 +22,10 @@ use super::support::{PATIENCE, PlainPeer, Socket, TestServer, add};
 use super::{STATE, disk, server};
 
 const POSITIONS: &str = "/api/documents/default/positions";
-/// Sessions at a time: most of what one takes is waiting.
+/// Concurrent sessions: a session mostly waits.
 const TOGETHER: usize = 8;
 
-/// What those are told whose change could not be stored.
+/// Error messages for changes that could not be stored.
 const FULL: &str = "the server's disk is full; the change was not stored";
 const CANNOT_WRITE: &str = "the server cannot write at the moment; the change was not stored";
 const CANNOT_READ: &str = "the document is temporarily unreadable; nothing was stored, try again later";
@@ -40,7 +40,7 @@ struct Session {
     witness: PlainPeer,
     writer: PlainPeer,
     promises: Promises,
-    /// Designations of rows that were refused.
+    /// Designations of refused rows.
     refused: BTreeSet<String>,
     /// The second document, and its row.
     second: Option<(DocumentId, Option<String>)>,
@@ -74,7 +74,7 @@ impl Session {
         matches!(self.fault, Some(DiskFault::FullOnce | DiskFault::FullFromThen))
     }
 
-    /// Everything that can be done, each once.
+    /// Makes each kind of edit once.
     async fn work(&mut self, attempt: &str) {
         self.add_by_api(attempt).await;
         self.add_by_legacy(attempt).await;
@@ -115,10 +115,10 @@ impl Session {
         if self.push().await {
             self.note(true, id).await;
         }
-        // Who was refused still has the row, and brings it again.
+        // A peer whose row was refused still has it, and sends it again.
     }
 
-    /// Whether the server has taken all that the writer has. If not, it has said why.
+    /// Whether the server has accepted all of the writer's changes. If not, it must have said why.
     async fn push(&mut self) -> bool {
         let writer = &mut self.writer;
         writer.push().await;
@@ -153,7 +153,7 @@ impl Session {
         }
     }
 
-    /// What a write over HTTP was answered: made, or why not, as documented.
+    /// Whether a write over HTTP succeeded. If not, the answer must be as documented.
     fn is_stored(&self, status: u16, answer: &Value) -> bool {
         if status == 201 {
             return true;
@@ -169,14 +169,14 @@ impl Session {
         false
     }
 
-    /// A peer that was closed was told why.
+    /// A closed peer must have received the reason.
     fn is_told(&self, peer: &PlainPeer) {
         let close = peer.socket.closed_with.as_ref().unwrap_or_else(|| panic!("{}: closed without a word", self.case));
         assert_eq!(u16::from(close.code), 1013, "{}: {close:?}", self.case);
         self.is_documented(&close.reason);
     }
 
-    /// A refusal has a reason, and says it in words that are documented.
+    /// A refusal must have a cause and a documented message.
     fn is_documented(&self, message: &str) {
         assert!(!self.disk.failed_calls().is_empty(), "{}: refused for no reason: {message}", self.case);
         if self.is_full() {
@@ -186,8 +186,8 @@ impl Session {
         assert!(is_known, "{}: {message}", self.case);
     }
 
-    /// A row of the default document was stored, and is shown to everybody; or refused, and then to nobody. All that
-    /// was shown so far is durable.
+    /// Checks a row of the default document: a stored row is shown to all clients, a refused one to none. Everything shown so
+    /// far must be durable.
     async fn note(&mut self, stored: bool, designation: String) {
         if stored {
             while !self.promises.shown.contains(&designation) {
@@ -195,7 +195,7 @@ impl Session {
             }
             while !Rows::of(self.witness.doc.document()).designations.contains(&designation) {
                 if !self.witness.turn().await {
-                    // It has said something while the document could not be read.
+                    // The client has sent something while the document could not be read.
                     self.is_told(&self.witness);
                     self.witness = reconnected(&self.server, &mut self.witness).await;
                 }
@@ -208,14 +208,14 @@ impl Session {
         self.is_durable();
     }
 
-    /// The next frame that the legacy client sees.
+    /// The next frame to the legacy client.
     async fn legacy_frame(&mut self) -> Value {
         let frame = self.legacy.json().await;
         self.promises.shown.extend(frame["entry"]["designation"].as_str().map(str::to_owned));
         frame
     }
 
-    /// All that was acknowledged or shown so far is there after a power cut that keeps nothing that was not synced.
+    /// After a power cut that drops all unsynced data, everything acknowledged or shown must be there.
     fn is_durable(&self) {
         let after = self.disk.crash(|_| 0);
         let load = |path: &Path| Automerge::load(&after.content(path).unwrap_or_default()).expect("whole changes");
@@ -226,7 +226,7 @@ impl Session {
         }
     }
 
-    /// The same, as the next server finds it; the default document is returned.
+    /// The same check by the next server's start. Returns the default document.
     async fn next_server_finds_it(&self) -> Automerge {
         let after = self.disk.crash(|_| 0);
         let state = StateFile::open_on(Arc::new(after), Path::new(STATE)).expect("opens after a power cut");
@@ -235,7 +235,7 @@ impl Session {
         let load = async |id| {
             let loaded = store.load(id).await.expect("opens after a power cut");
             let loaded = loaded.unwrap_or_else(|| panic!("{}: document {id} is lost", self.case));
-            assert_eq!(loaded.repair, None, "{}: what is durable is whole", self.case);
+            assert_eq!(loaded.repair, None, "{}: the durable file is whole", self.case);
             Automerge::load(&loaded.bytes).expect("whole changes")
         };
         let plan = load(&self.server.document).await;
@@ -259,7 +259,7 @@ impl Session {
 
     async fn until_ready(&self) {
         let ready = async {
-            // Nobody has to do anything: a document that could not be written looks after itself once a second.
+            // No action is needed: the server retries an unwritable document once a second.
             while !self.is_ready().await {
                 sleep(Duration::from_millis(50)).await;
             }
@@ -267,27 +267,23 @@ impl Session {
         timeout(PATIENCE, ready).await.unwrap_or_else(|_| panic!("{}: never ready again", self.case));
     }
 
-    /// Works, makes the disk well, and goes on as if nothing had been.
+    /// Works, repairs the disk, and continues as if nothing had failed.
     async fn go_through(mut self) {
         self.work("before").await;
         let lasts = matches!(self.fault, Some(DiskFault::FullFromThen | DiskFault::FailFromThen));
         let is_ready = self.is_ready().await;
-        assert!(
-            !is_ready || !lasts || self.disk.failed_calls().is_empty(),
-            "{}: ready, and nothing can be written",
-            self.case
-        );
+        assert!(!is_ready || !lasts || self.disk.failed_calls().is_empty(), "{}: ready, but not writable", self.case);
 
         self.disk.heal();
         self.until_ready().await;
-        // Ready means that a change would be stored now.
-        assert!(self.add_by_api("after").await, "{}: ready, and refused", self.case);
+        // A ready server must store the next change.
+        assert!(self.add_by_api("after").await, "{}: ready, but it refuses a change", self.case);
         self.add_by_legacy("after").await;
         assert!(!self.refused.contains("legacy-after"), "{}", self.case);
         self.writer = reconnected(&self.server, &mut self.writer).await;
         assert!(self.push().await, "{}", self.case);
         self.note(true, "sync-before".to_owned()).await;
-        // What could not be opened is not tried again at once.
+        // A failed open is not retried at once.
         let second = async {
             while !matches!(self.second, Some((_, Some(_)))) {
                 self.make_second_document("after").await;
@@ -300,15 +296,19 @@ impl Session {
         let Self { case, refused, .. } = &self;
         let plan = self.next_server_finds_it().await;
         let rows = Rows::of(&plan);
-        assert_eq!(shown.into_iter().collect::<BTreeSet<_>>(), rows.ids, "{case}: what is shown is what is stored");
-        assert_eq!(witnessed, rows.ids, "{case}: the witness has what is stored");
+        assert_eq!(
+            shown.into_iter().collect::<BTreeSet<_>>(),
+            rows.ids,
+            "{case}: the view differs from the stored rows"
+        );
+        assert_eq!(witnessed, rows.ids, "{case}: the witness differs from the stored rows");
         for others in [&rows.designations, &self.promises.shown] {
-            assert_eq!(refused.intersection(others).next(), None, "{case}: refused, and there all the same");
+            assert_eq!(refused.intersection(others).next(), None, "{case}: a refused row is stored");
         }
     }
 }
 
-/// The same peer on a new connection, with what it has.
+/// The same peer on a new connection, with its document.
 async fn reconnected(server: &TestServer, peer: &mut PlainPeer) -> PlainPeer {
     PlainPeer::connect_as(server, &server.document, std::mem::take(&mut peer.doc)).await
 }
@@ -333,7 +333,7 @@ async fn any_failing_call_loses_nothing_and_service_resumes() {
     let run = async |fault, skip| {
         let session = Session::begin(Some(fault), skip).await;
         let case = session.case.clone();
-        timeout(PATIENCE, session.go_through()).await.unwrap_or_else(|_| panic!("{case}: it does not come to an end"));
+        timeout(PATIENCE, session.go_through()).await.unwrap_or_else(|_| panic!("{case}: the session does not end"));
     };
     let mut running =
         stream::iter(sessions).map(|(fault, skip)| tokio::spawn(run(fault, skip))).buffer_unordered(TOGETHER);

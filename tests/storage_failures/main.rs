@@ -1,4 +1,4 @@
-//! When the disk fails: the change is refused, nothing of it is visible, and service resumes by itself.
+//! When the disk fails, the server refuses the change, shows nothing of it, and resumes service by itself.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
@@ -30,7 +30,7 @@ async fn server(disk: &FaultyDisk) -> TestServer {
 }
 
 async fn server_with(disk: &FaultyDisk, adjust: impl FnOnce(&mut Options)) -> TestServer {
-    // Nothing real is written but the storage id.
+    // Only the storage id is written to the real disk.
     let folder = Arc::new(TempDir::new().expect("a folder"));
     TestServer::start_on(Arc::new(disk.clone()), folder, |options| {
         options.state = STATE.into();
@@ -39,7 +39,7 @@ async fn server_with(disk: &FaultyDisk, adjust: impl FnOnce(&mut Options)) -> Te
     .await
 }
 
-/// What was found out is told for a second.
+/// The server caches the result of a probe for one second.
 async fn until_ready(server: &TestServer) {
     let ready = async {
         while server.app.hub.ready().await.is_err() {
@@ -70,7 +70,7 @@ async fn full_disk_rejects_additions_until_there_is_room() {
     until_ready(&server).await;
     sender.send(add("kept")).await;
     assert_eq!(sender.json().await, json!({"status": "Data processed"}));
-    assert_eq!(observer.json().await["entry"]["designation"], "kept", "the first that the observer hears of");
+    assert_eq!(observer.json().await["entry"]["designation"], "kept", "the observer's first frame");
     assert_eq!(server.positions().await.len(), 1);
 }
 
@@ -84,7 +84,7 @@ async fn sync_peer_resends_a_change_that_was_not_stored() {
     disk.fail_always(Op::Sync, ErrorKind::Other);
     peer.doc.put(ROOT, "name", "mine").unwrap();
     peer.push().await;
-    let close = peer.socket.closed().await.expect("told why");
+    let close = peer.socket.closed().await.expect("closed with a reason");
     assert_eq!(u16::from(close.code), 1013);
     assert_eq!(close.reason.as_str(), "the server cannot write at the moment; the change was not stored");
 
@@ -92,7 +92,7 @@ async fn sync_peer_resends_a_change_that_was_not_stored() {
     let mut back = PlainPeer::connect_as(&server, &server.document, peer.doc).await;
     back.until_acknowledged().await;
     while other.doc.get_heads() == before {
-        assert!(other.turn().await, "who had nothing to do with it stays connected");
+        assert!(other.turn().await, "an unrelated peer stays connected");
     }
     assert_eq!(other.doc.get_heads(), back.doc.get_heads());
 }
@@ -111,7 +111,7 @@ async fn repo_peer_is_asked_for_its_change_after_recovery() {
     assert!(why.ends_with("the server cannot write at the moment; the change was not stored"), "{why}");
 
     disk.heal();
-    // The socket is the same, and nothing is said but answers.
+    // The socket is the same, and the server only answers.
     while replica.state.their_heads.as_ref() != Some(&replica.doc.get_heads()) {
         peer.turn(&mut replica).await;
     }
@@ -137,7 +137,7 @@ async fn failed_rollback_disables_the_document_until_repaired() {
     assert_eq!(server.positions().await.len(), 1);
 
     disk.heal();
-    // The document mends itself as soon as a full copy can be written; then changes are taken again.
+    // The document recovers as soon as a full copy can be written. Then it accepts changes again.
     loop {
         client.send(add("again")).await;
         let frame = loop {

@@ -1,4 +1,4 @@
-//! The disk takes its time: who waits for it, and who does not.
+//! A slow disk blocks only the clients that depend on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,14 +49,14 @@ async fn unsynced_change_is_invisible() {
     peer.add("slow", "slow", "Finance", 7);
     peer.push().await;
     reached(&mut paused).await;
-    // The other document takes a change from one client, and shows it to another.
+    // The other document accepts a change from one client, and shows it to another.
     let path = format!("/api/documents/{second}/positions");
     let position = json!({ "id": "quick", "designation": "UI", "department": "HR", "budget": 7, "location": "Pune" });
-    let (status, answer) = timeout(PATIENCE, server.post(&path, &position)).await.expect("it does not wait");
+    let (status, answer) = timeout(PATIENCE, server.post(&path, &position)).await.expect("it does not block");
     assert_eq!(status, 201, "{answer}");
     elsewhere.until_row("quick").await;
     assert_eq!(names(&server, &second).await, ["quick"]);
-    // Nobody has to wait to read what was there before.
+    // Earlier content can be read without waiting.
     assert!(names(&server, "default").await.is_empty());
     assert!(viewer.json().now_or_never().is_none(), "shown before it was synced");
     while peer.turn().now_or_never().is_some() {}
@@ -80,16 +80,16 @@ async fn new_document_files_are_created_one_at_a_time() {
         posts.spawn(async move { server.post("/api/documents", &json!({ "name": "Growth 2028" })).await.0 });
     }
     reached(&mut paused).await;
-    // Who edits a document that exists does not wait.
+    // Edits of existing documents do not wait.
     let position = json!({ "id": "quick", "designation": "UI", "department": "HR", "budget": 7, "location": "Pune" });
     let edit = server.post("/api/documents/default/positions", &position);
-    assert_eq!(timeout(PATIENCE, edit).await.expect("it does not wait").0, 201);
+    assert_eq!(timeout(PATIENCE, edit).await.expect("it does not block").0, 201);
     assert!(posts.try_join_next().is_none());
     drop(paused);
     assert_eq!(posts.join_all().await, [201; 4]);
     let made: Vec<Op> =
         disk.calls().split_off(before).into_iter().filter(|op| matches!(op, Op::Create | Op::Rename)).collect();
-    assert_eq!(made, [Op::Create, Op::Rename].repeat(4), "each is there before the next is begun");
+    assert_eq!(made, [Op::Create, Op::Rename].repeat(4), "each file is complete before the next begins");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,7 +106,7 @@ async fn shutdown_rejects_documents_queued_for_creation() {
     reached(&mut paused).await;
     server.app.hub.drain();
     for _ in 0..19 {
-        let answered = timeout(PATIENCE, posts.join_next()).await.expect("it waits for no turn");
+        let answered = timeout(PATIENCE, posts.join_next()).await.expect("it does not wait in the queue");
         assert_eq!(answered.expect("a post").expect("a status"), 503);
     }
     drop(paused);
@@ -130,7 +130,7 @@ async fn changes_during_a_sync_are_batched() {
     let ids: Vec<String> = (0..100).map(|number| format!("row {number}")).collect();
     let mut later: Vec<_> = ids.iter().map(|id| edit(id)).collect();
     for edit in &mut later {
-        // Asked for, from here on.
+        // From now on the edit is queued.
         assert!(edit.now_or_never().is_none());
     }
 
@@ -139,7 +139,7 @@ async fn changes_during_a_sync_are_batched() {
     for edited in futures_util::future::join_all(later).await {
         edited.expect("stored");
     }
-    assert_eq!(syncs(&disk) - before, 2, "the first one, and all others together");
+    assert_eq!(syncs(&disk) - before, 2, "the first change, and all others in one batch");
     assert_eq!(server.positions().await.len(), 101);
 }
 
@@ -159,7 +159,7 @@ async fn hanging_disk_does_not_block_shutdown() {
         }
         reached(&mut paused).await;
         let in_time = timeout(PATIENCE, server.stop()).await.expect("it stops");
-        assert!(!in_time, "what was to be written is not");
+        assert!(!in_time, "the pending change is not written");
         drop(paused);
     }
 }
@@ -183,5 +183,5 @@ async fn readiness_checks_probe_the_disk_one_at_a_time() {
     }
     let probed = tried() - before;
     assert_eq!(timeout(PATIENCE, server.http("GET", "/readyz", &[])).await.expect("in time").0, 200);
-    assert!((1..=2).contains(&probed), "{probed} files were made to find it out");
+    assert!((1..=2).contains(&probed), "{probed} files were created by probes");
 }

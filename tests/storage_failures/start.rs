@@ -1,4 +1,4 @@
-//! Any one call of the disk fails while the server starts.
+//! Any one disk call fails while the server starts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use tempfile::TempDir;
 use super::support::options;
 use super::{STATE, disk};
 
-/// What the server finds.
+/// The file that the server finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
     Nothing,
-    /// A document that does not know its own id.
+    /// A document without its own id.
     Foreign,
-    /// A plan, and the end of its last change is missing.
+    /// A plan whose last change is incomplete.
     Torn,
 }
 
@@ -28,7 +28,8 @@ fn document(found: Found) -> [Vec<u8>; 2] {
     let mut doc = AutoCommit::new().with_actor(ActorId::from([7u8; 16]));
     doc.put(ROOT, "name", "Growth 2027").unwrap();
     if found == Found::Torn {
-        // Else nothing of it would be cut: it might be all that a plan was.
+        // Without an id and positions, the file could be the rest of a damaged plan, and the server would not cut off
+        // its end.
         doc.put(ROOT, "documentId", "4NMNnkMhL8jXrdJ9jamS58PAVdXu").unwrap();
         let positions = doc.put_object(ROOT, "positions", ObjType::Map).unwrap();
         doc.put_object(positions, "a row", ObjType::Map).unwrap();
@@ -53,12 +54,12 @@ async fn start(disk: &FaultyDisk) -> Result<(), StartError> {
     let mut options = options(folder.path());
     options.state = STATE.into();
     let started = start_on(Arc::new(disk.clone()), options).await?;
-    // It was never run: nobody is connected.
+    // The server was never run, so no client is connected.
     started.server.app().hub.stop().await;
     Ok(())
 }
 
-/// The document is there; of what was to be cut off every byte is still somewhere.
+/// The document is there, and every byte that was cut off is kept somewhere.
 fn is_whole(disk: &FaultyDisk, found: Found, case: &str) {
     let [snapshot, change] = document(found);
     let state = disk.content(STATE).unwrap_or_default();
@@ -70,7 +71,7 @@ fn is_whole(disk: &FaultyDisk, found: Found, case: &str) {
     assert!(state.starts_with(kept), "{case}");
     let torn = &change[..change.len() - 3];
     let is_kept = |path: &Path| disk.content(path).is_some_and(|bytes| bytes.ends_with(torn));
-    assert!(found != Found::Torn || disk.paths().iter().any(|path| is_kept(path)), "{case}: the torn end is gone");
+    assert!(found != Found::Torn || disk.paths().iter().any(|path| is_kept(path)), "{case}: the torn end is lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,7 +100,7 @@ async fn any_failing_call_at_startup_is_reported_and_harmless() {
                     is_whole(&disk, found, &case);
                 }
                 if !struck {
-                    assert!(skip > 0, "{case}: nothing was to fail");
+                    assert!(skip > 0, "{case}: no call failed");
                     break;
                 }
             }

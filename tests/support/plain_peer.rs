@@ -115,7 +115,7 @@ impl PlainPeer {
     /// Receives messages until the document has this row.
     pub async fn until_row(&mut self, id: &str) {
         while self.row(id).is_none() {
-            assert!(self.turn().await, "closed before the row came: {:?}", self.socket.closed_with);
+            assert!(self.turn().await, "closed before the row arrived: {:?}", self.socket.closed_with);
         }
     }
 }

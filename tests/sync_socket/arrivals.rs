@@ -1,4 +1,4 @@
-//! Documents on their way: a request that comes while another client brings the document.
+//! Documents in transit: a request that arrives while another client sends the document.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn new_document(id: &DocumentId) -> PeerDocument {
     replica
 }
 
-/// Sends a request, and returns when the server has read it.
+/// Sends a request. Returns when the server has read it.
 async fn ask(peer: &mut RepoPeer, wanted: &mut PeerDocument) {
     let data = wanted.generate().unwrap();
     let request = peer.request(&wanted.id, data);
@@ -42,7 +42,7 @@ async fn ask(peer: &mut RepoPeer, wanted: &mut PeerDocument) {
     }
 }
 
-/// Announces a new document: the server has asked for its changes, and has not got them.
+/// Announces a new document: the server has requested its changes, and has not received them.
 async fn announce(peer: &mut RepoPeer, replica: &mut PeerDocument) {
     peer.push(replica).await;
     let asked = peer.next_sync(&replica.id).await;
@@ -121,7 +121,7 @@ async fn request_is_answered_when_the_changes_are_rejected() {
     is_unavailable(&mut reader, &id).await;
 }
 
-/// All ways to bring a document, without sockets: tokio's time is paused, and passes when nothing else happens.
+/// All ways to add a document, without sockets. Tokio's time is paused: it advances when nothing else happens.
 fn hub() -> Hub {
     let settings = HubSettings {
         renderings: RENDERINGS,
@@ -165,7 +165,7 @@ async fn request_times_out_after_five_seconds() {
     assert!(matches!(answer, Outgoing::Unavailable { reason: None, .. }), "{answer:?}");
     let waited = asked.elapsed();
     assert!((4..=6).contains(&waited.as_secs()), "{waited:?}");
-    // Nor does the next one wait for a peer that has not kept its word.
+    // The next request does not wait for a peer that has not sent what it announced.
     let asked = Instant::now();
     send(&hub, &id, &reader, PeerDocument::empty(&id).generate().unwrap(), true).await;
     assert!(matches!(to_reader.next().await, Outgoing::Unavailable { .. }));

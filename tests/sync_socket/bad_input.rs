@@ -1,4 +1,5 @@
-//! What is not acceptable ends the connection that sent it, with the reason; documents and others go on.
+//! Unacceptable messages end the connection that sent them, with the reason. Documents and other clients are
+//! unaffected.
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc};
@@ -8,7 +9,7 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use super::support::{PlainPeer, Socket, TestServer};
 use crate::support::repo_peer::{PeerDocument, RepoPeer, join, peer_id, receive};
 
-/// Reads an `error` message and the close after it: both say the same.
+/// Reads an `error` message and the close after it, which have the same text.
 async fn refused(socket: &mut Socket, code: u16) -> String {
     let error = receive(socket).await;
     let Some(Message::Error { message, .. }) = error else { panic!("an error message, not {error:?}") };
@@ -66,7 +67,7 @@ async fn invalid_handshake_is_rejected_with_a_reason() {
         let message = refused(&mut socket, 1008).await;
         assert!(message.contains(reason), "{message:?} does not say {reason:?}");
     }
-    // A version that is not named is the first.
+    // Without versions, version 1 is selected.
     let mut socket = server.connect("/sync").await;
     socket.send(cbor(&[("type", Some("join")), ("senderId", Some("me"))])).await;
     assert!(matches!(receive(&mut socket).await, Some(Message::Peer { .. })));
@@ -78,7 +79,7 @@ async fn bad_message_closes_only_its_connection() {
     let mut witness = PlainPeer::connect(&server, &server.document).await;
     let heads = witness.doc.get_heads();
 
-    // A change that is whole but for one byte, in a sync message that is well made.
+    // A change with one wrong byte, in a valid sync message.
     let mut peer = RepoPeer::join(&server, "me").await;
     let mut replica = PeerDocument::empty(&server.document);
     peer.until_agreed(&mut replica).await;
@@ -91,7 +92,7 @@ async fn bad_message_closes_only_its_connection() {
     let at = misnamed.windows(4).rposition(|bytes| bytes == &server.document.as_str().as_bytes()[..4]).expect("the id");
     misnamed[at] ^= 1;
 
-    // What is wrong with one document is told of that document.
+    // Errors about one document name that document.
     for (name, data) in [
         ("a corrupt change", corrupt),
         ("no sync message", vec![1, 2, 3]),
@@ -123,7 +124,7 @@ async fn bad_message_closes_only_its_connection() {
     }
 
     let mut other = PlainPeer::connect(&server, &server.document).await;
-    assert_eq!(other.doc.get_heads(), heads, "nothing of it was applied");
+    assert_eq!(other.doc.get_heads(), heads, "no change was applied");
     other.doc.put(ROOT, "name", "ours").unwrap();
     other.until_acknowledged().await;
     while witness.doc.get_heads() == heads {
@@ -154,7 +155,7 @@ async fn message_over_the_limit_is_rejected() {
     for path in ["/sync".to_owned(), format!("/sync/{}", server.document), "/ws/dashboard/".to_owned(), "/".to_owned()]
     {
         let mut socket = server.connect(&path).await;
-        // At the root the first frame decides: a small one, so that a surface speaks about the large one.
+        // At the root the first frame selects the protocol, so a small one comes first.
         if path == "/" {
             socket.send(Frame::binary(join("me", PeerMetadata::default()).encode())).await;
         }
@@ -164,7 +165,7 @@ async fn message_over_the_limit_is_rejected() {
         assert_eq!(close.reason.as_str(), "messages may have at most 65536 bytes", "{path}");
     }
     assert_eq!(server.metric("happierwork_refusals_total{reason=\"too_large\"}"), 4.0);
-    // One byte less is read (and is no message).
+    // A message of one byte less is read (and is invalid).
     let mut socket = server.connect("/sync").await;
     socket.send(Frame::binary(vec![0; LIMIT])).await;
     refused(&mut socket, 1008).await;
@@ -189,7 +190,7 @@ async fn message_with_forged_sender_is_dropped_and_counted() {
     peer.until_agreed(&mut replica).await;
     replica.doc.put(ROOT, "forged", true).unwrap();
     let data = replica.doc.save();
-    // A message with the change in it, as if it came from somebody else.
+    // A message with the change, under the sender id of another peer.
     let mut forger =
         PeerDocument { doc: automerge::AutoCommit::load(&data).unwrap(), ..PeerDocument::empty(&server.document) };
     forger.state = replica.state.clone();
@@ -206,5 +207,5 @@ async fn message_with_forged_sender_is_dropped_and_counted() {
     ephemeral.receive(&peer.next_sync(&server.document).await);
     assert_eq!(server.metric("happierwork_refusals_total{reason=\"foreign_sender\"}"), 2.0);
     let other = PlainPeer::connect(&server, &server.document).await;
-    assert!(other.doc.get(ROOT, "forged").unwrap().is_none(), "the change was not taken");
+    assert!(other.doc.get(ROOT, "forged").unwrap().is_none(), "the change was not applied");
 }

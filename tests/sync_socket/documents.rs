@@ -1,4 +1,4 @@
-//! Many documents: asked for, waited for, unloaded, opened by many at once.
+//! Many documents: requested, pending, unloaded, and opened by many peers at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ async fn announced_document_is_fetched_and_stored() {
     let mut author = RepoPeer::join(&server, "author").await;
     let mut replica = PeerDocument::empty(&id);
     replica.doc.put(ROOT, "name", "mine").unwrap();
-    // A hello without changes: the server asks for what it has not.
+    // A hello without changes: the server requests them.
     author.push(&mut replica).await;
     while replica.state.their_heads != Some(replica.doc.get_heads()) {
         author.turn(&mut replica).await;
@@ -125,7 +125,7 @@ async fn slow_peer_delays_no_other_document() {
     small_replica.doc.put(ROOT, "round", 0).unwrap();
     author.until_agreed(&mut small_replica).await;
 
-    // Syncs both over one socket, and then reads nothing any more.
+    // Syncs both over one socket, and then stops reading.
     let socket = server.connect_with_small_buffers("/sync").await;
     let mut stalled = RepoPeer::join_over(socket, "stalled", PeerMetadata::default()).await;
     let (mut its_large, mut its_small) = (PeerDocument::empty(&large), PeerDocument::empty(&small));
@@ -155,7 +155,7 @@ async fn slow_peer_delays_no_other_document() {
         replica.receive(&data);
         stalled.push(replica).await;
     }
-    assert!(messages < 60, "it was sent every change by itself ({messages} messages), so it never was behind");
+    assert!(messages < 60, "it received every change in its own message ({messages}), so it never lagged");
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn ephemeral_message_reaches_each_other_peer_once() {
             (other, _) => panic!("not {other:?}"),
         }
     }
-    // The sender and who is elsewhere hear nothing of it: what they hear next is an answer.
+    // The sender and the peer of another document do not receive it: their next message is an answer.
     for peer in [&mut one, &mut third] {
         let request = peer.request(&new_id(), PeerDocument::empty(&here).generate().unwrap());
         peer.send(&request).await;
@@ -223,7 +223,7 @@ async fn remote_heads_are_forwarded_with_bounded_timestamps() {
 
     let before = runtime::clock::now_ms() as f64;
     for (head, ahead) in [("forged", 1e300), ("later", 0.0)] {
-        // Not within the same millisecond as what was told before.
+        // Not within the same millisecond as the previous heads.
         tokio::time::sleep(Duration::from_millis(5)).await;
         let timestamp = runtime::clock::now_ms() as f64 + ahead;
         let news = |storage: &StorageId| (storage.clone(), RemoteHeads { heads: vec![head.to_owned()], timestamp });

@@ -1,4 +1,4 @@
-//! How connections end: silence, stalling, being replaced, the server's end.
+//! How connections end: silence, stalling, replacement, shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn quick_pings() -> SocketTimeouts {
 async fn peer_is_closed_after_two_missed_pings() {
     let server = server(quick_pings()).await;
     let mut alive = RepoPeer::join(&server, "alive").await;
-    // Reads nothing, and so answers nothing.
+    // It reads nothing, and so answers no ping.
     let mut silent = RepoPeer::join(&server, "silent").await;
     let mut pings = 0;
     let closed = async {
@@ -40,12 +40,12 @@ async fn peer_is_closed_after_two_missed_pings() {
             pings += usize::from(matches!(alive.socket.next_raw().await, Some(Frame::Ping(_))));
         }
     };
-    timeout(PATIENCE, closed).await.expect("the silent one is closed");
+    timeout(PATIENCE, closed).await.expect("the silent peer is closed");
     assert!(pings >= 2);
     server.until_metric("happierwork_connections{kind=\"repo\"}", |open| open == 1.0).await;
     alive.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     assert!(silent.next().await.is_none());
-    assert!(silent.socket.closed_with.is_none(), "nobody was there to be told why");
+    assert!(silent.socket.closed_with.is_none(), "the connection ends without a close frame");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn rejoining_peer_replaces_its_old_connection() {
     assert!(old.next().await.is_none());
     assert_eq!(old.socket.closed_with.map(|close| close.code.into()), Some(4409));
 
-    // Nothing that the old connection knew is taken for granted.
+    // The server does not rely on state of the old connection.
     let mut fresh = PeerDocument::empty(&server.document);
     new.until_agreed(&mut fresh).await;
     assert_eq!(fresh.doc.get_heads(), replica.doc.get_heads());
@@ -132,7 +132,7 @@ async fn shutdown_is_announced_and_keeps_acknowledged_changes() {
         while socket.next().await.is_some() {
             words += 1;
         }
-        assert!(words > 0 || !has_words, "the reason in the client's own language");
+        assert!(words > 0 || !has_words, "the reason in the client's own protocol");
         let close = socket.closed_with.clone().expect("a close frame");
         assert_eq!(u16::from(close.code), 1001);
         assert!(close.reason.contains("shutting down"), "{}", close.reason);
@@ -165,7 +165,7 @@ async fn client_that_keeps_sending_does_not_block_shutdown() {
     let flood = tokio::spawn(async move {
         let mut shown = 0;
         loop {
-            // Far ahead of the answers, which are read as they come.
+            // Far ahead of the answers, which are read as they arrive.
             for number in 0..100 {
                 floods.try_send(add(&format!("row {shown}-{number}"))).await;
             }
@@ -179,17 +179,17 @@ async fn client_that_keeps_sending_does_not_block_shutdown() {
     });
     server.until_metric("happierwork_changes_total", |changes| changes > 20.0).await;
     assert!(server.stop().await, "in time");
-    let close = timeout(PATIENCE, flood).await.expect("in time").expect("ended").expect("told");
+    let close = timeout(PATIENCE, flood).await.expect("in time").expect("ended").expect("a close frame");
     assert_eq!(u16::from(close.code), 1001);
 }
 
-/// The server ends it, as the client waits for that.
+/// The server closes the connection, as the client waits for that.
 #[tokio::test]
 async fn connection_ends_after_both_close_frames() {
     let server = server(SocketTimeouts { close: PATIENCE * 10, ..SocketTimeouts::default() }).await;
     for path in ["/ws/dashboard/", "/sync", "/sync/default"] {
         let leaves = server.connect(path).await;
-        timeout(PATIENCE, leaves.close()).await.unwrap_or_else(|_| panic!("{path}: left, and is still there"));
+        timeout(PATIENCE, leaves.close()).await.unwrap_or_else(|_| panic!("{path}: closed, but still open"));
     }
     let mut dismissed = [server.legacy().await, server.connect("/sync").await, server.connect("/sync/default").await];
     let stops = tokio::spawn(server.stop());

@@ -1,4 +1,4 @@
-//! What happens at each limit: who is over it is told so on its own connection, and nobody else notices.
+//! Behaviour at each limit: only the client that exceeds it is told, and others are unaffected.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn code_and_reason(mut socket: Socket) -> (u16, String) {
     (close.code.into(), close.reason.to_string())
 }
 
-/// What a request on a fresh connection is answered with.
+/// The answer to a request on a new connection.
 async fn answer(connection: TcpStream, path: &str) -> String {
     answer_to(connection, &format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
 }
@@ -77,11 +77,11 @@ async fn full_server_rejects_connections_until_one_ends() {
     assert_eq!((status, headers["retry-after"].to_str().unwrap()), (503, "5"), "{body}");
     assert_eq!(headers["content-type"], "application/problem+json");
     for path in ["/healthz", "/readyz", "/metrics"] {
-        assert_eq!(server.http("GET", path, &[]).await.0, 200, "{path}: being full is not being ill");
+        assert_eq!(server.http("GET", path, &[]).await.0, 200, "{path}: a full server is healthy");
     }
     assert!(refusals(&server, "too_many_connections") >= 8.0);
 
-    // Those who are in do not notice.
+    // Connected clients are unaffected.
     two.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     one.socket.close().await;
     let newcomer = async {
@@ -122,7 +122,7 @@ async fn clients_behind_a_trusted_proxy_are_distinguished() {
     }
     let again = server.connect_from("127.0.0.2", "/sync/default", &client("8.8.8.8, 192.0.2.1")).await;
     assert_eq!(code_and_reason(again).await.0, 1013);
-    // Nobody else is believed.
+    // Forwarded addresses of other clients are ignored.
     let _first = server.connect_from("127.0.0.3", "/sync", &client("192.0.2.3")).await;
     let second = server.connect_from("127.0.0.3", "/sync/default", &client("192.0.2.4")).await;
     assert_eq!(code_and_reason(second).await.0, 1013);
@@ -130,7 +130,7 @@ async fn clients_behind_a_trusted_proxy_are_distinguished() {
 
 #[tokio::test]
 async fn rejected_idle_client_is_closed() {
-    // One place, and eight who may be told at a time that there is none.
+    // One connection, and eight rejected ones that may wait for the error at a time.
     let server = server(Limits { connections: 1, ..Limits::default() }).await;
     let mut inside = RepoPeer::join(&server, "inside").await;
     let mut silent = Vec::new();
@@ -165,7 +165,7 @@ async fn incomplete_request_times_out() {
 
 #[tokio::test]
 async fn fast_sender_is_throttled_and_loses_nothing() {
-    // So few that a busy machine sends more, too.
+    // So few that even a busy machine exceeds it.
     let server = server(Limits { messages_per_second: 5, ..Limits::default() }).await;
     let mut peer = RepoPeer::join(&server, "fast").await;
     let mut replica = PeerDocument::empty(&server.document);
@@ -203,7 +203,7 @@ async fn documents_per_connection_are_limited() {
         replica.doc.put(ROOT, "name", "one of two").unwrap();
         peer.until_agreed(replica).await;
     }
-    // One more is refused, with the reason. The others go on: the client would come back with the same documents.
+    // One more is refused, with the reason. The others continue: the client would only return with the same documents.
     peer.push(&mut PeerDocument::empty(&server.document)).await;
     match peer.next().await {
         Some(Message::DocUnavailable { document, message: Some(message), .. }) => {
@@ -243,7 +243,7 @@ async fn ephemeral_messages_over_the_limit_are_dropped() {
         sender.send(message).await;
     }
     let Some(Message::Ephemeral(heard)) = listener.next().await else { panic!("an ephemeral message") };
-    assert_eq!((heard.count, heard.data.len()), (2, 100), "the first was too large");
+    assert_eq!((heard.count, heard.data.len()), (2, 100), "the first message was too large");
     server.until_metric("happierwork_refusals_total{reason=\"ephemeral\"}", |dropped| dropped > 1.0).await;
     replica.doc.put(ROOT, "edited", true).unwrap();
     sender.until_agreed(&mut replica).await;
@@ -254,7 +254,7 @@ async fn full_document_is_read_only() {
     for limits in [
         Limits { document_changes: 3, ..Limits::default() },
         Limits { document_bytes: 2_000, ..Limits::default() },
-        // A new plan has 44.
+        // A new plan has 44 operations.
         Limits { document_operations: 47, ..Limits::default() },
     ] {
         let server = server(limits).await;
@@ -281,14 +281,14 @@ async fn full_document_is_read_only() {
         assert!(message.contains("ask the operator of the server for a higher limit"), "{message}");
         assert_eq!(refusals(&server, "document_full"), 1.0);
         let mut elsewhere = PeerDocument::empty(&server.document);
-        // The connection goes on: what is there can be read, over the same socket.
+        // The connection continues: the content can be read over the same socket.
         writer.send(&writer.sync(&server.document, elsewhere.generate().unwrap())).await;
         elsewhere.receive(&writer.next_sync(&server.document).await);
 
         let mut reader = RepoPeer::join(&server, "reader").await;
         let mut copy = PeerDocument::empty(&server.document);
         reader.until_agreed(&mut copy).await;
-        assert_eq!(copy.doc.get_heads(), replica.doc.get_heads(), "what was there before, and no more");
+        assert_eq!(copy.doc.get_heads(), replica.doc.get_heads(), "the content is unchanged");
     }
 }
 
@@ -329,19 +329,19 @@ async fn unread_answer_closes_its_connection() {
     let tcp = tokio::net::TcpSocket::new_v4().unwrap();
     tcp.set_recv_buffer_size(4 << 10).unwrap();
     let mut reluctant = tcp.connect(server.address).await.unwrap();
-    // Together some megabytes, more than the system keeps for it.
+    // Together some megabytes, which exceed the system's buffers.
     let requests = "GET /data/ HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
     reluctant.write_all(requests.as_bytes()).await.unwrap();
     server.until_metric("happierwork_refusals_total{reason=\"stalled\"}", |stalled| stalled > 0.0).await;
 }
 
-/// A socket on which so many bytes of a larger message have come.
+/// A socket on which part of a larger message has arrived.
 pub async fn part_of_a_message(server: &TestServer, bytes: usize) -> TcpStream {
     let mut connection = server.tcp_from("127.0.0.1").await;
     let request = "GET /sync HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
                    sec-websocket-version: 13\r\nsec-websocket-key: AAECAwQFBgcICQoLDA0ODw==\r\n\r\n";
     connection.write_all(request.as_bytes()).await.unwrap();
-    // Binary, the last part of its message, masked with nothing, eight megabytes.
+    // A binary frame, the last of its message, with a zero mask, of eight megabytes.
     connection.write_all(&[0x82, 0xff, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0]).await.unwrap();
     connection.write_all(&vec![0; bytes]).await.unwrap();
     connection
@@ -362,20 +362,20 @@ async fn large_messages_share_memory_and_small_ones_pass() {
     let noise: Vec<u8> = (0..1 << 20).map(|_| rand::random()).collect();
     other.doc.put(ROOT, "noise", automerge::ScalarValue::Bytes(noise)).unwrap();
     large.push(&mut other).await;
-    // That is the connection's own: it has not come to any document yet.
+    // The memory belongs to the connection: the message has not reached any document yet.
     let message = refused(&mut large.socket, 1013).await;
     assert!(message.contains("no memory for a message of this size"), "{message}");
     assert_eq!(refusals(&server, "memory"), 1.0);
     replica.doc.put(ROOT, "name", "a small change").unwrap();
     small.until_agreed(&mut replica).await;
 
-    // A copy for one that does not read would be counted until it does.
+    // A copy for a client that does not read would count until it does.
     drop((hoarder, small));
     server.until_held(0).await;
     let mut again = RepoPeer::join(&server, "again").await;
     other.state = automerge::sync::State::new();
     again.until_agreed(&mut other).await;
-    // What was dealt with takes nothing.
+    // Handled messages hold no memory.
     server.until_held(0).await;
 }
 

@@ -1,4 +1,4 @@
-//! Clients that bring documents are served or slowed down; clients that wait for missing ones have a share.
+//! Clients that create documents are served or throttled; clients that wait for missing ones have a quota.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn documents(count: usize) -> Vec<PeerDocument> {
     (0..count).map(made).collect()
 }
 
-/// Asks for a document that does not exist: what the refusal says, or `None` if it is waited for.
+/// Requests a missing document. Returns the refusal, or `None` if the request is pending.
 async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
     let mut replica = PeerDocument::empty(&new_id());
     let data = replica.generate().unwrap();
@@ -46,7 +46,7 @@ async fn ask_in_vain(peer: &mut RepoPeer) -> Option<String> {
     }
 }
 
-/// Announces all documents at once, as a stock client does that made them offline, and syncs until all are stored.
+/// Announces all documents at once, like a stock client that created them offline, and syncs until all are stored.
 async fn bring_all(peer: &mut RepoPeer, replicas: &mut [PeerDocument]) {
     for replica in &mut *replicas {
         peer.push(replica).await;
@@ -82,7 +82,7 @@ async fn connection_is_limited_to_its_share_of_pending_documents() {
     let message = ask_in_vain(&mut stale).await.expect("a reason");
     assert!(message.contains("this connection already waits for 2 such documents"), "{message}");
     assert_eq!(refusals(&server, "too_many_pending"), 1.0);
-    // Its other documents go on, and others have a share of their own.
+    // Its other documents continue, and other clients have their own quota.
     let known = stale.request(&server.document, PeerDocument::empty(&server.document).generate().unwrap());
     stale.send(&known).await;
     assert!(matches!(stale.next().await, Some(Message::Sync { .. })));
@@ -156,7 +156,7 @@ async fn client_that_creates_too_fast_is_throttled() {
 
 #[tokio::test]
 async fn http_client_that_creates_too_fast_gets_429() {
-    // The first is the default document.
+    // The default document counts as the first.
     let limits = Limits { new_documents_per_minute: 1, new_documents_at_once: 1, ..Limits::default() };
     let server = server(|options| options.limits = limits).await;
     let body = serde_json::json!({ "name": "Growth" });
@@ -165,7 +165,7 @@ async fn http_client_that_creates_too_fast_gets_429() {
     assert_eq!(refusals(&server, "too_many_new_documents"), 1.0);
 }
 
-/// The server's open files of documents: a test may run beside others in this process, so its folder tells them.
+/// The server's open files of documents. Other tests may run in this process, so the folder identifies them.
 #[cfg(target_os = "linux")]
 fn open_files(server: &TestServer) -> usize {
     let files =

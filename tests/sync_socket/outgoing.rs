@@ -54,7 +54,7 @@ async fn unread_sockets_hold_bounded_memory() {
     assert_eq!(empty.doc.get_heads(), replica.doc.get_heads());
 }
 
-/// A peer that asks for the document, and reads nothing more.
+/// A peer that requests the document, and then stops reading.
 async fn ask_for_all(server: &TestServer, name: &str) -> RepoPeer {
     let socket = server.connect_with_small_buffers("/sync").await;
     let mut peer = RepoPeer::join_over(socket, name, PeerMetadata::default()).await;

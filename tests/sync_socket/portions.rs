@@ -1,4 +1,4 @@
-//! Messages with very many changes: they are applied in portions, and others' edits come in between.
+//! Messages with very many changes are applied in portions, interleaved with edits of others.
 
 use automerge::ROOT;
 use automerge::transaction::Transactable;
@@ -47,7 +47,7 @@ async fn other_edits_are_applied_between_portions() {
     };
     assert!(theirs < CHANGES as f64, "{theirs} changes were stored before the small one was acknowledged");
 
-    // Made while the first message is applied: it is taken after that.
+    // Made while the first message is applied, so it is accepted afterwards.
     many.doc.put(ROOT, "number", -1).unwrap();
     large.push(&mut many).await;
     large.until_agreed(&mut many).await;

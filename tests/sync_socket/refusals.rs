@@ -15,7 +15,7 @@ fn refusals(server: &TestServer, reason: &str) -> f64 {
     server.metric(&format!("happierwork_refusals_total{{reason=\"{reason}\"}}"))
 }
 
-/// Two tabs that write under one actor: two copies of a document, each with another change of the same number.
+/// Two tabs that write under one actor: two copies of a document, each with another change of the same sequence number.
 async fn two_tabs(peer: &mut RepoPeer) -> (PeerDocument, PeerDocument) {
     let mut one = PeerDocument::empty(&new_id());
     one.doc.put(ROOT, "name", "shared").unwrap();
@@ -58,7 +58,7 @@ async fn refused_document_does_not_affect_others() {
     assert!(matches!(&gone, Some(Message::DocUnavailable { document, .. }) if *document == forked.id), "{gone:?}");
 
     for edit in 0..5 {
-        // What it says of the refused document is dropped, and the other one goes on.
+        // Further messages about the refused document are dropped, and the other one continues.
         peer.send(&message).await;
         good.doc.put(ROOT, "edit", edit).unwrap();
         peer.until_agreed(&mut good).await;

@@ -1,4 +1,4 @@
-//! Peers that come back: what both sides had is remembered, so that only the difference is talked about.
+//! Returning peers: the server remembers the shared state, so that only the difference is exchanged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::support::TestServer;
 use crate::support::repo_peer::{PeerDocument, RepoPeer, with_storage};
 
-/// A peer that syncs the whole document, and leaves.
+/// A peer that syncs the whole document, and disconnects.
 async fn visit(server: &TestServer, metadata: PeerMetadata) -> PeerDocument {
     let mut peer = RepoPeer::join_as(server, "visitor", metadata).await;
     let mut replica = PeerDocument::empty(&server.document);
@@ -20,7 +20,7 @@ async fn visit(server: &TestServer, metadata: PeerMetadata) -> PeerDocument {
         replica.doc.put(ROOT, format!("key {number}"), rand::random::<u64>()).unwrap();
     }
     peer.until_agreed(&mut replica).await;
-    // The server has heard that the last answer arrived when it answers something else.
+    // An answer to another request shows that the server has received the last message.
     let request =
         peer.request(&crate::support::repo_peer::new_id(), PeerDocument::empty(&server.document).generate().unwrap());
     peer.send(&request).await;
@@ -30,7 +30,7 @@ async fn visit(server: &TestServer, metadata: PeerMetadata) -> PeerDocument {
     replica
 }
 
-/// Comes back with an edit that was made offline. Returns the heads that the server's first message takes for shared.
+/// Returns with an edit made offline. Yields the shared heads in the server's first message.
 async fn come_back(server: &TestServer, metadata: PeerMetadata, replica: PeerDocument) -> Vec<ChangeHash> {
     let mut replica = replica.reopened();
     replica.doc.put(ROOT, "offline", rand::random::<u64>()).unwrap();
@@ -48,7 +48,7 @@ async fn peers_with_storage_are_remembered() {
     let server = TestServer::start().await;
     let mut replica = visit(&server, with_storage("laptop")).await;
     let heads = replica.doc.get_heads();
-    assert_eq!(come_back(&server, with_storage("laptop"), replica).await, heads, "only the difference is talked about");
+    assert_eq!(come_back(&server, with_storage("laptop"), replica).await, heads, "only the difference is exchanged");
 
     let ephemeral = PeerMetadata { is_ephemeral: true, ..with_storage("tab") };
     for metadata in [PeerMetadata::default(), ephemeral] {

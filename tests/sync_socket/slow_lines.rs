@@ -1,4 +1,4 @@
-//! Slow lines: a connection that moves is kept, however slowly; one that does not is closed.
+//! Slow connections: one that makes progress is kept, however slow; one that stalls is closed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ const STALLED: &str = "happierwork_refusals_total{reason=\"stalled\"}";
 /// Bytes that a slow line carries every [`TICK`]: some 800 kB/s at most.
 const CHUNK: usize = 16 << 10;
 const TICK: Duration = Duration::from_millis(20);
-/// As many as take several times longer than the server waits for something that stands still.
+/// Enough to take several times longer than the server's stall timeout.
 const LARGE: usize = 4 << 20;
 
-/// A server that gives up on what stands still for a second.
+/// A server with a stall timeout of one second.
 async fn impatient() -> TestServer {
     let folder = Arc::new(TempDir::new().expect("a folder"));
     TestServer::start_in(folder, |options| {
@@ -34,7 +34,7 @@ async fn impatient() -> TestServer {
     .await
 }
 
-/// A line between here and the server on which everything is slow, in both directions. Its ends buffer little.
+/// A slow proxy to the server, in both directions, with small buffers.
 async fn slow_line(to: SocketAddr) -> SocketAddr {
     let listener = TcpSocket::new_v4().unwrap();
     listener.set_recv_buffer_size(16 << 10).unwrap();
@@ -75,7 +75,7 @@ fn noise() -> ScalarValue {
     ScalarValue::Bytes((0..LARGE).map(|_| rand::random()).collect())
 }
 
-/// A server that holds something large.
+/// A server with a large document.
 async fn with_large_document() -> (TestServer, PeerDocument) {
     let server = impatient().await;
     let mut writer = RepoPeer::join(&server, "writer").await;

@@ -1,4 +1,4 @@
-//! A WebSocket at a path that has none.
+//! A WebSocket at an unknown path.
 
 use repo_protocol::Message;
 

@@ -1,4 +1,4 @@
-//! Who may ask, and what is no socket.
+//! Accepted origins and hosts, and requests that are not WebSockets.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ async fn loopback_listener_accepts_only_loopback_hosts() {
     assert_eq!(status, 200);
 }
 
-/// A page of `evil.example` whose name was made to point at this server is of the server's own origin, to the browser.
+/// If `evil.example` resolves to this server, the browser considers its pages to be of the server's own origin.
 #[tokio::test]
 async fn open_server_rejects_unknown_hosts() {
     let server = TestServer::start_in(Arc::new(tempfile::TempDir::new().expect("a folder")), |options| {

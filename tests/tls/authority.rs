@@ -1,4 +1,4 @@
-//! An authority that signs certificates for these tests, and clients that trust it.
+//! A certificate authority for these tests, and clients that trust it.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::support::TestServer;
 
-/// It signs for everybody.
+/// It signs any request.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub pem: String,
@@ -50,7 +50,7 @@ impl Authority {
         Issued { certificate, key: key.serialize_pem() }
     }
 
-    /// One that was good until some years ago.
+    /// A certificate that expired some years ago.
     pub fn issue_expired(&self, names: &[&str]) -> Issued {
         self.issue_with(names, |params| {
             params.not_before = date_time_ymd(2019, 1, 1);
@@ -58,7 +58,7 @@ impl Authority {
         })
     }
 
-    /// A client that trusts this authority, and nobody else.
+    /// A client that trusts only this authority.
     pub fn client(&self) -> Arc<ClientConfig> {
         self.client_with(rustls::ALL_VERSIONS)
     }
@@ -73,7 +73,7 @@ impl Authority {
 }
 
 impl Issued {
-    /// Writes the two to the files that every server here uses.
+    /// Writes both to the files that all servers here use.
     pub fn write(&self, folder: &Path) -> TlsFiles {
         let files = files(folder);
         fs::write(&files.certificate, &self.certificate).unwrap();
@@ -82,12 +82,12 @@ impl Issued {
     }
 }
 
-/// Where the certificate and the key are.
+/// The paths of the certificate and the key.
 pub fn files(folder: &Path) -> TlsFiles {
     TlsFiles { certificate: folder.join("cert.pem"), key: folder.join("key.pem") }
 }
 
-/// A server at 127.0.0.1 whose certificate is for that, and whose clients trust it.
+/// A server at 127.0.0.1 with a certificate for this address, and clients that trust it.
 pub async fn server(authority: &Authority) -> TestServer {
     server_with(authority, |_| {}).await
 }

@@ -1,4 +1,4 @@
-//! Certificates and keys that a server cannot start with: it names the file, and the remedy.
+//! Certificates and keys that prevent a start: the error names the file and the remedy.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! How an encrypted connection begins, and what becomes of those that do not get so far.
+//! Handshakes of encrypted connections, and failed ones.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn tcp(server: &TestServer) -> TcpStream {
     TcpStream::connect(server.address).await.unwrap()
 }
 
-/// All that comes until the other side ends it.
+/// Reads everything until the other side closes.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     timeout(PATIENCE, stream.read_to_string(&mut text)).await.expect("an end in time").unwrap();
@@ -67,7 +67,7 @@ async fn garbage_is_counted_and_port_scans_are_not() {
     timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end in time").unwrap();
     // An alert.
     assert_eq!(answer.first(), Some(&0x15), "{answer:?}");
-    // Somebody who does not trust it says so, and is gone.
+    // A client that does not trust the certificate sends an alert and disconnects.
     let stranger = Authority::new("another");
     let error = encrypted(tcp(&server).await, &stranger.client()).await.unwrap_err();
     assert!(error.to_string().contains("UnknownIssuer"), "{error}");
@@ -91,7 +91,7 @@ async fn unsupported_protocols_get_an_alert() {
 async fn unfinished_handshake_is_dropped_and_releases_its_permit() {
     let limits = Limits { connections: 2, handshake: Duration::from_millis(200), ..Limits::default() };
     let server = server_with(&Authority::new("tests"), |options| options.limits = limits).await;
-    // One says nothing at all, one stops in the middle of a record: they have all the places that there are.
+    // One client sends nothing, one stops in the middle of a record: they hold all permits.
     let mut silent = tcp(&server).await;
     let mut half = tcp(&server).await;
     half.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).await.unwrap();
@@ -111,7 +111,7 @@ async fn handshakes_count_as_connections() {
     timeout(PATIENCE, full).await.expect("it is full");
     let close = server.connect("/sync/default").await.closed().await.expect("a close frame");
     assert_eq!(u16::from(close.code), 1013);
-    // Nobody who waits for a handshake keeps a server from ending.
+    // Pending handshakes do not block shutdown.
     assert!(server.stop().await);
     drop(half);
 }
@@ -123,7 +123,7 @@ async fn connections_end_with_close_notify() {
     let mut stream = encrypted(tcp(&server).await, &authority.client()).await.unwrap();
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
-    // rustls takes an end without that for an error: anybody could have cut the connection.
+    // rustls reports an end without close_notify as an error: an attacker could have cut the connection.
     timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("in time").unwrap();
     assert!(answer.ends_with("ok\n"), "{answer}");
 

@@ -1,4 +1,4 @@
-//! TLS: everything that is served is served over it; who may not be served is told; certificates come and go.
+//! TLS: all surfaces, refused clients, and replaced certificates.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 

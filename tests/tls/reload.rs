@@ -1,4 +1,4 @@
-//! A certificate that is replaced while the program runs.
+//! Certificates are replaced while the program runs.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ fn started(folder: &Path, issued: &Issued) -> (Running, SocketAddr) {
     Running::server(command)
 }
 
-/// Whether new connections are shown this certificate.
+/// Whether new connections get this certificate.
 async fn shows(address: SocketAddr, authority: &Authority, issued: &Issued) -> bool {
     let stream = encrypted(TcpStream::connect(address).await.unwrap(), &authority.client()).await.unwrap();
     let shown = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
@@ -44,17 +44,17 @@ async fn reload_affects_only_new_connections() {
     assert!(shows(address, &authority, &old).await);
 
     new.write(folder.path());
-    assert!(shows(address, &authority, &old).await, "not before it is told");
+    assert!(shows(address, &authority, &old).await, "not before the signal");
     server.signal("HUP");
     server.until_logged("certificate reloaded");
     assert!(shows(address, &authority, &new).await);
-    // A session of before is not a way around.
+    // Resuming an earlier session does not bypass the new certificate.
     let mut resumed = connect_to(&url, &[], Some(client)).await;
     for socket in [&mut socket, &mut resumed] {
         is_alive(socket).await;
     }
 
-    // What cannot be used is not: a key alone, a file that is being written, none at all.
+    // Unusable files are ignored: a key alone, a partially written file, a missing file.
     let files = super::authority::files(folder.path());
     fs::write(&files.key, &old.key).unwrap();
     server.signal("HUP");

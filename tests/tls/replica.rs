@@ -1,4 +1,4 @@
-//! The Rust client over TLS: it syncs with whom it knows, and says in words why it does not with others.
+//! The Rust client over TLS: it syncs with trusted servers, and explains its refusal of others.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ async fn problem(server: &TestServer, endpoint: Endpoint) -> Problem {
     problem
 }
 
-/// Why a server with this certificate is not talked to by those who trust another.
+/// Why a client that trusts another certificate refuses a server with this one.
 async fn untrusted(issued: Issued, trusted: &str) -> String {
     let folder = Arc::new(TempDir::new().unwrap());
     let files = issued.write(folder.path());
@@ -48,7 +48,7 @@ async fn untrusted(issued: Issued, trusted: &str) -> String {
     problem.to_string()
 }
 
-/// Signed by nobody but itself.
+/// A self-signed certificate.
 fn self_signed(authority: bool) -> Issued {
     let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     if authority {

@@ -1,4 +1,4 @@
-//! Browsers are told to come over TLS only by those who speak it.
+//! HSTS is sent only over TLS.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ async fn promised(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> 
     headers.get("strict-transport-security").map(|value| value.to_str().unwrap().to_owned())
 }
 
-/// A server to which this test is a proxy.
+/// A server that treats this test as its proxy.
 async fn behind_a_proxy() -> TestServer {
     let limits = Limits { trusted_proxies: vec![Ipv4Addr::LOCALHOST.into()], ..Limits::default() };
     TestServer::start_in(Arc::new(TempDir::new().unwrap()), |options| options.limits = limits).await
@@ -24,7 +24,7 @@ async fn behind_a_proxy() -> TestServer {
 
 #[tokio::test]
 async fn tls_answers_have_hsts() {
-    // On all addresses, as names of other machines are no names of loopback.
+    // On all addresses: a loopback listener would refuse other host names.
     let everywhere = |options: &mut happierwork::server::Options| {
         options.listen = vec![(Ipv4Addr::UNSPECIFIED, 0).into()];
         options.hosts = vec![PUBLIC.1.to_owned()];
@@ -70,7 +70,7 @@ async fn trusted_proxy_enables_hsts() {
         ("HTTPS", true),
         ("https, https", true),
         ("http", false),
-        // The first may be the client's own words.
+        // The first value may be the client's own.
         ("https, http", false),
         ("http, https", false),
         ("", false),

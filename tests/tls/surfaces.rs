@@ -1,4 +1,4 @@
-//! Everything that the server speaks, over TLS.
+//! Every protocol of the server, over TLS.
 
 use automerge::sync::State;
 use automerge::transaction::Transactable;
@@ -19,7 +19,7 @@ async fn every_surface_works_over_tls() {
         assert!(status == 200 && body.contains(text), "{path}: {status} {body}");
     }
 
-    // One document, in every language.
+    // One document over every protocol.
     let mut legacy = server.legacy().await;
     let mut plain = PlainPeer::connect(&server, &server.document).await;
     let mut repo = RepoPeer::join(&server, "peer").await;
@@ -46,7 +46,7 @@ async fn every_surface_works_over_tls() {
     let (_, _, csv) = server.http("GET", "/api/documents/default/export.csv", &[]).await;
     assert_eq!(csv.lines().count(), 5, "{csv}");
 
-    // The end is told here, too.
+    // Shutdown is announced, too.
     let sockets = [plain.socket, repo.socket, legacy];
     let stopping = tokio::spawn(server.stop());
     for mut socket in sockets {
@@ -59,7 +59,7 @@ async fn every_surface_works_over_tls() {
 async fn late_reader_receives_a_large_document() {
     let server = server(&Authority::new("tests")).await;
     let mut author = PlainPeer::connect(&server, &server.document).await;
-    // More than the system takes for somebody who does not read.
+    // More than the system buffers for a client that does not read.
     let mut noise = vec![0; 8 << 20];
     rand::fill(&mut noise[..]);
     author.doc.put(ROOT, "noise", ScalarValue::Bytes(noise)).unwrap();

@@ -109,7 +109,7 @@ impl Desk {
                 },
             };
             if turn.is_err() {
-                // What has arrived before the end counts.
+                // Acknowledgements that arrived before the end count.
                 let _ = self.listen();
                 let acknowledged = self.acknowledged();
                 let Voice::Repo(voice) = self.voice else { return Err("this writer has no document".into()) };

@@ -198,7 +198,7 @@ impl View {
         self.board.note_message(length);
         let have = self.covered[writer];
         if number != have {
-            return Err(format!("an edit was lost or came twice: number {number} came after {have} edits").into());
+            return Err(format!("an edit was lost or repeated: number {number} arrived after {have} edits").into());
         }
         self.covered[writer] = number + 1;
         let made = self.answers.borrow().ledger().made(writer, number..number + 1);

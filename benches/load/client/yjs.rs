@@ -1,8 +1,8 @@
 //! The smallest clients of a Hocuspocus server: a writer that sends the updates that Yjs would send for one field of one row,
 //! and viewers that read from updates which edits they hold. They hold no document, like the clients of the other servers.
 //!
-//! A row is a key of the map `positions`. All items are the writer's: item number n is the first value of row n, and the ones
-//! after that are the edits, in order. So the clock of an update tells its edits.
+//! A row is a key of the map `positions`. All items are the writer's: item number n is the first value of row n, and later
+//! items are the edits, in order. So the clock of an update identifies its edits.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -44,7 +44,7 @@ const HAS_KEY: u8 = 0x20;
 /// An integer, in lib0's encoding of values.
 const INTEGER: u8 = 125;
 
-/// What a client and its server have in common.
+/// State shared by a client and its server.
 struct Connection {
     socket: Socket,
     /// Number of items received, or sent by the writer.
@@ -65,7 +65,7 @@ impl Connection {
         Ok(Self { socket, items: 0, accepted: 0, ready: false })
     }
 
-    /// Reads what has arrived, and answers. Calls `came` with the number of items before and after each update.
+    /// Reads available messages, and answers. Calls `came` with the number of items before and after each update.
     fn hear(&mut self, mut came: impl FnMut(u64, u64, usize)) -> Fallible<()> {
         let Socket { inbox, outbox, .. } = &mut self.socket;
         while let Some(frame) = inbox.next(outbox)? {
@@ -111,7 +111,7 @@ pub async fn view(
         let (was_ready, now) = (connection.ready, Instant::now());
         connection.hear(|before, after, length| {
             board.note_message(length);
-            // The document as it was before this viewer came is none of its deliveries.
+            // The initial document does not count as a delivery.
             if was_ready && after > before {
                 let [before, after] =
                     [before, after].map(|items| u32::try_from(items.saturating_sub(ROWS)).unwrap_or(u32::MAX));
@@ -125,8 +125,8 @@ pub async fn view(
     }
 }
 
-/// Makes the document, then edits it on the schedules that are ordered. Records the edits in the ledger. Tells how many updates
-/// the server has accepted, each time that it has accepted all.
+/// Creates the document, then edits it on the requested schedules. Records the edits in the ledger. Reports the number of
+/// accepted updates each time that the server has accepted all.
 pub async fn write(
     server: Address,
     ledger: Arc<Ledger>,
@@ -292,7 +292,7 @@ impl Reader<'_> {
                 return Err("an edit of another client".into());
             }
             if first > had {
-                return Err(format!("an edit was lost: item {first} came after {had} items").into());
+                return Err(format!("an edit was lost: item {first} arrived after {had} items").into());
             }
             let mut clock = first;
             for _ in 0..structs {
@@ -330,7 +330,7 @@ impl Reader<'_> {
                     if self.byte()? != INTEGER {
                         return Err("a value is not an integer".into());
                     }
-                    // The first byte has a sign bit, which does not matter here.
+                    // The first byte has a sign bit, which is irrelevant here.
                     self.number()?;
                 }
                 Ok(count)

@@ -1,5 +1,5 @@
-//! Other servers of documents, for comparison, most of them of the automerge-repo protocol. Each is the published one, or built as its
-//! documentation describes, with its own file storage.
+//! Other document servers, for comparison, most of them with the automerge-repo protocol. Each is the published one, or built as
+//! its documentation describes, with its own file storage.
 //!
 //! When comparing, note that none of them waits for the disk before it acknowledges or relays a change, and none
 //! calls `fsync`. The two from npm save, and relay to other peers, at most every 100 ms per document.

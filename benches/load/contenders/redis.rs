@@ -1,5 +1,5 @@
-//! The Redis server that Hocuspocus servers share documents through. It keeps nothing on disk: the documentation of the
-//! extension asks for no more than its messages.
+//! The Redis server through which Hocuspocus servers share documents. It stores nothing on disk: the extension only
+//! needs messages.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -45,7 +45,7 @@ impl Redis {
         let deadline = Instant::now() + BEGIN;
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if Instant::now() > deadline || !is_running(&mut server.child) {
-                return Err(format!("{REDIS} does not get ready").into());
+                return Err(format!("{REDIS} does not start").into());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

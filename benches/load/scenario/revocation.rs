@@ -59,7 +59,7 @@ async fn measure(plan: &Plan, place: &Workplace) -> Fallible<Figures> {
     // A new key signs all other tokens, so that no other client is affected.
     server.run(&["key", "new"], "")?;
     server.run(&["user", "add", "intern", "--role", "editor", "--documents", "*"], PASSWORD)?;
-    let intern = timeout(patience, login(server)).await.map_err(|_| "nobody can log in")??;
+    let intern = timeout(patience, login(server)).await.map_err(|_| "the login fails")??;
     timeout(patience, until_known(server, &guest)).await.map_err(|_| "the new key is not known")?;
     let thread = LocalPoolHandle::new(1);
     let guests = Concerned::gather(&thread, &server.address, plan, "guest", &guest).await?;

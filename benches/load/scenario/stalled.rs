@@ -42,7 +42,7 @@ async fn measure(kind: Kind, plan: &Plan, place: &Workplace, before: u32, during
     stage.board.set_phase(BEFORE);
     let all_well = edit(&stage, before).await && stage.until_all_delivered(kind.patience()).await.is_ok();
     if !all_well {
-        return Err(stage.explain(&"not all edits arrived before anybody stalled").into());
+        return Err(stage.explain(&"not all edits arrived before viewers stalled").into());
     }
     let rss = stage.server.process().rss_mib()?;
     stage.board.set_phase(DURING);

@@ -13,7 +13,7 @@ use super::{AccountName, AuthError, Documents, Grant, HashedPassword, Role};
 #[serde(deny_unknown_fields)]
 pub struct Account {
     password: HashedPassword,
-    /// What the account's sessions may do with [`documents`](Self::documents).
+    /// The role of the account's sessions on [`documents`](Self::documents).
     pub role: Role,
     /// The documents that its sessions may see.
     pub documents: Documents,

@@ -101,7 +101,7 @@ impl Authority {
         Self::open_with(options, None)
     }
 
-    /// Reads the keys from files, and all else from a database, at `now` (Unix seconds).
+    /// Reads the keys from files, and everything else from a database, at `now` (Unix seconds).
     ///
     /// # Errors
     /// As for [`open`](Self::open); or when the database cannot be read; or when the folder has accounts that were not copied
@@ -302,7 +302,7 @@ impl Authority {
             *self.0.accounts.write() = Arc::new(accounts);
         }
         if let Some(revocations) = revocations {
-            // Not replaced: a logout at this server may be newer than what was read.
+            // The revocations are merged: a logout at this server may be newer than the ones that were read.
             self.0.revocations.write().extend(revocations, now);
         }
         let is_stale = shared.is_stale();

@@ -2,21 +2,21 @@
 
 use super::{AccountName, AccountStore, Accounts, AuthError};
 
-/// What was copied.
+/// The result of a copy.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Accounts that the target has now.
     pub accounts: Vec<AccountName>,
     /// Accounts that the target had already.
     pub existing: Vec<AccountName>,
-    /// Those of them that differ from the source. They stay as they are.
+    /// The existing accounts that differ from the source. They are kept.
     pub differing: Vec<AccountName>,
     /// Number of revoked tokens that have not expired.
     pub revocations: usize,
 }
 
 /// Copies all accounts, and the revocations that have not expired at `now` (Unix seconds). Changes nothing in the source, and no
-/// account that the target has. Without a target, or with `dry_run`, only says what would be copied.
+/// account that the target has. Without a target, or with `dry_run`, only returns the result that a copy would have.
 ///
 /// # Errors
 /// When a place cannot be read or written. Running it again then copies the rest.

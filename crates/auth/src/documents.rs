@@ -13,7 +13,7 @@ const DEFAULT: &str = "default";
 /// Stands for all documents.
 const ALL: &str = "*";
 
-/// A document as it is named in tokens, accounts and flags: `default`, or an id.
+/// The name of a document in tokens, accounts and flags: `default`, or an id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DocumentName {
     /// The server's default document.

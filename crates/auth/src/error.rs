@@ -126,7 +126,7 @@ pub enum AuthError {
     /// An account in the database is invalid.
     #[error("the account {name} in the table `account` cannot be used: {reason}. Repair the row or restore a backup")]
     AccountRow {
-        /// Name of the account, as it is stored.
+        /// The stored name of the account.
         name: String,
         /// What is wrong with it.
         reason: String,

@@ -85,7 +85,7 @@ impl AuthFolder {
         if path.is_dir() { Ok(Self { path }) } else { Err(AuthError::NoFolder(path)) }
     }
 
-    /// A folder that may not exist, for reading: then it holds nothing.
+    /// A folder for reading. A missing folder counts as empty.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(FileIdentity::of(&path), identity);
         replace(&DISK, &path, b"new").expect("replaced");
         let replaced = FileIdentity::of(&path);
-        assert_ne!(replaced, identity, "as long as the other");
+        assert_ne!(replaced, identity, "the new file has the same length");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");
         assert_ne!(FileIdentity::of(&path), replaced);
         assert_eq!(FileIdentity::of(&path.join("nowhere")), None);

@@ -1,4 +1,4 @@
-//! What a valid token grants, and why a token is refused.
+//! Grants of valid tokens, and reasons to refuse a token.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use primitives::DocumentId;
 
 use super::{Documents, Role};
 
-/// What a valid token grants to its user.
+/// The rights of a user with a valid token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// Name of the user (`sub`), recorded as the author of their changes.
     pub user: Arc<str>,
-    /// What the user may do with [`documents`](Self::documents).
+    /// The user's role on [`documents`](Self::documents).
     pub role: Role,
     /// The documents that the user may see.
     pub documents: Documents,
@@ -25,7 +25,7 @@ pub struct Grant {
     pub session: bool,
     /// For a session: the account's session generation when the session began, see [`Account`](super::Account).
     pub generation: u64,
-    /// When the token was issued, in Unix seconds (`iat`); 0 if the token does not say.
+    /// When the token was issued, in Unix seconds (`iat`); 0 if the token has no `iat`.
     pub issued: i64,
 }
 

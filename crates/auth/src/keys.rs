@@ -163,15 +163,15 @@ mod tests {
         assert_eq!(signs(&keys), second);
         let third = keys.make(NewKey::Ed25519, 900).expect("made").id().to_owned();
         assert_eq!(signs(&keys), third);
-        keys.retire(&third).expect("another is left");
-        assert_eq!(signs(&keys), second, "the newest of those that are left");
+        keys.retire(&third).expect("another key is left");
+        assert_eq!(signs(&keys), second, "the newest of the remaining keys");
     }
 
     #[test]
     fn retired_key_is_deleted_but_never_the_last() {
         let (mut keys, [first, second]) = two();
         assert!(matches!(keys.retire("other"), Err(AuthError::UnknownKey(_))));
-        keys.retire(&first).expect("another is left");
+        keys.retire(&first).expect("another key is left");
         assert!(!serde_json::to_string(&keys).expect("JSON").contains(&first));
         assert!(matches!(keys.retire(&second), Err(AuthError::OnlyKey(_))));
     }
@@ -219,7 +219,7 @@ mod tests {
         }
         let (others, left_out) = KeySet::of_provider(exported.as_bytes(), &KeySet::default()).expect("read");
         assert_eq!(left_out, Vec::<String>::new());
-        assert!(others.get(&first).is_some(), "what is exported can be given with --jwks");
+        assert!(others.get(&first).is_some(), "exported keys can be given with --jwks");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Authentication and authorization: tokens, keys, accounts, and revocations.
 //!
-//! Knows no sockets, no requests, and nothing of what is in a document. The server passes a client's token to
+//! Knows no sockets, no requests, and no content of documents. The server passes a client's token to
 //! [`Authority::authenticate`] and gets a [`Principal`], or the reason why it is refused. A principal's [`Grant`] decides
 //! which role the user has on a document: see [`Grant::role_for`].
 //!

@@ -36,7 +36,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 pub struct Session {
     /// The session token, sent with every request.
     pub token: String,
-    /// What the token grants.
+    /// The rights that the token grants.
     pub grant: Grant,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a user may do with the documents that they may see. Each role includes the rights of those before it.
+/// The rights of a user on the documents that they may see. Each role includes the rights of those before it.
 #[derive(
     Debug,
     Clone,

@@ -333,7 +333,7 @@ mod tests {
         for _ in 0..10 {
             throttle.attempt("cfo", HERE, start).expect("these are their own");
         }
-        throttle.attempt("cfo", HERE, start).expect_err("which are no more than others have");
+        throttle.attempt("cfo", HERE, start).expect_err("its own attempts are used up");
         let later = start + Duration::from_secs(30);
         throttle.attempt("cfo", HERE, later).expect("one is back");
         throttle.succeeded("cfo", HERE, later).expect("right");

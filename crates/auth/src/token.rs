@@ -188,7 +188,7 @@ impl OwnKeys {
     }
 }
 
-/// Who a token is issued to.
+/// The kind of user to whom a token is issued.
 pub(super) enum Kind {
     /// A user who has logged in. Role and documents are in the account.
     Session {

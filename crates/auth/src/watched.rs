@@ -8,7 +8,7 @@ use super::folder::FileIdentity;
 /// Files that are loaded together, with their identities at the last load.
 #[derive(Debug)]
 pub(super) struct WatchedFiles {
-    /// What the files contain, for the log.
+    /// The content of the files, for the log.
     what: &'static str,
     paths: Vec<PathBuf>,
     seen: Vec<Option<FileIdentity>>,

@@ -217,7 +217,7 @@ fn leb128(mut value: u64) -> Vec<u8> {
 pub struct Scan {
     /// The valid chunks, in order and without gaps, from the start of the file.
     pub chunks: Vec<(ChunkKind, Range<usize>)>,
-    /// What follows the last valid chunk.
+    /// How the scan ended.
     pub end: ScanEnd,
 }
 

@@ -31,7 +31,7 @@ const MAX_GAPS: u64 = 10_000;
 /// Operation counters have 32 bits.
 const MAX_OP: u64 = u32::MAX as u64;
 
-/// What the chunks of one message may still cost. [`charge`] deducts the cost of each chunk.
+/// The remaining cost that the chunks of one message may have. [`charge`] deducts the cost of each chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Bytes of inflated columns.

@@ -47,7 +47,7 @@
 //! | `task` | the task that owns the document: apply, append, publish |
 //! | `connection` | the current session, and when to reconnect |
 //! | `socket_task` | one connection, from dialling ([`dialer`]) to its end |
-//! | `server_records`, `identity` | what is stored next to the replica's file |
+//! | `server_records`, `identity` | files next to the replica's file |
 
 mod connection;
 mod error;
@@ -326,7 +326,7 @@ struct OpenedFile {
     store: FileStore,
     identity: Identity,
     lengths: Lengths,
-    /// What was truncated: an incomplete write.
+    /// The incomplete write that was truncated.
     repaired: Option<Repair>,
 }
 

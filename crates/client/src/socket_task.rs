@@ -33,7 +33,7 @@ const MISSED_PINGS: u32 = 2;
 /// The byte counters are below TLS, on the wire.
 type Socket = WebSocketStream<MaybeTls<CountedStream<TcpStream>>>;
 
-/// What the socket task reports to the replica.
+/// The reports of the socket task to the replica.
 #[derive(Debug)]
 pub(super) enum Event {
     /// The handshake is complete. Contains the server's storage id, if its storage is persistent.

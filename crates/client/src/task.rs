@@ -159,7 +159,7 @@ impl ReplicaTask {
                     self.disconnect().await;
                     self.connection.go_online(server);
                 }
-                // The caller may look at the status at once.
+                // The caller may read the status immediately.
                 self.update_status();
                 let _ = reply.send(());
             }

@@ -14,12 +14,12 @@ use primitives::{DocumentId, is_blank};
 use super::condition::Condition;
 use super::fields::{DESIGNATION, FieldId, FieldKind, FieldMap, FieldValue, check_length};
 use super::position::{
-    CREATED_AT, CURRENCY, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UNIT, UPDATED_AT, UPDATED_BY,
-    candidates, position_maps, read_plan, read_position,
+    CREATED_AT, CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UNIT, UPDATED_AT,
+    UPDATED_BY, YEAR_START, candidates, position_maps, read_plan, read_position,
 };
 use super::scenarios::{self, ScenarioEdit};
 use super::snapshot::Snapshot;
-use super::{Budget, check_position_id};
+use super::{Budget, DepartmentBudgetsPatch, Month, check_position_id, department_budgets};
 
 /// The author of an edit, and the time of the edit.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl NewPosition {
 /// Changes to one position.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PositionPatch {
-    /// The new value of each field; `None` leaves the field as it is.
+    /// The new value of each field; `None` leaves the field unchanged.
     pub fields: FieldMap<Option<FieldValue>>,
 }
 
@@ -87,7 +87,7 @@ impl PositionPatch {
     }
 }
 
-/// Changes to the settings of a plan. `None` leaves a setting as it is.
+/// Changes to the settings of a plan. `None` leaves a setting unchanged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PlanPatch {
     /// The plan's name.
@@ -98,6 +98,10 @@ pub struct PlanPatch {
     pub unit: Option<Budget>,
     /// In units of the plan.
     pub total_budget: Option<Budget>,
+    /// The first month of the plan's year. `Some(None)` removes it.
+    pub year_start: Option<Option<Month>>,
+    /// Changed budgets of departments.
+    pub department_budgets: DepartmentBudgetsPatch,
 }
 
 /// One edit.
@@ -208,17 +212,22 @@ fn check_field(field: FieldId, value: &FieldValue) -> Result<(), EditError> {
     value.check(field).map_err(|reason| EditError::Invalid { field: field.key(), reason })
 }
 
-/// Makes an edit as one change, or as none if it has no effect.
+/// Makes an edit as one change, or as none if it has no effect. An edit of the budgets of departments first applies the change that
+/// creates their [shared map](super::shared_map), if that is missing.
 ///
 /// # Errors
 /// When the edit is rejected. The document is unchanged then.
 pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, EditError> {
-    let plan = read_plan(doc);
     let maps = position_maps(doc);
     let message = match edit {
         Edit::Create { id, plan, positions } => {
             positions.iter().try_for_each(NewPosition::validate)?;
             check_plan(plan)?;
+            if !plan.department_budgets.is_empty() {
+                // Their shared map would come before the first change of the document.
+                let reason = "can be set when the document exists".to_owned();
+                return Err(EditError::Invalid { field: DEPARTMENT_BUDGETS, reason });
+            }
             let message = match positions.len() {
                 0 => format!("{}: new plan", author.name),
                 rows => format!("{}: new plan with {rows} positions", author.name),
@@ -278,12 +287,16 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
         }
         Edit::Describe(patch) => {
             check_plan(patch)?;
+            department_budgets::check(doc, &patch.department_budgets)
+                .map_err(|reason| EditError::Invalid { field: DEPARTMENT_BUDGETS, reason })?;
+            department_budgets::prepare(doc, &patch.department_budgets)?;
             return commit(doc, author, format!("{}: plan settings", author.name), |tx| describe(tx, patch));
         }
         Edit::OnlyIf { condition, edit } => {
             return if condition.holds(doc) { run(doc, edit, author) } else { Err(EditError::Changed) };
         }
         Edit::SetTotalAmount(amount) => {
+            let plan = read_plan(doc);
             let total = Budget::new_f64(without_noise(amount / plan.unit))
                 .map_err(|error| EditError::Invalid { field: TOTAL_BUDGET, reason: error.to_string() })?;
             if plan.total_budget == Some(total.as_f64()) {
@@ -437,7 +450,12 @@ fn describe(tx: &mut Transaction<'_>, plan: &PlanPatch) -> Result<(), AutomergeE
     if let Some(total) = plan.total_budget {
         put_number(tx, &ROOT, TOTAL_BUDGET, total)?;
     }
-    Ok(())
+    match plan.year_start {
+        Some(Some(month)) => put_text(tx, &ROOT, YEAR_START, &month.to_string())?,
+        Some(None) => delete_if_present(tx, &ROOT, YEAR_START)?,
+        None => {}
+    }
+    department_budgets::write(tx, &plan.department_budgets)
 }
 
 /// The map for new positions. Creates it if the document has none.
@@ -459,7 +477,12 @@ pub(super) fn put_text(tx: &mut Transaction<'_>, object: &ObjId, key: &str, text
     tx.splice_text(object, 0, 0, text)
 }
 
-fn put_number(tx: &mut Transaction<'_>, object: &ObjId, key: &str, number: Budget) -> Result<(), AutomergeError> {
+pub(super) fn put_number(
+    tx: &mut Transaction<'_>,
+    object: &ObjId,
+    key: &str,
+    number: Budget,
+) -> Result<(), AutomergeError> {
     match number {
         // Below 2^53, so it fits.
         Budget::Int(number) => tx.put(object, key, i64::try_from(number).unwrap_or(i64::MAX)),

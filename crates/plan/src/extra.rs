@@ -6,13 +6,14 @@ use automerge::{Automerge, ObjId, ObjType, ROOT, Value};
 use serde_json::Value as Json;
 
 use super::json_encoder::Encoder;
-use super::position::{CURRENCY, DOCUMENT_ID, NAME, POSITIONS, TOTAL_BUDGET, UNIT};
+use super::position::{CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, TOTAL_BUDGET, UNIT, YEAR_START};
 use super::snapshot::Snapshot;
+use super::{Month, department_budgets};
 
 /// Approximate limit of the JSON that is shown of a row beyond the schema, in bytes. Values beyond it are counted as omitted.
 pub(super) const MAX_ROW_BYTES: usize = 64 << 10;
 /// The same limit for the root of a document.
-const MAX_ROOT_BYTES: usize = 256 << 10;
+pub(super) const MAX_ROOT_BYTES: usize = 256 << 10;
 
 /// Content of a position, or of the root of a document, beyond the schema.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,7 +21,8 @@ pub struct Extra {
     /// Fields that the schema does not know, and values of `createdAt`, `updatedAt`, `updatedBy` or of a setting that are not of
     /// the schema's type. By key, as JSON in the encoding of the module `json_encoder`.
     pub fields: BTreeMap<String, Json>,
-    /// The values of these fields that lost against a concurrent write, by key. In the root also those of the settings.
+    /// The values of these fields that lost against a concurrent write, by key. In the root also those of the settings, and those of
+    /// the entries of `departmentBudgets` under `departmentBudgets.<department>`.
     pub conflicts: BTreeMap<String, Vec<Json>>,
     /// The value in the place of a position, if it is not a map. Such a position has no fields and cannot be edited.
     pub value: Option<Json>,
@@ -58,9 +60,10 @@ impl Extra {
 /// Whether a root key holds a value of the schema's type.
 fn is_of_schema(key: &str, value: &Value<'_>, shown: Option<&Json>) -> bool {
     match key {
-        POSITIONS => matches!(value, Value::Object(ObjType::Map)),
+        POSITIONS | DEPARTMENT_BUDGETS => matches!(value, Value::Object(ObjType::Map)),
         DOCUMENT_ID | NAME | CURRENCY => shown.is_some_and(Json::is_string),
         UNIT => shown.and_then(Json::as_f64).is_some_and(|unit| unit > 0.0),
+        YEAR_START => shown.and_then(Json::as_str).is_some_and(|month| Month::parse(month).is_some()),
         TOTAL_BUDGET => shown.and_then(Json::as_f64).is_some_and(|total| total >= 0.0),
         _ => false,
     }
@@ -76,6 +79,12 @@ pub(super) fn read_root_extra(doc: &Automerge) -> Option<Box<Extra>> {
         let value: Value<'_> = item.value.into();
         let shown = now.show(&value, &id);
         let known = is_of_schema(&item.key, &value, shown.as_ref());
+        if known && item.key == DEPARTMENT_BUDGETS {
+            let reading = department_budgets::read(now, &id);
+            let conflicts = reading.conflicts.into_iter();
+            extra.conflicts.extend(conflicts.map(|(name, losing)| (format!("{DEPARTMENT_BUDGETS}.{name}"), losing)));
+            extra.omitted += reading.omitted;
+        }
         if known && !item.conflict {
             continue;
         }
@@ -93,7 +102,7 @@ pub(super) fn read_root_extra(doc: &Automerge) -> Option<Box<Extra>> {
             extra.add(&item.key, values);
         }
     }
-    extra.omitted = encoder.omitted();
+    extra.omitted += encoder.omitted();
     (!extra.is_empty()).then(|| Box::new(extra))
 }
 

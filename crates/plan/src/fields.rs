@@ -326,7 +326,7 @@ impl FieldValue {
 }
 
 /// Why a value is rejected as a month.
-pub(super) const MUST_BE_A_MONTH: &str = "must be a month from 1900-01 to 9999-12, such as 2027-06, or null";
+pub const MUST_BE_A_MONTH: &str = "must be a month from 1900-01 to 9999-12, such as 2027-06, or null";
 
 /// Rejects texts longer than [`MAX_TEXT`].
 pub(super) fn check_length(text: &str) -> Result<(), String> {

@@ -73,7 +73,7 @@ impl<'a> Encoder<'a> {
 
     fn encode(&mut self, value: &Value<'_>, object: &ObjId, depth: usize) -> Option<Json> {
         match value {
-            // The length is checked first, so that a long text is not read in vain.
+            // The length is checked first, so that a long text is not read unnecessarily.
             Value::Object(ObjType::Text) if self.snapshot.length(object) > self.room => {
                 self.exceed();
                 None

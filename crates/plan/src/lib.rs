@@ -13,6 +13,7 @@
 //! | [`diff`](mod@diff) | a plan compared with a scenario |
 //! | [`pick`] | merges single rows of a scenario |
 //! | [`amount`] | budgets and amounts of money as people write them |
+//! | [`cost`] | what positions cost in the months of a year |
 //! | [`csv`] | the CSV export |
 //!
 //! Pure: no clock, disk, socket or task, and nothing about peers or sync.
@@ -38,7 +39,9 @@
 pub mod amount;
 mod budget;
 mod condition;
+pub mod cost;
 pub mod csv;
+mod department_budgets;
 pub mod diff;
 pub mod edit;
 mod extra;
@@ -59,6 +62,7 @@ pub mod view;
 pub use amount::{AmountError, Marks, Scale, amount_of_json, is_blank_amount, parse_amount};
 pub use budget::{Budget, BudgetError, MAX_BUDGET};
 pub use condition::Condition;
+pub use department_budgets::DepartmentBudgetsPatch;
 pub use diff::{Diff, diff};
 pub use edit::{Author, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use extra::Extra;
@@ -68,4 +72,4 @@ pub use past::{Past, SharedCopy};
 pub use position::{DEFAULT_UNIT, Plan, Position};
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};
 pub use scenarios::{ScenarioEdit, ScenarioEntry, ScenarioState};
-pub use view::{Form, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};
+pub use view::{Form, PlanEvent, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};

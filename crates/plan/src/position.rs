@@ -20,7 +20,7 @@ use serde_json::Value as Json;
 use super::extra::{Extra, MAX_ROW_BYTES, distinct};
 use super::json_encoder::{Encoder, show_scalar};
 use super::snapshot::Snapshot;
-use super::{Budget, FieldId, FieldMap, Marks, Month, Scale};
+use super::{Budget, FieldId, FieldMap, Marks, Month, Scale, department_budgets};
 
 /// Root key of the plan's name.
 pub const NAME: &str = "name";
@@ -76,9 +76,20 @@ pub struct Plan {
     pub unit: f64,
     /// In units of the plan.
     pub total_budget: Option<f64>,
+    /// The first month of the plan's year.
+    pub year_start: Option<Month>,
+    /// The budgets of departments. Usually amounts in units of the plan; other programs may have written any other value. `None`
+    /// without a map.
+    pub department_budgets: Option<Arc<BTreeMap<String, Json>>>,
 }
 
 impl Plan {
+    /// Whether both have the same settings, apart from those that the first version lacked: the year and the budgets of departments.
+    pub(super) fn has_first_settings_of(&self, other: &Self) -> bool {
+        let first = |plan: &Self| (plan.name.clone(), plan.currency.clone(), plan.unit, plan.total_budget);
+        first(self) == first(other)
+    }
+
     /// The scale of amounts in this plan, for numbers as programs write them.
     #[must_use]
     pub fn scale(&self) -> Scale<'_> {
@@ -88,7 +99,14 @@ impl Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { name: None, currency: None, unit: DEFAULT_UNIT, total_budget: None }
+        Self {
+            name: None,
+            currency: None,
+            unit: DEFAULT_UNIT,
+            total_budget: None,
+            year_start: None,
+            department_budgets: None,
+        }
     }
 }
 
@@ -123,6 +141,11 @@ pub fn read_plan(doc: &Automerge) -> Plan {
         currency: text(CURRENCY),
         unit: number(UNIT).filter(|unit| *unit > 0.0).unwrap_or(DEFAULT_UNIT),
         total_budget: number(TOTAL_BUDGET).filter(|total| *total >= 0.0),
+        year_start: text(YEAR_START).and_then(|month| Month::parse(&month)),
+        department_budgets: match now.all(&ROOT, DEPARTMENT_BUDGETS).pop() {
+            Some((Value::Object(ObjType::Map), map)) => Some(Arc::new(department_budgets::read(now, &map).budgets)),
+            _ => None,
+        },
     }
 }
 

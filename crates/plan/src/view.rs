@@ -106,7 +106,39 @@ pub struct ViewChange {
     /// The changed rows.
     pub rows: Vec<RowEvent>,
     /// The settings of the plan, if they changed.
-    pub plan: Option<Plan>,
+    pub plan: Option<PlanEvent>,
+}
+
+/// A change of the settings of a plan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PlanEvent {
+    /// The name, the currency, the unit or the total budget changed.
+    Edited(Plan),
+    /// Only the year or the budgets of departments changed. Protocols that do not know these ignore it.
+    Extended(Plan),
+}
+
+impl PlanEvent {
+    fn between(before: &Plan, plan: &Plan) -> Option<Self> {
+        let event = if plan.has_first_settings_of(before) { Self::Extended } else { Self::Edited };
+        (before != plan).then(|| event(plan.clone()))
+    }
+
+    /// The settings after the change.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        let (Self::Edited(plan) | Self::Extended(plan)) = self;
+        plan
+    }
+
+    /// This change and an earlier one as one change.
+    #[must_use]
+    pub fn after(self, earlier: Option<Self>) -> Self {
+        match (earlier, self) {
+            (Some(Self::Edited(_)), Self::Extended(plan)) => Self::Edited(plan),
+            (_, change) => change,
+        }
+    }
 }
 
 /// A view that is shared with readers. They see the last published state; publishing updates the view.
@@ -270,7 +302,7 @@ impl View {
             let view = read_view(view);
             change.rows.retain(|event| matches!(event, RowEvent::Deleted(_)));
             change.rows.extend(view.rows().map(|row| RowEvent::Edited(Arc::clone(row))));
-            change.plan = Some(view.plan().clone());
+            change.plan = Some(PlanEvent::Edited(view.plan().clone()));
         }
         drop(old);
         change
@@ -291,7 +323,7 @@ impl View {
         rows.extend(gone.map(|id| RowEvent::Deleted(Arc::clone(id))));
         // An order that does not depend on the hash map.
         rows.sort_by(|one, other| one.id().cmp(other.id()));
-        let plan = (self.plan != old.plan).then(|| self.plan.clone());
+        let plan = PlanEvent::between(&old.plan, &self.plan);
         (ViewChange { rows, plan }, old)
     }
 
@@ -306,9 +338,9 @@ impl View {
         if touched.plan {
             self.extra = read_root_extra(doc);
         }
-        let plan = touched.plan.then(|| read_plan(doc)).filter(|plan| *plan != self.plan);
-        if let Some(plan) = &plan {
-            self.plan = plan.clone();
+        let plan = touched.plan.then(|| read_plan(doc)).and_then(|plan| PlanEvent::between(&self.plan, &plan));
+        if let Some(event) = &plan {
+            self.plan = event.plan().clone();
         }
         self.heads = doc.get_heads();
         ViewChange { rows, plan }

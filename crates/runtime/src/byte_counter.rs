@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 const MAX_UNSENT: u32 = 128 << 10;
 
 /// Limits the unsent bytes in the operating system's send buffer, which by default takes megabytes.
-/// [`ByteCounter::written`] then follows what the other machine receives, also on a slow line; otherwise it would
+/// [`ByteCounter::written`] then follows the progress of the other machine, also on a slow line; otherwise it would
 /// stand still for minutes. Does nothing on systems without this option.
 pub fn limit_unsent(socket: &TcpStream) {
     #[cfg(any(target_os = "android", target_os = "linux"))]

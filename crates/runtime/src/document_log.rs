@@ -62,7 +62,7 @@ pub enum Append {
     Behind,
 }
 
-/// How a document took over what other processes have appended.
+/// The result of taking over batches that other processes have appended.
 #[derive(Debug)]
 pub enum CaughtUp {
     /// The changes are in the document, and in the batch to publish.
@@ -95,6 +95,15 @@ pub struct DocumentLog {
     compaction: Option<JoinHandle<()>>,
     /// Size of the log at the last attempt to compact it. A failed attempt is not repeated at every append.
     last_compaction_size: u64,
+}
+
+/// The content of a stored log.
+#[derive(Default)]
+struct StoredLog {
+    /// All changes, as chunks.
+    chunks: Vec<u8>,
+    /// The provenance of these changes, as lines.
+    authors: Vec<u8>,
 }
 
 impl DocumentLog {
@@ -134,7 +143,7 @@ impl DocumentLog {
         self.memory_is_stale
     }
 
-    /// Whether [`DocumentLog::recover`] has something to do.
+    /// Whether [`DocumentLog::recover`] is needed.
     #[must_use]
     pub fn needs_recovery(&self) -> bool {
         self.memory_is_stale || self.refused_by_store
@@ -269,34 +278,33 @@ impl DocumentLog {
     /// # Errors
     /// When the store cannot be read.
     pub async fn rewind(&mut self, document: &mut Document) -> Result<Option<Applied>, StoreError> {
-        let log = self.load().await?;
-        // Lines of batches after those of the log do no harm: they are read once more with their batch.
-        let (authors, _) = Authors::read(&self.store.load_authors(&self.id).await?);
+        let StoredLog { chunks, authors } = self.load().await?;
+        let (authors, _) = Authors::read(&authors);
         let actor = self.actors.fresh();
-        let rewound = run_cpu_bound(|| document.rewind(&log, authors, actor));
+        let rewound = run_cpu_bound(|| document.rewind(&chunks, authors, actor));
         rewound.map(Some).or_else(|error| {
             tracing::debug!(document = %self.id, %error, "the document is reloaded");
             Ok(None)
         })
     }
 
-    /// Reads the log, and notes where it ends.
-    async fn load(&mut self) -> Result<Vec<u8>, StoreError> {
+    /// Reads the log, and records its end.
+    async fn load(&mut self) -> Result<StoredLog, StoreError> {
         loop {
             if let Some(loaded) = self.store.load(&self.id).await? {
                 (self.position, self.lengths) = (loaded.position, loaded.lengths());
-                return Ok(loaded.bytes);
+                return Ok(StoredLog { chunks: loaded.bytes, authors: loaded.authors });
             }
             (self.position, self.lengths) = (Position::START, Lengths { snapshot: 0, log: 0 });
             // The log of a document that does not exist may begin with access records.
             let After::Batches(batches) = self.store.after(&self.id, Position::START).await? else {
-                return Ok(Vec::new());
+                return Ok(StoredLog::default());
             };
             if let Some((end, _)) = batches.last()
                 && batches.iter().all(|(_, batch)| batch.kind != BatchKind::Changes)
             {
                 self.position = *end;
-                return Ok(Vec::new());
+                return Ok(StoredLog::default());
             }
             // Another process has created the document in between.
         }
@@ -316,7 +324,11 @@ impl DocumentLog {
         match reloaded {
             Ok(change) => {
                 self.reload_changes.rows.extend(change.rows);
-                self.reload_changes.plan = change.plan.or(self.reload_changes.plan.take());
+                let earlier = self.reload_changes.plan.take();
+                self.reload_changes.plan = match change.plan {
+                    Some(event) => Some(event.after(earlier)),
+                    None => earlier,
+                };
             }
             Err(error) => tracing::error!(document = %self.id, error, "cannot reload the document"),
         }
@@ -326,12 +338,14 @@ impl DocumentLog {
         let told = |error: StoreError| error.to_string();
         if !self.store.is_shared() {
             let log = self.load().await.map_err(told)?;
-            return run_cpu_bound(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string());
+            return run_cpu_bound(|| document.reload(&log.chunks, self.actors.fresh()))
+                .map_err(|error| error.to_string());
         }
-        let log = self.load_healed(document).await.map_err(told)?;
+        let StoredLog { chunks, authors } = self.load_healed(document).await.map_err(told)?;
         // Other processes have stored lines too, and lines of batches that were not stored are not valid.
-        let (authors, _) = Authors::read(&self.store.load_authors(&self.id).await.map_err(told)?);
-        let change = run_cpu_bound(|| document.reload(&log, self.actors.fresh())).map_err(|error| error.to_string())?;
+        let (authors, _) = Authors::read(&authors);
+        let change =
+            run_cpu_bound(|| document.reload(&chunks, self.actors.fresh())).map_err(|error| error.to_string())?;
         document.engine.set_authors(authors);
         Ok(change)
     }

@@ -159,7 +159,7 @@ struct Inner {
     history_readers: HistoryReaders,
     /// The latest control revision whose changes were taken over from the store.
     control_revision: AsyncMutex<u64>,
-    /// When a shared store last said what has changed.
+    /// Time of the last news from a shared store.
     store_answered: Mutex<Option<Instant>>,
     surface_messages: SurfaceMessages,
     readiness: Readiness,
@@ -398,7 +398,7 @@ impl Hub {
             return Err("the server is shutting down".to_owned());
         }
         let health = self.inner.store.health();
-        // A displaced file may return, and the store looks for it again.
+        // A displaced file may return: the store checks for it again.
         if health.unavailable.iter().any(|(_, reason)| *reason != UnavailableReason::ExternalChange) {
             return Err(health.to_string());
         }

@@ -18,8 +18,8 @@
 //!    hub checks rights, quotas and limits, and decodes larger messages (`hub/sync.rs`).
 //! 2. The command goes to the mailbox of the document's task, which the registry starts if necessary (`hub/registry.rs`).
 //! 3. The task takes all queued commands as one batch (`hub/task/commit.rs`). It prepares and applies their items in memory.
-//! 4. The new changes go to the log in one write and one fsync. Nothing of the batch is visible yet. The next batch gathers
-//!    meanwhile, so load makes batches larger instead of adding latency.
+//! 4. The new changes go to the log in one write and one fsync. The batch is not visible yet. The next batch gathers meanwhile,
+//!    so load makes batches larger instead of adding latency.
 //! 5. The task publishes the batch (`hub/task/publish.rs`): it updates the view and the history, sends sync messages to peers and
 //!    row changes to watchers, and finally answers the senders.
 //!

@@ -44,7 +44,7 @@ pub enum StoreError {
     ExternalChange {
         /// The document.
         id: DocumentId,
-        /// What happened.
+        /// The change by another program.
         change: ExternalChange,
     },
     /// Other processes kept appending to the document. The call stored nothing.

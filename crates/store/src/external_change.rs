@@ -13,11 +13,11 @@ use super::Location;
 pub struct ExternalChange {
     /// Where the file or folder was opened.
     pub location: Location,
-    /// What happened to it.
+    /// The kind of change.
     pub kind: ExternalChangeKind,
 }
 
-/// What another program did to a file that the store has open.
+/// A change by another program to a file that the store has open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExternalChangeKind {
     /// Nothing is at the path any more.

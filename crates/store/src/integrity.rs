@@ -114,7 +114,7 @@ pub(super) struct VerifiedContent {
     pub(super) valid_len: u64,
     /// Length in bytes of a leading document chunk, else 0.
     pub(super) snapshot_len: u64,
-    /// What follows the valid chunks.
+    /// The bytes after the valid chunks.
     pub(super) torn_tail: Option<TornTail>,
 }
 

@@ -147,8 +147,8 @@ pub trait Store: Send + Sync + 'static {
     /// When a write failed.
     fn save_peers(&self, id: &DocumentId, records: Vec<PeerRecord>) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Loads the lines about the authors of a document's changes, in the order in which they were appended. A partial last
-    /// line is omitted.
+    /// Loads the lines about the authors of a document's changes, in the order in which they were appended, also if the document was
+    /// removed. A partial last line is omitted. [`Loaded`] has them together with the changes.
     ///
     /// # Errors
     /// When the disk fails.
@@ -201,7 +201,7 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(ready(Ok((revision, Vec::new()))))
     }
 
-    /// What other processes tell about this store. `None` if there is a single writer. Call it once.
+    /// The news of other processes about this store. `None` if there is a single writer. Call it once.
     fn news(&self) -> Option<BoxStream<'static, News>> {
         None
     }
@@ -242,6 +242,9 @@ pub struct StoredAccess {
 pub struct Loaded {
     /// The whole content: a chain of whole chunks.
     pub bytes: Vec<u8>,
+    /// The provenance of at least the changes in these bytes, as lines. Read together with them: a database may lose its last
+    /// transactions between two reads.
+    pub authors: Vec<u8>,
     /// The document in these bytes, if the store has loaded it to check the bytes.
     pub document: Option<Automerge>,
     /// Length in bytes of the leading document chunk; 0 if the first chunk is of another kind.

@@ -35,7 +35,7 @@ pub struct MemoryStore {
     obstructed_appends: Arc<AtomicUsize>,
 }
 
-/// What all stores on one memory share.
+/// The data that all stores on one memory share.
 #[derive(Clone, Default)]
 struct Database {
     documents: BTreeMap<DocumentId, MemoryDocument>,
@@ -152,8 +152,8 @@ impl MemoryStore {
         self.failing_appends.store(count, Ordering::SeqCst);
     }
 
-    /// Makes the next `count` appends of any process answer [`Appended::Behind`], as if they had met a batch of another process that a failover
-    /// then forgets.
+    /// Makes the next `count` appends of any process answer [`Appended::Behind`], as if there were a batch of another process
+    /// that a failover then forgets.
     pub fn obstruct_appends(&self, count: usize) {
         self.obstructed_appends.store(count, Ordering::SeqCst);
     }
@@ -237,8 +237,9 @@ impl Store for MemoryStore {
                 !document.is_removed() && (document.position != Position::START || !document.content.is_empty())
             };
             let document = database.documents.get(&id).filter(is_stored);
-            Ok(document.map(|MemoryDocument { content, position, .. }| Loaded {
+            Ok(document.map(|MemoryDocument { content, position, authors, .. }| Loaded {
                 bytes: content.clone(),
+                authors: authors.clone(),
                 document: None,
                 snapshot_len: lengths(content).snapshot,
                 repair: None,

@@ -1,7 +1,7 @@
 //! Takes over changes that another process has appended to the document's log.
 //!
 //! Several servers may write the log of one document. A server whose batch was not appended, because the log had moved on, reads
-//! the batches that it lacks, absorbs them, and appends what is left of its own batch. The changes of both are then published
+//! the batches that it lacks, absorbs them, and appends the rest of its own batch. The changes of both are then published
 //! together.
 
 use std::collections::HashSet;
@@ -50,7 +50,7 @@ impl<S: Schema> Engine<S> {
     /// Applies batches that other processes have appended to the log, in the order of the log.
     ///
     /// `pending` is the batch that was applied in memory and could not be appended because the log had moved on; the default if
-    /// there is none. Its changes that the log has meanwhile got from elsewhere are removed from its chunks. It must be published
+    /// there is none. Its changes that another process has meanwhile appended are removed from its chunks. It must be published
     /// once its chunks are durable. It includes the absorbed changes, so it must be published also if its chunks are empty.
     ///
     /// # Errors

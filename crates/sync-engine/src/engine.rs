@@ -50,7 +50,7 @@ pub(crate) struct Orphan {
     pub(crate) origin: Option<Origin>,
 }
 
-/// Who a peer is, and whether it may write.
+/// The user of a peer, and its right to write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerRole {
     /// The authenticated user, to whom the peer's changes are attributed. `None` if the connection is not authenticated.
@@ -196,12 +196,12 @@ impl<S: Schema> Engine<S> {
 
     /// Adds a peer. `shared_heads` are the heads that both sides had when it was last connected; empty for a new peer.
     pub fn join(&mut self, peer: PeerKey, mut shared_heads: Vec<ChangeHash>) {
-        // A restored backup may lack changes that the peer has got from us.
+        // A restored backup may lack changes that the peer has received from us.
         shared_heads.retain(|head| has(&self.doc, head));
         self.peers.join(peer, shared_heads);
     }
 
-    /// Sets who a peer is and whether it may write. If that changes, the peer's next message tells it, and is due.
+    /// Sets the user of a peer and its right to write. If the right changes, the next message to the peer says so, and is due.
     pub fn introduce(&mut self, peer: PeerKey, standing: PeerRole) {
         match standing.by {
             Some(by) => self.contributors.insert(peer, by),
@@ -249,7 +249,7 @@ impl<S: Schema> Engine<S> {
         self.peers.wait_for_document(peer);
     }
 
-    /// Unmarks a peer that asked for this document, because it has got the document meanwhile.
+    /// Unmarks a peer that asked for this document, because it has received the document meanwhile.
     pub fn stop_waiting(&mut self, peer: PeerKey) {
         self.peers.stop_waiting(peer);
     }

@@ -4,7 +4,7 @@
 //! library's function is still called when changes have to be guessed with a Bloom filter or were requested by hash. If the
 //! peer has named only heads that this document has, [`receive`](super::receive) recorded exactly what the peer has. Then:
 //!
-//! - The changes to send are those after what the peer has and what is on its way to it. For the latter `sent_hashes` holds
+//! - The changes to send are those after the changes that the peer has or that are in transit. For the latter `sent_hashes` holds
 //!   the *heads* of what was sent instead of every hash: a connection delivers everything, in order. So a state stays small
 //!   however much was sent.
 //! - A peer that lacks more than a third of the history gets the whole document, as in the library. But the document is saved
@@ -125,7 +125,7 @@ fn knows_exactly(doc: &Automerge, state: &sync::State) -> bool {
     let (Some(heads), Some(have), Some(need)) = (&state.their_heads, &state.their_have, &state.their_need) else {
         return false;
     };
-    // The document may have got the peer's heads after `receive` made this state, so they are looked up again.
+    // The document may have received the peer's heads after `receive` made this state, so they are looked up again.
     need.is_empty()
         && !state.peer_read_only
         && !state.needs_reset
@@ -199,7 +199,7 @@ fn guess(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<
     if let Some(message) = &mut message
         && message.changes.iter().any(is_document)
     {
-        // The library's document includes orphaned changes, and is encoded anew for every peer.
+        // The library's document includes orphaned changes, and is encoded again for every peer.
         message.changes = ChunkList::from(vec![saved.chunks(doc)]);
     }
     state.their_have = said;
@@ -219,7 +219,7 @@ mod tests {
     use crate::receive;
 
     #[test]
-    fn reply_to_an_acknowledgement_is_what_the_library_sends() {
+    fn reply_to_an_acknowledgement_matches_the_library() {
         let mut writer = AutoCommit::new();
         writer.put(ROOT, "name", "Growth 2027").unwrap();
         writer.commit();
@@ -256,7 +256,7 @@ mod tests {
                 for doc in [&doc, &later] {
                     let (message, next) = generate(doc, &ours, &mut Saved::default());
                     let message = sync::Message::decode(&message.unwrap()).unwrap();
-                    // The library assumes that the peer knows that we have the heads it named; here it is told.
+                    // The library assumes that the peer knows that we have the heads it named; here a message says so.
                     theirs.last_sent_heads.clear();
                     theirs.in_flight = false;
                     let library = doc.generate_sync_message(&mut theirs.clone()).unwrap();

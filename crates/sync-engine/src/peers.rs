@@ -63,7 +63,7 @@ const SPARE_CLASSES: usize = 4_096;
 #[derive(Default)]
 pub struct Peers {
     peers: HashMap<PeerKey, Peer>,
-    /// The peers that are due and not behind, and some that have left. With this list a batch need not look at every peer.
+    /// The peers that are due and not behind, and some that have left. With this list a batch need not check every peer.
     due: Vec<PeerKey>,
     classes: HashMap<ClassId, Class>,
     by_state: HashMap<Arc<sync::State>, ClassId>,
@@ -117,7 +117,7 @@ impl Peers {
         self.state_of(peer).is_none_or(|state| state.read_only)
     }
 
-    /// Makes a peer read-only, or lets it write again. The peer's next message tells it, and is due then; changes that it sent
+    /// Makes a peer read-only, or lets it write again. The next message to the peer says so, and is due; changes that it sent
     /// while it was read-only are requested again.
     pub fn set_read_only(&mut self, peer: PeerKey, read_only: bool) {
         let Some(mut state) = self.state_of(peer).filter(|state| state.read_only != read_only).cloned() else { return };
@@ -143,7 +143,7 @@ impl Peers {
         self.peers.contains_key(&peer)
     }
 
-    /// How many peers there are.
+    /// The number of peers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.peers.len()
@@ -161,7 +161,7 @@ impl Peers {
         self.generations
     }
 
-    /// How many distinct states the peers have.
+    /// The number of distinct states of the peers.
     #[must_use]
     pub fn distinct_states(&self) -> usize {
         self.classes.values().filter(|class| class.members > 0).count()
@@ -192,7 +192,7 @@ impl Peers {
         }
     }
 
-    /// Unmarks a peer that asked for the document, because it has got the document meanwhile.
+    /// Unmarks a peer that asked for the document, because it has received the document meanwhile.
     pub fn stop_waiting(&mut self, peer: PeerKey) {
         if let Some(entry) = self.peers.get_mut(&peer)
             && std::mem::take(&mut entry.waiting)
@@ -242,7 +242,7 @@ impl Peers {
     }
 
     /// Resets the state of every peer, after the document was read again from the log. Orphaned changes in memory are lost,
-    /// and their senders believe that they were received, so every exchange starts anew.
+    /// and their senders believe that they were received, so every exchange starts again.
     pub fn reset(&mut self) {
         let peers: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in peers {
@@ -254,7 +254,7 @@ impl Peers {
         self.evict_cache();
     }
 
-    /// Forgets what the peer has. Its next message asks the peer to do the same.
+    /// Forgets the changes that the peer has. The next message asks the peer to do the same.
     fn reset_one(&mut self, key: PeerKey) {
         let Some(old) = self.state_of(key) else { return };
         let was_heard = old.their_heads.is_some();
@@ -393,7 +393,7 @@ impl Peers {
         Some(Delivery { peer: key, message: message? })
     }
 
-    /// The next message for a class and the class after it, from the cache if it is there.
+    /// The next message for a class and the class after it, from the cache if possible.
     fn generated(&mut self, doc: &Automerge, id: ClassId) -> Option<(Option<Bytes>, ClassId)> {
         let class = self.classes.get(&id)?;
         if let Some(known) = &class.generated {

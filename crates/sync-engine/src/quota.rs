@@ -1,4 +1,4 @@
-//! The quota of a document: how much may still be added to it.
+//! The quota of a document: its remaining capacity.
 //!
 //! Everything that is ever written to a document stays in its history, which is in memory while the document is open. Without a
 //! quota one client could fill the memory and the disk.

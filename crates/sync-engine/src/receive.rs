@@ -10,7 +10,7 @@
 //! - `sent_hashes` holds the heads of what was sent (see [`generate`](super::generate)), so there is no history to walk.
 //! - If we have all heads that the peer names, the peer has exactly these and their ancestors. That is recorded in place of its
 //!   last shared heads and its Bloom filter. So no change is withheld by a false positive of the filter, the next message need
-//!   not look at all changes since then, and peers that say the same differently get equal states.
+//!   not consider all changes since then, and equivalent messages lead to equal states.
 //! - If the peer names exactly our heads, it is not assumed to know that we have them. The library assumes so, because it
 //!   answers every message before it reads the next. Here one answer may cover two messages, the first with a change and the
 //!   second without, and the second must not cancel the answer to the first: the peer would wait forever for the
@@ -41,7 +41,7 @@ pub(crate) fn receive(doc: &Automerge, state: &sync::State, message: sync::Messa
 
     let our_heads = doc.get_heads();
     if message.have.as_slice() == [Have::default()] && !message.heads.is_empty() {
-        // The peer lacks changes that we presumed to be shared: a message to it was lost, and it starts anew.
+        // The peer lacks changes that we presumed to be shared: a message to it was lost, and the peer starts again.
         next.sent_hashes.clear();
     }
     if message.heads == our_heads {
@@ -56,7 +56,7 @@ pub(crate) fn receive(doc: &Automerge, state: &sync::State, message: sync::Messa
     if all_known {
         next.shared_heads.clone_from(&message.heads);
         if message.heads.is_empty() {
-            // The peer has lost its document: start anew.
+            // The peer has lost its document: start again.
             next.last_sent_heads.clear();
             next.sent_hashes.clear();
         }

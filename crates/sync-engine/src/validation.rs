@@ -91,7 +91,7 @@ fn follows(change: &Change, before: u64) -> bool {
 /// among the first.
 const NEAR: usize = 1_000;
 /// Steps that the searches of one call may take together: a fixed part, and a part for each change. One last search may exceed
-/// the limit, which a client needs that comes back after a long time; its later changes depend on that one.
+/// the limit. A client that returns after a long time needs that one; its later changes depend on it.
 const STEPS: usize = 100_000;
 const STEPS_PER_CHANGE: usize = 100;
 
@@ -290,7 +290,7 @@ mod tests {
         let (one, many) = (steps(&round_robin_changes(9_000, 1), 0), steps(&round_robin_changes(9_000, 900), 0));
         assert!(many <= one, "{many} steps, {one} for one actor");
         let (one, many) = (steps(&round_robin_changes(1_800, 1), 900), steps(&round_robin_changes(1_800, 900), 900));
-        assert!(many <= one + 900, "{many} steps after what is there, {one} for one actor");
+        assert!(many <= one + 900, "{many} steps after existing changes, {one} for one actor");
     }
 
     #[test]

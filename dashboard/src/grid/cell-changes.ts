@@ -5,7 +5,7 @@
  */
 import { isBlankAmount, namedUnit } from "../plan/amount"
 import { type NewPosition, validateField } from "../plan/edit"
-import { FIELDS, type FieldKey, fieldLabel, fieldValues, isAmountField } from "../plan/fields"
+import { emptyValue, FIELDS, type FieldKey, fieldLabel, fieldValues, isAmountField } from "../plan/fields"
 import { unitLabel, unitName } from "../plan/format"
 import { unescapeFormulas } from "../plan/formula-escaping"
 import { parseValue } from "../plan/input"
@@ -35,7 +35,7 @@ export interface CellChanges {
   notes: string[]
 }
 
-const nothing = (): CellChanges => ({ cells: [], additions: [], refusals: [], notes: [] })
+export const noChanges = (): CellChanges => ({ cells: [], additions: [], refusals: [], notes: [] })
 
 /** A filled rectangle needs no more cells than this; larger tables have an import. */
 export const MAX_CELLS = 100_000
@@ -75,12 +75,12 @@ export function portionsOf({ cells, additions }: Pick<CellChanges, "cells" | "ad
   return portions
 }
 
-const cellName = (position: Position, field: FieldKey): string => `${fieldLabel(field)} of “${position.designation}”`
+export const cellName = (position: Position, field: FieldKey): string => `${fieldLabel(field)} of “${position.designation}”`
 
-const NOT_A_POSITION = "This entry is not a position and can only be deleted."
+export const NOT_A_POSITION = "This entry is not a position and can only be deleted."
 
 /** Adds one cell, unless the value does not fit or is there already. */
-function change(changes: CellChanges, position: Position, field: FieldKey, value: FieldValue): void {
+export function changeCell(changes: CellChanges, position: Position, field: FieldKey, value: FieldValue): void {
   const refuse = (reason: string) => changes.refusals.push({ cell: cellName(position, field), reason })
   if (position.invalidEntry !== undefined) return void refuse(NOT_A_POSITION)
   const problem = validateField(field, value)
@@ -89,24 +89,24 @@ function change(changes: CellChanges, position: Position, field: FieldKey, value
   if (!isSame) changes.cells.push({ id: position.id, field, value })
 }
 
-/** Clears cells: a text becomes empty, an amount unknown. Designations are required and stay. */
+/** Clears cells: a text becomes empty, an amount unknown, other values are removed. Designations are required and stay. */
 export function clearCells(positions: readonly Position[], rect: Rect): CellChanges {
-  const changes = nothing()
+  const changes = noChanges()
   for (const position of positionsIn(positions, rect))
-    for (const field of fieldsOf(rect)) change(changes, position, field, isAmountField(field) ? null : "")
+    for (const field of fieldsOf(rect)) changeCell(changes, position, field, emptyValue(field))
   return changes
 }
 
 /** Fills `target` with the rows of `source`, repeated as often as necessary. Both have the same columns. */
 export function fillCells(positions: readonly Position[], source: Rect, target: Rect): CellChanges {
-  const changes = nothing()
+  const changes = noChanges()
   const rows = positionsIn(positions, source)
   for (let at = target.top; at <= target.bottom; at += 1) {
     // Upwards, the last row of the source is next to the target.
     const offset = target.bottom < source.top ? rows.length - 1 - ((source.top - 1 - at) % rows.length) : (at - target.top) % rows.length
     const [from, to] = [rows[offset], positions[at]]
     if (!from || !to) continue
-    for (const field of fieldsOf(source)) change(changes, to, field, shownValue(from, field))
+    for (const field of fieldsOf(source)) changeCell(changes, to, field, shownValue(from, field))
   }
   return changes
 }
@@ -119,7 +119,7 @@ export type PasteTarget = Rect | "below"
  * first cell of the target. Rows below the last position become new positions.
  */
 export function pasteCells(positions: readonly Position[], target: PasteTarget, table: ClipboardTable, settings: Settings): CellChanges {
-  const changes = nothing()
+  const changes = noChanges()
   const { rows } = table
   const [height, width] = [rows.length, rows[0]?.length ?? 0]
   if (width === 0) return changes
@@ -161,7 +161,7 @@ export function pasteCells(positions: readonly Position[], target: PasteTarget, 
     }
     for (const [index, field] of fields.entries()) {
       const parsed = read(field, row[index % width] ?? "")
-      if ("value" in parsed) change(changes, position, field, parsed.value)
+      if ("value" in parsed) changeCell(changes, position, field, parsed.value)
       else changes.refusals.push({ cell: cellName(position, field), reason: parsed.problem })
     }
   }

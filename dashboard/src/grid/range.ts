@@ -1,4 +1,4 @@
-/** Rectangles of cells. A range is kept by ids, so that it stays on its positions when the list is sorted or somebody else adds rows. */
+/** Rectangles of cells. A range is kept by ids, so that it stays on its positions when the list is sorted or another user adds rows. */
 import { FIELDS, type FieldKey, fieldLabel } from "../plan/fields"
 import type { Position } from "../plan/schema"
 

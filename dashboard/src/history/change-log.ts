@@ -7,6 +7,7 @@
 import type { next as A } from "@automerge/automerge/slim"
 import { compareOperationIds, parseOperationId } from "../plan/multi-value-register"
 import { type FieldValue, toTimestamp } from "../plan/schema"
+import { isSharedMapActor, isSharedMapKey, sharedMapField } from "../plan/shared-map"
 import type { DiscardedEdit, FieldSetEvent, HistoryEntry, HistoryEvent } from "./events"
 import { TextSequence } from "./text-sequence"
 
@@ -67,15 +68,19 @@ interface FieldWrite extends FieldPath {
 
 const MAX_EVENTS = 200
 /** Bookkeeping fields that the history does not list. */
-const HIDDEN_FIELDS = new Set(["createdAt", "updatedAt", "updatedBy"])
+const HIDDEN_FIELDS = new Set(["createdAt", "updatedAt", "updatedBy", "approvedAt", "approvedBy"])
+/** Fields that are no edit of their own. The approved budget is recorded together with a status. */
+const RECORDED_FIELDS = new Set([...HIDDEN_FIELDS, "approvedBudget"])
 const HIDDEN_PLAN_FIELDS = new Set(["documentId"])
-const isEditable = (field: string): boolean => !HIDDEN_FIELDS.has(field)
+const isEditable = (field: string): boolean => !RECORDED_FIELDS.has(field)
 
 export class ChangeLog {
   #changes: LoggedChange[] = []
   #numbers = new Map<string, number>()
   #byActor = new Map<string, number[]>()
   #maps = new Set<string>()
+  /** Keys of shared maps, by object id. */
+  #sharedMaps = new Map<string, string>()
   #rows = new Map<string, RowRecord>()
   #texts = new Map<string, { text: TextSequence } & FieldPath>()
   /** Lists, maps and texts below a field, by object id. */
@@ -144,6 +149,16 @@ export class ChangeLog {
         const row = nested.row === null ? undefined : this.#rows.get(nested.row)
         if (row && !isCreatedHere(nested.row) && isEditable(nested.field))
           row.edits.push({ change: number, field: nested.field, operation, isNested: true })
+        return
+      }
+      // Shared maps are listed by their entries.
+      if (op.obj === "_root" && op.action === "makeMap" && isSharedMapKey(op.key)) {
+        this.#sharedMaps.set(operation, op.key)
+        return
+      }
+      const sharedMap = this.#sharedMaps.get(op.obj)
+      if (sharedMap !== undefined) {
+        writes.push(this.#write({ row: null, field: sharedMapField(sharedMap, op.key) }, op, operation, number))
         return
       }
       if (op.obj === "_root" && op.key === "positions") {
@@ -303,6 +318,8 @@ export class ChangeLog {
     const indices: number[] = []
     for (let at = (before ?? this.#changes.length) - 1; at >= 0; at -= 1) {
       const change = this.#changes[at] as LoggedChange
+      // Nobody is the author of a shared map.
+      if (isSharedMapActor(change.actor)) continue
       const isInScope = (event: HistoryEvent) =>
         (scope.position === undefined || event.position === scope.position) &&
         (scope.field === undefined || event.kind !== "set" || event.field === scope.field)
@@ -339,12 +356,14 @@ export class ChangeLog {
     return [...heads]
   }
 
-  /** Author and time of the change that contains an operation. */
-  authorOf(operation: string): { author: string; time: number | null } | null {
+  /** Author, time and hash of the change that contains an operation. */
+  authorOf(operation: string): { author: string; time: number | null; hash: string } | null {
     const [counter, actor] = parseOperationId(operation)
     const own = this.#byActor.get(actor) ?? []
     const number = own.findLast((at) => (this.#changes[at] as LoggedChange).startOp <= counter)
-    return number === undefined ? null : this.attributionAt(number)
+    if (number === undefined) return null
+    const { author, time, hash } = this.#changes[number] as LoggedChange
+    return { author, time, hash }
   }
 
   /** Edits that a concurrent deletion discarded, newest first. Includes edits of positions that have been restored since. */
@@ -397,7 +416,7 @@ export class ChangeLog {
     return last ? this.#headsBefore(last) : null
   }
 
-  /** Whether somebody who had seen the edit has since recreated or deleted the position, or set the field. */
+  /** Whether a user who had seen the edit has since recreated or deleted the position, or set the field. */
   #isHandled(row: RowRecord, { change, field }: RowRecord["edits"][number]): boolean {
     const others = this.#byPosition.get(row.position)?.filter((other) => other !== row) ?? []
     return others.some((other) => {

@@ -1,4 +1,4 @@
-/** What a change did, as the history lists it. */
+/** The effects of a change, as the history lists them. */
 import type { FieldValue } from "../plan/schema"
 
 /** A field was set. */
@@ -62,7 +62,7 @@ export interface HistoryEntry {
   omitted: number
 }
 
-/** An edit that is not visible because somebody deleted the position concurrently. */
+/** An edit that is not visible because another user deleted the position concurrently. */
 export interface DiscardedEdit {
   /** Unique among all discarded edits. */
   key: string

@@ -35,6 +35,7 @@ export interface PastPlan {
 export interface ChangeAttribution {
   author: string
   time: number | null
+  hash: string
 }
 
 /** Methods of the worker, with their parameters and results. */

@@ -5,6 +5,7 @@
  * examples of accepted and rejected amounts.
  */
 import { codesOf } from "./currencies"
+import { truncate } from "./text"
 
 /** The group separator and the decimal separator of a number. */
 export interface NumberSeparators {
@@ -354,10 +355,4 @@ function messageOf(text: string, { kind, word }: AmountRejection, { currency }: 
     case "unknownWord":
       return `${quoted} is not an amount: “${truncate(word)}” is neither a unit nor a currency.`
   }
-}
-
-/** Shortens a text for an error message. */
-function truncate(text: string): string {
-  const letters = [...text.trim()]
-  return letters.length > 40 ? `${letters.slice(0, 40).join("")}…` : letters.join("")
 }

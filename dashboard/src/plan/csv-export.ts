@@ -3,19 +3,29 @@ import Papa from "papaparse"
 import { FIELDS } from "./fields"
 import { toPlainDecimal } from "./format"
 import { escapeFormulas, needsQuotes } from "./formula-escaping"
-import type { Position } from "./schema"
+import { shownValue } from "./schema"
+import { calculatedColumns } from "./table-export/calculated"
+import { type ExportTable, extraColumns, extraHead } from "./table-export/table"
 
-const COLUMNS = [...FIELDS, "createdAt", "updatedAt", "updatedBy"] as const
+/** The columns after the fields, as the server writes them. */
+const LAST_COLUMNS = ["updatedBy", "updatedAt", "createdAt"] as const
 
 /** Returns the rows in the order of the list, ready for a spreadsheet. */
-export function toCsv(positions: readonly Position[]): string {
-  const cell = (value: string | number | null) => (typeof value === "number" ? toPlainDecimal(value) : escapeFormulas(value ?? ""))
+export function toCsv(table: ExportTable): string {
+  const cell = (value: string | number | boolean | null | undefined) =>
+    typeof value === "number" ? toPlainDecimal(value) : escapeFormulas(String(value ?? ""))
   const iso = (at: number | null) => (at === null ? "" : new Date(at).toISOString())
-  const rows = positions.map((position) => [
-    ...FIELDS.map((field) => cell(position[field])),
-    iso(position.createdAt),
+  const calculated = calculatedColumns(table)
+  const extra = extraColumns(table)
+  const rows = table.positions.map((position) => [
+    cell(position.id),
+    ...FIELDS.map((field) => cell(shownValue(position, field))),
+    cell(position.updatedBy),
     iso(position.updatedAt),
-    escapeFormulas(position.updatedBy),
+    iso(position.createdAt),
+    ...calculated.map((column) => (column.kind === "time" ? iso(column.read(position)) : cell(column.read(position)))),
+    ...extra.map((key) => cell(table.extras.get(position.id)?.[key])),
   ])
-  return `\ufeff${Papa.unparse([[...COLUMNS], ...rows], { newline: "\r\n", quotes: (cell: unknown) => needsQuotes(String(cell)) })}\r\n`
+  const head = ["id", ...FIELDS, ...LAST_COLUMNS, ...calculated.map(({ name }) => name), ...extra.map((key) => cell(extraHead(key)))]
+  return `\ufeff${Papa.unparse([head, ...rows], { newline: "\r\n", quotes: (cell: unknown) => needsQuotes(String(cell)) })}\r\n`
 }

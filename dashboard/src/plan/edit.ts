@@ -6,8 +6,22 @@
  */
 import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, UrlHeads } from "@automerge/automerge-repo/slim"
-import { type FieldKey, type FieldValues, fieldNoun, isAmountField, isRequiredField, storedFields } from "./fields"
+import { APPROVAL_KEYS, APPROVED, recordApproval, recordsApproval } from "./approval"
+import { choiceProblem, isChoice } from "./choice"
+import {
+  FIELDS,
+  type FieldKey,
+  type FieldValues,
+  fieldNoun,
+  isAmountField,
+  isChoiceField,
+  isMonthField,
+  isRequiredField,
+  isTextField,
+  storedFields,
+} from "./fields"
 import { newId } from "./id"
+import { isMonth, monthProblem } from "./month"
 import {
   mergeConcurrentRows,
   type Register,
@@ -52,7 +66,7 @@ export interface DeletedPosition {
 }
 
 /** The document handle that edits are applied to. */
-export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "heads" | "change" | "changeAt">
+export type Plan = Pick<DocHandle<PlanDoc>, "doc" | "heads" | "change" | "changeAt" | "update">
 
 /** A position, and the heads at which it was read. */
 export interface PositionAtHeads {
@@ -74,17 +88,23 @@ export function validateField(field: FieldKey, value: FieldValue): string | null
     if (value < 0) return `A ${noun} cannot be negative.`
     return value > MAX_AMOUNT ? "This number is too large." : null
   }
+  if (isChoiceField(field)) return value === null || isChoice(field, String(value)) ? null : choiceProblem(field, String(value))
+  if (isMonthField(field)) return value === null || isMonth(String(value)) ? null : monthProblem(String(value))
   const text = typeof value === "string" ? value : ""
   if (isRequiredField(field) && isBlank(text)) return `A position needs a ${noun}.`
   return countCharacters(text) > MAX_TEXT ? `Use at most ${MAX_TEXT.toLocaleString()} characters.` : null
 }
 
-const toPositionDoc = (position: NewPosition, created: number, author: string): PositionDoc => ({
-  ...storedFields(position),
-  createdAt: new Date(created),
-  updatedAt: new Date(),
-  updatedBy: author,
-})
+function toPositionDoc(position: NewPosition, created: number, author: string): PositionDoc {
+  const row: PositionDoc = {
+    ...storedFields(position),
+    createdAt: new Date(created),
+    updatedAt: new Date(),
+    updatedBy: author,
+  }
+  if (recordsApproval("status", position.status)) recordApproval(row, position.budget, author)
+  return row
+}
 
 /** Adds positions in one change. The first one becomes the first of the list. Returns the new ids. */
 export function addPositions(plan: Plan, positions: readonly NewPosition[], author: string): string[] {
@@ -105,7 +125,7 @@ export function addPositions(plan: Plan, positions: readonly NewPosition[], auth
   return ids
 }
 
-/** A field of a position and its new value. An unknown amount is `null`. */
+/** A field of a position and its new value. An amount, a choice or a month without a value is `null`. */
 export interface FieldChange {
   id: string
   field: FieldKey
@@ -115,32 +135,39 @@ export interface FieldChange {
 /**
  * Sets fields of any number of positions and adds positions, in one change. Positions that do not exist are left out. Returns the ids of the
  * added positions. `what`: the action for the message, such as `pasted 12 cells`. `created`: creation time of the first added position, which
- * becomes the first of the list.
+ * becomes the first of the list. An added position has a new id unless one is given.
  */
 export function changeCells(
   plan: Plan,
   cells: readonly FieldChange[],
-  additions: readonly NewPosition[],
+  additions: readonly (NewPosition & { id?: string })[],
   what: string,
   author: string,
   created = Date.now(),
 ): string[] {
-  const ids = additions.map(() => newId())
+  const ids = additions.map(({ id }) => id ?? newId())
   plan.change(
     (doc) => {
       if (additions.length > 0 && !doc.positions) doc.positions = {}
       const { positions } = doc
       const changed = new Map<string, PositionDoc>()
+      const approved = new Set<PositionDoc>()
       for (const { id, field, value } of cells) {
         const row = changed.get(id) ?? positions?.[id]
         if (!row) continue
         assignField(row, field, value)
         changed.set(id, row)
+        if (recordsApproval(field, value)) approved.add(row)
       }
+      // Afterwards, because the budget may be changed together with the status.
+      for (const row of approved) recordApproval(row, budgetOf(row), author)
       for (const row of changed.values()) setUpdateInfo(row, author)
       additions.forEach((position, at) => {
-        const id = ids[at]
-        if (id) positions[id] = toPositionDoc(position, created - at, author)
+        const id = ids[at] ?? ""
+        const existing = positions[id]
+        // Somebody else may have added a position with this id. Rows are never assigned twice.
+        if (existing) for (const field of FIELDS) assignField(existing, field, position[field])
+        else positions[id] = toPositionDoc(position, created - at, author)
       })
     },
     { message: `${author}: ${what}` },
@@ -149,13 +176,14 @@ export function changeCells(
 }
 
 function assignField(row: PositionDoc, field: FieldKey, value: FieldValue): void {
-  if (!isAmountField(field)) row[field] = String(value ?? "")
+  if (isTextField(field)) row[field] = String(value ?? "")
   else if (value === null) delete row[field]
-  else row[field] = value as number
+  else if (isAmountField(field)) row[field] = value as number
+  else row[field] = String(value)
 }
 
 /**
- * Sets one field of a position. `base`: the position as the user saw it, if somebody else has changed the field or deleted the position
+ * Sets one field of a position. `base`: the position as the user saw it, if another user has changed the field or deleted the position
  * since. The edit is then written at the heads of `base`, so that it becomes a conflict or a discarded edit instead of an overwrite.
  */
 export function setField(
@@ -172,11 +200,34 @@ export function setField(
     const row = doc.positions[id]
     if (!row) return
     assignField(row, field, value)
+    if (recordsApproval(field, value)) recordApproval(row, budgetOf(row), author)
     setUpdateInfo(row, author)
   }
   const options = { message: `${author}: ${field} of ${name}: ${value ?? "empty"}` }
   if (base) plan.changeAt(base.heads, change, options)
   else plan.change(change, options)
+}
+
+/** The budget of a row; `null` if it has none that is a number. */
+function budgetOf(row: PositionDoc): number | null {
+  const budget = toFieldValue("budget", row.budget)
+  return typeof budget === "number" ? budget : null
+}
+
+/** Approves a position with its current budget. Open and filled positions keep their status. */
+export function approvePosition(plan: Plan, id: string, author: string): void {
+  const name = toFieldValue("designation", (rowsOf(plan.doc())[id] as PositionDoc | undefined)?.designation)
+  plan.change(
+    (doc) => {
+      const row = doc.positions[id]
+      if (!row) return
+      const status = toFieldValue("status", row.status)
+      if (status !== "open" && status !== "filled" && status !== APPROVED) assignField(row, "status", APPROVED)
+      recordApproval(row, budgetOf(row), author)
+      setUpdateInfo(row, author)
+    },
+    { message: `${author}: approved ${name}` },
+  )
 }
 
 function setUpdateInfo(row: PositionDoc, author: string): void {
@@ -199,11 +250,11 @@ export function withFields(row: Register, fields: readonly (readonly [string, Re
 }
 
 /** All values of a field, for {@link revertField}. */
-export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: FieldKey): Register =>
+export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: string): Register =>
   fieldRegister(readRowRegister(plan.doc(), id), field)
 
 /**
- * Reverts an edit of a field to its previous values, conflicts included. `base`: the row after the edit, if somebody else has set the field
+ * Reverts an edit of a field to its previous values, conflicts included. `base`: the row after the edit, if another user has set the field
  * since. Their value then stays, as a conflict.
  */
 export function revertField(
@@ -220,9 +271,12 @@ export function revertField(
 /** Copies a field from the same row at other heads: recovers an edit that a deletion discarded. */
 export function restoreFieldValue(plan: Plan, id: string, field: string, heads: UrlHeads, author: string): void {
   const row = readRegister(plan.doc(), ["positions", id], heads)
-  const register = fieldRegister(row, field)
-  if (row.length > 0)
-    writeFields(plan, id, plan.heads(), [[field, register]], author, `${author}: recovered ${field} of ${designationOf(row)}`)
+  const shown = fieldRegister(row, field).at(-1)
+  // The record of an approval belongs to its status.
+  const isApproval = recordsApproval(field, shown ? toFieldValue("status", toPlainValue(shown.value)) : null)
+  const keys = isApproval ? [field, ...APPROVAL_KEYS] : [field]
+  const fields = keys.map((key): [string, Register] => [key, fieldRegister(row, key)])
+  if (row.length > 0) writeFields(plan, id, plan.heads(), fields, author, `${author}: recovered ${field} of ${designationOf(row)}`)
 }
 
 function writeFields(
@@ -246,7 +300,7 @@ function writeFields(
 export function resolveConflict(plan: Plan, id: string, field: FieldKey, operation: string, author: string): void {
   const row = readRowRegister(plan.doc(), id)
   const chosen = fieldRegister(row, field).filter((written) => written.operation === operation)
-  // Somebody else has resolved it already. A row without the field has no operation for it.
+  // Another user has resolved it already. A row without the field has no operation for it.
   if (chosen.length === 0 && operation !== "") return
   const message = `${author}: resolved ${field} of ${designationOf(row)}`
   const maps = row.filter(({ value }) => value.type === "map")
@@ -306,12 +360,13 @@ export function restorePositions(
 }
 
 function registerForField(field: FieldKey, value: FieldValue): Register {
-  if (!isAmountField(field)) return registerOf(textValue(String(value ?? "")))
-  return value === null ? [] : registerOf(scalarValue(value))
+  if (isTextField(field)) return registerOf(textValue(String(value ?? "")))
+  if (value === null) return []
+  return registerOf(isAmountField(field) ? scalarValue(value) : textValue(String(value)))
 }
 
 /**
- * Changes settings of a plan. `base`: the settings as the user saw them. A setting that somebody else has changed since becomes a conflict.
+ * Changes settings of a plan. `base`: the settings as the user saw them. A setting that another user has changed since becomes a conflict.
  * Returns whether there was one.
  */
 export function updateSettings(plan: Plan, settings: Partial<Settings>, author: string, base: SettingsAtHeads | null = null): boolean {

@@ -3,12 +3,24 @@
  * one entry.
  */
 
+/** A value of a `choice` field. */
+export interface Choice {
+  /** As the document stores it. */
+  value: string
+  label: string
+}
+
 interface FieldDefinition {
   /** Key in the document, in CSV files and in the API. */
   key: string
   label: string
-  /** `amount`: a number in units of the plan, or unknown. */
-  kind: "text" | "amount"
+  /**
+   * `amount`: a number in units of the plan, or unknown. `choice`: one of `choices`, or not set. `month`: a month such as `2027-06`, or not
+   * set. Texts are always present; the other kinds are absent from the document while they have no value.
+   */
+  kind: "text" | "amount" | "choice" | "month"
+  /** The values of a `choice`, in the order in which a position goes through them. */
+  choices?: readonly Choice[]
   /** A blank value is rejected. */
   isRequired?: true
   /** The page offers a filter, a chart and suggestions for the values of this field. */
@@ -140,20 +152,77 @@ export const FIELD_DEFINITIONS = [
       "branch",
     ],
   },
+  {
+    key: "status",
+    label: "Status",
+    kind: "choice",
+    choices: [
+      { value: "proposed", label: "Proposed" },
+      { value: "approved", label: "Approved" },
+      { value: "open", label: "Open" },
+      { value: "filled", label: "Filled" },
+    ],
+    isGroup: true,
+    width: 1.1,
+    columnNames: ["status", "position status", "approval status", "hiring status", "requisition status", "headcount status"],
+  },
+  {
+    key: "start",
+    label: "Start",
+    kind: "month",
+    width: 0.9,
+    columnNames: [
+      "start",
+      "start month",
+      "start date",
+      "planned start",
+      "planned start date",
+      "expected start date",
+      "joining date",
+      "joining month",
+      "date of joining",
+      "join date",
+      "doj",
+      "hire date",
+      "hire month",
+    ],
+  },
+  {
+    key: "end",
+    label: "End",
+    kind: "month",
+    width: 0.9,
+    columnNames: [
+      "end",
+      "end month",
+      "end date",
+      "planned end",
+      "planned end date",
+      "contract end",
+      "contract end date",
+      "leaving date",
+      "exit date",
+      "last month",
+      "last working day",
+    ],
+  },
 ] as const satisfies readonly FieldDefinition[]
 
 type Definition = (typeof FIELD_DEFINITIONS)[number]
+type KeyOf<K extends FieldDefinition["kind"]> = Extract<Definition, { kind: K }>["key"]
 export type FieldKey = Definition["key"]
-export type AmountKey = Extract<Definition, { kind: "amount" }>["key"]
-export type TextKey = Exclude<FieldKey, AmountKey>
+export type TextKey = KeyOf<"text">
+export type AmountKey = KeyOf<"amount">
+export type ChoiceKey = KeyOf<"choice">
+export type MonthKey = KeyOf<"month">
 /** A field whose values group positions. */
 export type GroupKey = Extract<Definition, { isGroup: true }>["key"]
 
-/** The fields of a position as the page shows them. An unknown amount is `null`. */
-export type FieldValues = { [K in TextKey]: string } & { [K in AmountKey]: number | null }
+/** The fields of a position as the page shows them. An amount, a choice or a month without a value is `null`. */
+export type FieldValues = { [K in TextKey]: string } & { [K in AmountKey]: number | null } & { [K in ChoiceKey | MonthKey]: string | null }
 
-/** The fields of a position as the document stores them. An unknown amount is absent. */
-export type StoredFields = { [K in TextKey]: string } & { [K in AmountKey]?: number }
+/** The fields of a position as the document stores them. An amount, a choice or a month without a value is absent. */
+export type StoredFields = { [K in TextKey]: string } & { [K in AmountKey]?: number } & { [K in ChoiceKey | MonthKey]?: string }
 
 const DEFINITIONS: readonly (FieldDefinition & { key: FieldKey })[] = FIELD_DEFINITIONS
 const BY_KEY = new Map<string, FieldDefinition>(DEFINITIONS.map((definition) => [definition.key, definition]))
@@ -162,7 +231,9 @@ export const FIELDS: readonly FieldKey[] = DEFINITIONS.map(({ key }) => key)
 
 export const isFieldKey = (key: string): key is FieldKey => BY_KEY.has(key)
 export const isAmountField = (key: FieldKey): key is AmountKey => BY_KEY.get(key)?.kind === "amount"
-export const isTextField = (key: FieldKey): key is TextKey => !isAmountField(key)
+export const isTextField = (key: FieldKey): key is TextKey => BY_KEY.get(key)?.kind === "text"
+export const isChoiceField = (key: FieldKey): key is ChoiceKey => BY_KEY.get(key)?.kind === "choice"
+export const isMonthField = (key: FieldKey): key is MonthKey => BY_KEY.get(key)?.kind === "month"
 export const isGroupField = (key: FieldKey): key is GroupKey => BY_KEY.get(key)?.isGroup === true
 export const isRequiredField = (key: FieldKey): boolean => BY_KEY.get(key)?.isRequired === true
 export const isHiddenOnPhones = (key: FieldKey): boolean => BY_KEY.get(key)?.isHiddenOnPhones === true
@@ -170,22 +241,34 @@ export const isHiddenOnPhones = (key: FieldKey): boolean => BY_KEY.get(key)?.isH
 export const TEXT_FIELDS: readonly TextKey[] = FIELDS.filter(isTextField)
 export const GROUP_FIELDS: readonly GroupKey[] = FIELDS.filter(isGroupField)
 
+/** The value of a field that has none: an empty text, or `null` where the document has no key. */
+export const emptyValue = (key: FieldKey): "" | null => (isTextField(key) ? "" : null)
+
+/** The values of a choice in their order; empty for other fields. */
+export const choicesOf = (key: string): readonly Choice[] => BY_KEY.get(key)?.choices ?? []
+
+/** Keys of a row that are not edited themselves, but appear in the history. */
+const OTHER_LABELS = new Map([["approvedBudget", "Approved budget"]])
+
 /** The label of a field. Fields that other programs added are called by their key. */
-export const fieldLabel = (key: string): string => BY_KEY.get(key)?.label ?? key
+export const fieldLabel = (key: string): string => BY_KEY.get(key)?.label ?? OTHER_LABELS.get(key) ?? key
 
 /** The label of a field inside a sentence. */
-export const fieldNoun = (key: string): string => (isFieldKey(key) ? fieldLabel(key).toLowerCase() : key)
+export const fieldNoun = (key: string): string => (isFieldKey(key) || OTHER_LABELS.has(key) ? fieldLabel(key).toLowerCase() : key)
 
-/** The labels of all fields as a list: `designation, department, budget, location`. */
+/** The labels of all fields as a list: `designation, department, budget`. */
 export const FIELD_LIST = FIELDS.map(fieldNoun).join(", ")
 
 /** Builds the fields of a position from a function that returns the value of one field. */
 export const fieldValues = (read: (key: FieldKey) => string | number | null): FieldValues =>
   Object.fromEntries(FIELDS.map((key) => [key, read(key)])) as unknown as FieldValues
 
-/** The fields of a position as they are stored: unknown amounts have no key. */
+/** The fields of a position as they are stored: those without a value have no key, except texts. */
 export const storedFields = (values: FieldValues): StoredFields =>
   Object.fromEntries(FIELDS.flatMap((key) => (values[key] === null ? [] : [[key, values[key]]]))) as unknown as StoredFields
 
+/** Least widths of columns in rem: a month and the label of a choice are shown in full. */
+const LEAST_WIDTHS = { text: 4.5, amount: 4.5, choice: 6.4, month: 5.5 } as const
+
 /** The CSS grid columns of the fields. */
-export const FIELD_COLUMNS = DEFINITIONS.map(({ width }) => `minmax(0, ${width}fr)`).join(" ")
+export const FIELD_COLUMNS = DEFINITIONS.map(({ kind, width }) => `minmax(${LEAST_WIDTHS[kind]}rem, ${width}fr)`).join(" ")

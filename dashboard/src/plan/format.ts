@@ -1,5 +1,7 @@
 /** Formats money, numbers and times for the browser's language. */
 import { LOCALE_SEPARATORS, type NumberSeparators } from "./amount"
+import { choicesOf, type FieldKey, isAmountField, isFieldKey, isMonthField } from "./fields"
+import { isMonth } from "./month"
 import type { FieldValue } from "./schema"
 
 /** Names of units. Other units are shown as a number. */
@@ -84,6 +86,37 @@ export function formatRelativeTime(at: number | null, now: number): string {
   if (seconds > -3_600) return relativeTimes.format(Math.round(seconds / 60), "minute")
   if (seconds > -86_400) return relativeTimes.format(Math.round(seconds / 3_600), "hour")
   return dates.format(at)
+}
+
+/** Many positions share few months, and formatting one takes long. */
+const monthTexts = new Map<string, string>()
+const months = new Intl.DateTimeFormat(undefined, { month: "short", year: "numeric", timeZone: "UTC" })
+
+/** A month: `Jun 2027`. A text that is no month stays as it is. */
+export function formatMonth(month: string): string {
+  const known = monthTexts.get(month)
+  if (known !== undefined || !isMonth(month)) return known ?? month
+  const text = months.format(new Date(`${month}-01T00:00:00Z`))
+  monthTexts.set(month, text)
+  return text
+}
+
+const monthLabels = new Intl.DateTimeFormat(undefined, { month: "short", timeZone: "UTC" })
+
+/** The name of a month without its year: `Jun`. */
+export const formatMonthName = (month: string): string => monthLabels.format(new Date(`${month}-01T00:00:00Z`))
+
+/** A value as its cell shows it: the label of a choice, a month in words. Values that are not valid stay as they are. */
+export function displayValue(field: FieldKey, value: FieldValue): string {
+  if (isAmountField(field) && typeof value !== "string") return formatAmount(value)
+  const text = String(value ?? "")
+  return isMonthField(field) ? formatMonth(text) : (choicesOf(field).find((choice) => choice.value === text)?.label ?? text)
+}
+
+/** A value of a field or setting in a sentence. Fields that other programs added are shown as they are. */
+export function formatFieldValue(field: string, value: FieldValue): string {
+  if (field === "yearStart") return formatValue(value === null ? null : formatMonth(String(value)))
+  return typeof value === "string" && isFieldKey(field) ? formatValue(displayValue(field, value)) : formatValue(value)
 }
 
 /** A value of a field or setting, as text. */

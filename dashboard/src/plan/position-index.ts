@@ -34,8 +34,11 @@ export class PositionIndex {
     this.#list = null
   }
 
-  /** Applies patches. Returns the changed fields by row; `null` for rows that were added or deleted. */
-  applyPatches(doc: A.Doc<unknown>, patches: readonly A.Patch[]): Map<string, Set<string> | null> {
+  /**
+   * Applies patches. Returns the changed fields by row; `null` for rows that were added or deleted. `isLocal`: this page made the change, so
+   * that rows which it added have no conflict yet.
+   */
+  applyPatches(doc: A.Doc<unknown>, patches: readonly A.Patch[], isLocal = false): Map<string, Set<string> | null> {
     const touched = new Map<string, Set<string> | null>()
     for (const { path } of patches) {
       if (path[0] !== "positions") continue
@@ -50,11 +53,12 @@ export class PositionIndex {
       else fields?.add(String(path[2]))
     }
     const rows = rowsOf(doc)
-    for (const id of touched.keys()) {
+    for (const [id, fields] of touched) {
+      const isAdded = isLocal && fields === null && !this.#byId.has(id)
       const position = readPosition(id, rows[id])
       if (position) this.#byId.set(id, position)
       else this.#byId.delete(id)
-      this.#conflictCandidates.add(id)
+      if (!isAdded) this.#conflictCandidates.add(id)
     }
     if (this.#conflictCandidates.size > 0 && patches.length > 0) this.#readConflicts(doc)
     if (touched.size > 0) this.#list = null

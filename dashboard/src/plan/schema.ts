@@ -5,12 +5,25 @@
  * never breaks the list.
  */
 import { next as A } from "@automerge/automerge/slim"
-import { FIELDS, type FieldKey, type FieldValues, fieldValues, isAmountField, type StoredFields } from "./fields"
+import type { Approval } from "./approval"
+import { isChoice } from "./choice"
+import {
+  FIELDS,
+  type FieldKey,
+  type FieldValues,
+  fieldValues,
+  isAmountField,
+  isChoiceField,
+  isMonthField,
+  isTextField,
+  type StoredFields,
+} from "./fields"
+import { isMonth } from "./month"
 import { hasConflict, type Register, readRegister, toPlainValue } from "./multi-value-register"
 
 /**
- * Value of a field as the page shows it. A number in units of the plan for amounts, `null` if unknown. An amount that is text has the wrong
- * type: it is shown but not counted.
+ * Value of a field as the page shows it. A number in units of the plan for amounts; `null` if an amount, a choice or a month has no value. An
+ * amount that is text, and a text that is no choice or month, is not valid: it is shown but not counted.
  */
 export type FieldValue = string | number | null
 
@@ -19,6 +32,9 @@ export interface PositionDoc extends StoredFields {
   createdAt: Date
   updatedAt: Date
   updatedBy: string
+  approvedBudget?: number
+  approvedAt?: Date
+  approvedBy?: string
 }
 
 /** A plan: an Automerge document with this shape. */
@@ -31,6 +47,10 @@ export interface PlanDoc {
   unit?: number
   /** In units of the plan. */
   totalBudget?: number
+  /** First month of the year of the plan. */
+  yearStart?: string
+  /** `true` in an archived plan; absent otherwise. */
+  archived?: boolean
   positions: Record<string, PositionDoc>
 }
 
@@ -54,8 +74,10 @@ export interface Position extends FieldValues {
   createdAt: number | null
   updatedAt: number | null
   updatedBy: string
+  /** The latest approval; `null` if there was none. */
+  approval: Approval | null
   conflicts: Partial<Record<FieldKey, Conflict>> | null
-  /** Fields whose values do not have the type of the schema, as text. */
+  /** Fields whose values are not valid: of another type, or none of the choices. As text. */
   mistyped?: Partial<Record<FieldKey, string>>
   /** The entry is not a map and so not a position. It is shown as this text and can only be deleted. */
   invalidEntry?: string
@@ -89,6 +111,8 @@ export interface Settings {
   currency: string
   unit: number
   totalBudget: number | null
+  /** First month of the year of the plan; `null` if none, or no month, is stored. */
+  yearStart: string | null
 }
 
 /** Settings with their conflicts. */
@@ -97,13 +121,14 @@ export interface SettingsState {
   conflicts: SettingConflicts | null
 }
 
-export const SETTINGS = ["name", "currency", "unit", "totalBudget"] as const
+export const SETTINGS = ["name", "currency", "unit", "totalBudget", "yearStart"] as const
 export type Setting = (typeof SETTINGS)[number]
 export const SETTING_LABELS: Record<Setting, string> = {
   name: "Name",
   currency: "Currency",
   unit: "Unit",
   totalBudget: "Total budget",
+  yearStart: "Year start",
 }
 export type SettingConflicts = Partial<Record<Setting, Conflict>>
 
@@ -127,7 +152,7 @@ function asText(value: unknown): string {
 }
 
 /** Any value as text: JSON, with words for types that JSON does not have. */
-function describeValue(value: unknown): string {
+export function describeValue(value: unknown): string {
   const read = toPrimitive(value)
   if (typeof read === "string") return read
   if (typeof read === "bigint" || (typeof read === "number" && !Number.isFinite(read))) return String(read)
@@ -154,14 +179,28 @@ export function toTimestamp(value: unknown): number | null {
 
 /** Converts a stored value to the value that is shown and compared. */
 export function toFieldValue(field: FieldKey, value: unknown): FieldValue {
-  if (!isAmountField(field)) return asText(value)
-  return value === undefined || value === null ? null : (asNumber(value) ?? describeValue(value))
+  if (isTextField(field)) return asText(value)
+  return readValid(field, value) ?? (isAbsent(field, value) ? null : describeValue(value))
 }
 
-/** Whether a value does not have the type of the schema. Numbers and booleans are accepted as text. */
+/** A valid value of a field; `null` if there is none. */
+function readValid(field: FieldKey, value: unknown): FieldValue {
+  if (isTextField(field)) return asText(value)
+  if (isAmountField(field)) return asNumber(value)
+  const text = toPrimitive(value)
+  if (typeof text !== "string") return null
+  const isValid = (isChoiceField(field) && isChoice(field, text)) || (isMonthField(field) && isMonth(text))
+  return isValid ? text : null
+}
+
+/** Whether a stored value means that the field has none. An empty text is not a choice or month that somebody mistyped. */
+const isAbsent = (field: FieldKey, value: unknown): boolean =>
+  value === undefined || value === null || (!isAmountField(field) && toPrimitive(value) === "")
+
+/** Whether a value is not valid for its field. Numbers and booleans are accepted as text. */
 function isMistyped(field: FieldKey, value: unknown): boolean {
-  if (value === undefined || value === null) return false
-  return isAmountField(field) ? asNumber(value) === null : typeof toPrimitive(value) === "object"
+  if (isAbsent(field, value)) return false
+  return isTextField(field) ? typeof toPrimitive(value) === "object" : readValid(field, value) === null
 }
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
@@ -185,16 +224,22 @@ export function readPosition(id: string, entry: unknown): Position | null {
   const row = isMap(entry) ? entry : {}
   const position: Position = {
     id,
-    ...fieldValues((field) => (isAmountField(field) ? asNumber(row[field]) : asText(row[field]))),
+    ...fieldValues((field) => readValid(field, row[field])),
     createdAt: toTimestamp(row.createdAt),
     updatedAt: toTimestamp(row.updatedAt),
     updatedBy: asText(row.updatedBy),
+    approval: readApproval(row),
     conflicts: null,
   }
   if (!isMap(entry)) return { ...position, designation: describeValue(entry), invalidEntry: describeValue(entry) }
   const mistyped = FIELDS.filter((field) => isMistyped(field, row[field]))
   if (mistyped.length > 0) position.mistyped = Object.fromEntries(mistyped.map((field) => [field, describeValue(row[field])]))
   return position
+}
+
+function readApproval({ approvedBudget, approvedAt, approvedBy }: Record<string, unknown>): Approval | null {
+  const approval: Approval = { budget: asNumber(approvedBudget), at: toTimestamp(approvedAt), by: asText(approvedBy) }
+  return approval.at === null && approval.by === "" ? null : approval
 }
 
 /** The rows with an id. There are several if concurrent changes created them. */
@@ -229,7 +274,7 @@ export function readConflicts(doc: A.Doc<unknown>, id: string): Position["confli
 }
 
 /** Distinct values that differ from the shown one. */
-const distinctLosingValues = (losing: LosingValue[], shown: FieldValue): LosingValue[] =>
+export const distinctLosingValues = (losing: LosingValue[], shown: FieldValue): LosingValue[] =>
   losing.filter(({ value }, at) => value !== shown && losing.findIndex((other) => other.value === value) === at)
 
 /** Reads each setting, with a default for missing or invalid values. */
@@ -244,6 +289,10 @@ const SETTING_READERS: { [S in Setting]: (value: unknown) => Settings[S] } = {
     return unit !== null && unit > 0 ? unit : 1
   },
   totalBudget: asNumber,
+  yearStart: (value) => {
+    const month = asText(value)
+    return isMonth(month) ? month : null
+  },
 }
 
 export function readSettings(doc: unknown): Settings {
@@ -253,6 +302,7 @@ export function readSettings(doc: unknown): Settings {
     currency: SETTING_READERS.currency(plan.currency),
     unit: SETTING_READERS.unit(plan.unit),
     totalBudget: SETTING_READERS.totalBudget(plan.totalBudget),
+    yearStart: SETTING_READERS.yearStart(plan.yearStart),
   }
 }
 

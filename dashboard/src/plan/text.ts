@@ -34,3 +34,9 @@ export function createTextFolder(): (text: string) => string {
 
 /** A folded text without accents, for searching. */
 export const toSearchText = (text: string): string => foldText(text).normalize("NFKD").replace(/\p{M}/gu, "")
+
+/** Shortens a text for a message. */
+export function truncate(text: string): string {
+  const letters = [...text.trim()]
+  return letters.length > 40 ? `${letters.slice(0, 40).join("")}…` : letters.join("")
+}

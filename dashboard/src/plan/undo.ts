@@ -1,13 +1,14 @@
 /**
- * Undo and redo of one's own actions.
+ * Undo and redo of the user's own actions.
  *
  * An action is recorded as the heads before and after each of its changes and the places that it changed. Undo writes the earlier values of these places
  * again, read from the document's history, with all values of conflicts and all fields. Undo creates an action itself; redo undoes it.
  *
- * A place that somebody else has changed since stays as it is.
+ * A place that another user has changed since stays unchanged.
  */
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
+import { APPROVAL_KEYS, recordsApproval } from "./approval"
 import { type Plan, updateInfoRegisters, withFields } from "./edit"
 import {
   hasEqualValues,
@@ -20,7 +21,8 @@ import {
   toPlainValue,
   writeRegisters,
 } from "./multi-value-register"
-import { fieldRegister, type Setting } from "./schema"
+import type { Place } from "./root-map"
+import { type FieldValue, fieldRegister, type Setting } from "./schema"
 
 /** The places that an action changed. */
 export interface Targets {
@@ -29,6 +31,8 @@ export interface Targets {
   /** Ids of positions that were added or deleted. */
   rows?: readonly string[]
   settings?: readonly Setting[]
+  /** Places in the shared maps of the plan. */
+  places?: readonly Place[]
 }
 
 /** One change of an action. A large action consists of several, so that the page stays responsive. */
@@ -44,15 +48,16 @@ export interface Action {
   parts: readonly ActionPart[]
 }
 
-/** A place that stays as it is. */
+/** A place that stays unchanged. */
 export interface KeptPlace {
-  /** `null` for a setting. */
+  /** `null` for a setting, or a place in a shared map. */
   id: string | null
   /** `null` for a whole position. */
   field: string | null
+  place?: Place
   /** Designation of the position. */
   name: string
-  /** `deleted`: the position no longer exists. `changed`: somebody else has changed it since. */
+  /** `deleted`: the position no longer exists. `changed`: another user has changed it since. */
   reason: "changed" | "deleted"
 }
 
@@ -65,36 +70,40 @@ export interface Reverted {
 /** Whether an actor belongs to this user's page. */
 export type IsOwn = (actor: string) => boolean
 
-/** The ids of many cells by field. */
-export function groupCells(cells: Iterable<{ id: string; field: string }>): Record<string, string[]> {
+/** The ids of many changed cells by field. A status that records an approval changes its record as well. */
+export function groupCells(cells: Iterable<{ id: string; field: string; value: FieldValue }>): Record<string, string[]> {
   const groups: Record<string, string[]> = {}
-  for (const { id, field } of cells) {
-    groups[field] ??= []
-    groups[field].push(id)
+  for (const { id, field, value } of cells) {
+    for (const key of recordsApproval(field, value) ? [field, ...APPROVAL_KEYS] : [field]) {
+      groups[key] ??= []
+      groups[key].push(id)
+    }
   }
   return groups
 }
 
-/** Whether the document contains an action. After a crash, the local copy may be older than the recorded actions. */
-export const containsAction = (plan: Pick<Plan, "doc">, { parts }: Action): boolean =>
-  A.getMissingDeps(
-    plan.doc(),
-    parts.flatMap(({ before, after }) => [...decodeHeads(before), ...decodeHeads(after)]),
-  ).length === 0
+/** The parts of an action that the document contains. After a crash, the local copy may be older than the recorded actions. */
+export const containedParts = (plan: Pick<Plan, "doc">, { parts }: Action): readonly ActionPart[] =>
+  parts.filter(({ before, after }) => A.getMissingDeps(plan.doc(), [...decodeHeads(before), ...decodeHeads(after)]).length === 0)
+
+const isRecord = (field: string): boolean => (APPROVAL_KEYS as readonly string[]).includes(field)
 
 /** Bookkeeping fields, which every edit writes. */
 const UPDATE_INFO = ["updatedAt", "updatedBy"]
 
-/** Reverts a part of an action as far as nobody else has changed its places since. `what`: for the message, such as `undid paste of 12 cells`. */
-export function revertPart(plan: Plan, part: ActionPart, what: string, author: string, isOwn: IsOwn): Reverted {
-  const { before, after, cells = {}, rows = [], settings = [] } = part
+/**
+ * Reverts a part of an action except for places that other users have changed since. `what`: for the message, such as `undid paste of 12 cells`.
+ * `isKnownLatest`: nothing has changed the document since the action, except for its other parts that were reverted.
+ */
+export function revertPart(plan: Plan, part: ActionPart, what: string, author: string, isOwn: IsOwn, isKnownLatest = false): Reverted {
+  const { before, after, cells = {}, rows = [], settings = [], places = [] } = part
   const start = plan.heads()
   const doc = plan.doc()
   const [now, then, original] = [new RowReader(doc), new RowReader(doc, after), new RowReader(doc, before)]
   const kept: KeptPlace[] = []
-  const done = { cells: {} as Record<string, string[]>, rows: [] as string[], settings: [] as Setting[] }
-  const isLatest = start.length === after.length && start.every((head) => after.includes(head))
-  /** Whether a place still has the values that the action gave it, and nobody else wrote them. */
+  const done = { cells: {} as Record<string, string[]>, rows: [] as string[], settings: [] as Setting[], places: [] as Place[] }
+  const isLatest = isKnownLatest || (start.length === after.length && start.every((head) => after.includes(head)))
+  /** Whether a place still has the values that the action gave it, and no other user wrote them. */
   const isUntouched = (current: Register, written: () => Register): boolean => {
     if (isLatest) return true
     const own = written()
@@ -107,6 +116,12 @@ export function revertPart(plan: Plan, part: ActionPart, what: string, author: s
   const restored: RegisterWrite[] = []
   const info = updateInfoRegisters(author)
   for (const id of rows) {
+    // Reading thousands of whole rows takes long.
+    if (isLatest && now.exists(id) && !original.exists(id)) {
+      writes.push({ path: ["positions", id], register: [] })
+      done.rows.push(id)
+      continue
+    }
     const [current, was] = [now.row(id), original.row(id)]
     if (was.length === 0) {
       // The action added the position.
@@ -123,15 +138,19 @@ export function revertPart(plan: Plan, part: ActionPart, what: string, author: s
     }
   }
   const byRow = new Map<string, RegisterWrite[]>()
+  const keepsStatus = new Set<string>()
   for (const [field, ids] of Object.entries(cells)) {
     const reverted: string[] = []
     for (const id of ids) {
+      // The record of an approval stays with its status.
+      if (isRecord(field) && keepsStatus.has(id)) continue
       if (!now.exists(id)) {
         kept.push({ id, field, name: nameOf(original.row(id)), reason: "deleted" })
         continue
       }
       if (!isUntouched(now.field(id, field), () => then.field(id, field))) {
         kept.push({ id, field, name: nameOf(now.row(id)), reason: "changed" })
+        if (field === "status") keepsStatus.add(id)
         continue
       }
       const write = { path: ["positions", id, field], register: original.field(id, field) }
@@ -148,6 +167,14 @@ export function revertPart(plan: Plan, part: ActionPart, what: string, author: s
     }
     writes.push({ path: [key], register: readRegister(doc, [key], before) })
     done.settings.push(key)
+  }
+  for (const place of places) {
+    if (!isUntouched(readRegister(doc, place), () => readRegister(doc, place, after))) {
+      kept.push({ id: null, field: place[0], place, name: "", reason: "changed" })
+      continue
+    }
+    writes.push({ path: place, register: readRegister(doc, place, before) })
+    done.places.push(place)
   }
 
   const message = `${author}: ${what}`

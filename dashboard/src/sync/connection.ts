@@ -51,7 +51,7 @@ export class Connection extends WebSocketClientAdapter {
       this.isOpen = false
       this.#notify()
     })
-    // A socket does not detect that its network is gone or that the device has slept.
+    // A socket does not detect a lost network, or that the device has slept.
     window.addEventListener("offline", () => this.#drop())
     // Reconnect immediately when the network returns.
     window.addEventListener("online", () => this.#reconnectNow())

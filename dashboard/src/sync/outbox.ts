@@ -41,6 +41,15 @@ export class Outbox {
     return status
   }
 
+  /** Removes a document from this device. */
+  remove(id: string): void {
+    this.#statuses.get(id)?.close()
+    this.#statuses.delete(id)
+    savePendingCount(this.owner, id, 0)
+    if (isValidDocumentId(id)) this.repo.delete(id)
+    this.#refresh()
+  }
+
   /** Number of unsynced changes by plan. */
   pendingChanges = (): ReadonlyMap<string, number> => this.#pending
 

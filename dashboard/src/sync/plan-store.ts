@@ -10,15 +10,18 @@ import {
 } from "@automerge/automerge-repo/slim"
 import { HistoryClient } from "../history/client"
 import type { DiscardedEdit } from "../history/events"
+import { isArchived } from "../plan/archive"
+import { type DepartmentBudget, type DepartmentBudgetsAtHeads, readDepartmentBudgets } from "../plan/department-budgets"
 import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
 import { PositionIndex } from "../plan/position-index"
+import { readSavedViews, type SavedView } from "../plan/saved-views"
 import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
 import { requestPersistentStorage } from "./local-storage"
 import { type Person, Presence } from "./presence"
 import type { SyncState, SyncStatus } from "./sync-status"
 import { UndoStack } from "./undo-stack"
 
-/** A recent change by somebody else. `fields`: the changed fields; `null` for the whole row. */
+/** A recent change by another user. `fields`: the changed fields; `null` for the whole row. */
 export interface Highlight {
   at: number
   fields: ReadonlySet<string> | null
@@ -29,7 +32,10 @@ export interface PlanSnapshot {
   /** Heads of the document for this snapshot. */
   heads: UrlHeads
   settings: Settings
+  isArchived: boolean
   settingConflicts: SettingConflicts | null
+  departmentBudgets: readonly DepartmentBudget[]
+  savedViews: readonly SavedView[]
   /** Number of rows in losing position maps. */
   hiddenRows: number
   sync: SyncState
@@ -55,6 +61,8 @@ export class PlanStore {
   #listeners = new Set<() => void>()
   #frame: number | null = null
   #isLocalChange = false
+  /** A large action is being written. The list is rendered at the end. */
+  #isBulk = false
   /** The document has a change that has not been reported as patches. */
   #hasUnreportedChange = false
   #unsubscribe: () => void
@@ -73,7 +81,10 @@ export class PlanStore {
       positions: this.#rows.list,
       heads: handle.heads(),
       settings,
+      isArchived: isArchived(doc),
       settingConflicts: conflicts,
+      departmentBudgets: readDepartmentBudgets(doc),
+      savedViews: readSavedViews(doc),
       hiddenRows: hiddenRows(this.plan).length,
       sync: syncStatus.state,
       people: [],
@@ -86,7 +97,7 @@ export class PlanStore {
     handle.on("heads-changed", this.#onHeads)
     handle.on("change", this.#onChange)
     this.#unsubscribe = syncStatus.subscribe(() => this.#update({ sync: syncStatus.state }))
-    this.undoStack = new UndoStack(this.plan, syncStatus.owner, this.id)
+    this.undoStack = new UndoStack(this.plan, syncStatus.owner, this.id, (work) => this.#runBulk(work))
     this.presence = new Presence(handle, name, (people) => this.#update({ people }))
     // The history starts after the list has been rendered.
     this.#start = window.setTimeout(() => this.#openHistory(), 300)
@@ -105,6 +116,7 @@ export class PlanStore {
     heads: () => this.handle.heads(),
     change: (callback, options) => this.#write(() => this.handle.change(callback, options)),
     changeAt: (heads, callback, options) => this.#write(() => this.handle.changeAt(heads, callback, options)),
+    update: (callback) => this.#write(() => this.handle.update(callback)),
   }
 
   #write<T>(write: () => T): T {
@@ -123,6 +135,17 @@ export class PlanStore {
     }
   }
 
+  /** Writes a large action. Meanwhile the page does not render the list after each of its changes. */
+  async #runBulk<T>(work: () => Promise<T>): Promise<T> {
+    this.#isBulk = true
+    try {
+      return await work()
+    } finally {
+      this.#isBulk = false
+      this.#update({ positions: this.#rows.list, ...this.#readSettings() })
+    }
+  }
+
   get(id: string): Position | undefined {
     return this.#rows.get(id)
   }
@@ -137,6 +160,11 @@ export class PlanStore {
   /** The current settings, which may not be rendered yet. */
   readSettings(): SettingsAtHeads {
     return { ...readSettingsState(this.handle.doc()), heads: this.handle.heads() }
+  }
+
+  /** The current budgets of departments, which may not be rendered yet. */
+  readDepartmentBudgets(): DepartmentBudgetsAtHeads {
+    return { budgets: readDepartmentBudgets(this.handle.doc()), heads: this.handle.heads() }
   }
 
   close(): void {
@@ -170,8 +198,9 @@ export class PlanStore {
 
   #onChange = ({ doc, patches }: DocHandleChangePayload<PlanDoc>): void => {
     this.#hasUnreportedChange = false
-    const touched = this.#rows.applyPatches(doc, patches)
     const isLocal = this.#isLocalChange
+    const touched = this.#rows.applyPatches(doc, patches, isLocal)
+    if (this.#isBulk) return
     let { highlights } = this.#snapshot
     if (!isLocal && touched.size > 0 && touched.size <= 200) {
       const at = performance.now()
@@ -187,9 +216,25 @@ export class PlanStore {
   #onHeads = ({ doc }: DocHandleEncodedChangePayload<PlanDoc>): void => {
     this.#hasUnreportedChange = true
     this.history?.update(doc)
+    if (!this.#isBulk) this.#update(this.#readSettings())
+  }
+
+  #readSettings(): Pick<
+    PlanSnapshot,
+    "heads" | "settings" | "isArchived" | "settingConflicts" | "departmentBudgets" | "savedViews" | "hiddenRows"
+  > {
+    const doc = this.handle.doc()
     // Automerge does not report every change of a losing value.
     const { settings, conflicts } = readSettingsState(doc)
-    this.#update({ heads: encodeHeads(A.getHeads(doc)), settings, settingConflicts: conflicts, hiddenRows: hiddenRows(this.plan).length })
+    return {
+      heads: encodeHeads(A.getHeads(doc)),
+      settings,
+      isArchived: isArchived(doc),
+      settingConflicts: conflicts,
+      departmentBudgets: readDepartmentBudgets(doc),
+      savedViews: readSavedViews(doc),
+      hiddenRows: hiddenRows(this.plan).length,
+    }
   }
 
   #update(part: Partial<PlanSnapshot>): void {

@@ -3,10 +3,11 @@ import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 import { STORAGE_PREFIX } from "./storage-prefix"
 
 /**
- * Data about a plan: heads that the server has, number of unsynced changes, dismissed review items, unsaved drafts, and actions that can be
- * undone.
+ * Data about a plan: heads that the server has, number of unsynced changes, dismissed review items, unsaved drafts, actions that can be
+ * undone, and an import that is being written.
  */
-type PlanKeyKind = "heads" | "unsent" | "dismissed" | "lost" | "undo"
+const PLAN_KEY_KINDS = ["heads", "unsent", "dismissed", "lost", "undo", "import"] as const
+type PlanKeyKind = (typeof PLAN_KEY_KINDS)[number]
 
 const PREFIX = `${STORAGE_PREFIX}.`
 
@@ -29,4 +30,9 @@ export function removeStoredKeys(owner: string): void {
     const isOwn = rest.startsWith(`${owner}.`) && isValidDocumentId(rest.slice(owner.length + 1))
     if (isOwn || name === `plans.${owner}`) localStorage.removeItem(PREFIX + name)
   }
+}
+
+/** Removes all keys of one plan of a user. */
+export function removePlanKeys(owner: string, plan: string): void {
+  for (const kind of PLAN_KEY_KINDS) localStorage.removeItem(planKey(kind, owner, plan))
 }

@@ -18,7 +18,7 @@ export interface SyncState {
   storageError: string | null
 }
 
-/** Lives as long as the page, also while another plan is open. */
+/** The sync status of a plan. It lives as long as the page, also while another plan is open. */
 export class SyncStatus {
   state: SyncState = { kind: "offline", pending: 0, accessError: null, rejection: null, storageError: null }
   #listeners = new Set<() => void>()
@@ -28,6 +28,7 @@ export class SyncStatus {
   #earlierAcknowledged: A.Heads[]
   #serverHeads: A.Heads | null = null
   #savedCount: number | null = null
+  #unsubscribe: (() => void)[] = []
 
   constructor(
     readonly handle: DocHandle<PlanDoc>,
@@ -37,11 +38,18 @@ export class SyncStatus {
   ) {
     this.#earlierAcknowledged = readHeads(owner, handle.documentId)
     this.#acknowledged = this.#earlierAcknowledged[0] ?? []
-    handle.on("heads-changed", () => this.#resync())
+    handle.on("heads-changed", this.#resync)
     handle.on("remote-heads", this.#onRemoteHeads)
-    connection.subscribe(() => this.#readHeads())
-    storage.subscribe(() => this.#resync())
+    this.#unsubscribe = [connection.subscribe(() => this.#readHeads()), storage.subscribe(this.#resync)]
     this.#readHeads()
+  }
+
+  /** Stops tracking a document that is removed from this device. */
+  close(): void {
+    this.handle.off("heads-changed", this.#resync)
+    this.handle.off("remote-heads", this.#onRemoteHeads)
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    this.#listeners.clear()
   }
 
   subscribe(listener: () => void): () => void {
@@ -64,7 +72,7 @@ export class SyncStatus {
     this.#resync()
   }
 
-  #resync(): void {
+  #resync = (): void => {
     const doc = this.handle.doc()
     const isBehind = this.#serverHeads !== null && !containsHeads(doc, this.#serverHeads)
     if (this.#serverHeads && !isBehind) {

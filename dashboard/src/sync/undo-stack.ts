@@ -4,8 +4,9 @@
  * Only heads and ids are stored; the values are in the history of the document.
  */
 import { next as A } from "@automerge/automerge/slim"
+import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import type { Plan } from "../plan/edit"
-import { type Action, type ActionPart, containsAction, type KeptPlace, revertPart, type Targets } from "../plan/undo"
+import { type Action, type ActionPart, containedParts, type KeptPlace, revertPart, type Targets } from "../plan/undo"
 import { planKey } from "./storage-keys"
 
 /** The labels of the actions that undo and redo would revert; `null` if there is none. */
@@ -31,6 +32,8 @@ interface Stored {
 
 const MAX_ACTIONS = 200
 const MAX_ACTORS = 200
+/** While a large action is written, it is saved this often. */
+const SAVE_INTERVAL_MS = 1_000
 /** Maximum length of the stored text. Browsers store about five million characters for a site. */
 const MAX_LENGTH = 600_000
 
@@ -44,6 +47,8 @@ export class UndoStack {
     private readonly plan: Plan,
     private readonly owner: string,
     private readonly id: string,
+    /** Runs the many changes of a large action, while the page does not render each of them. */
+    private readonly runBulk: <T>(work: () => Promise<T>) => Promise<T> = (work) => work(),
   ) {
     this.#stored = this.#read()
     this.#publish()
@@ -69,18 +74,37 @@ export class UndoStack {
     return { result, action }
   }
 
-  /** Runs the edits of one large action. Other tasks run between them. */
-  recordPortions(label: string, edits: readonly (() => Targets)[]): Promise<Action> {
-    return this.#enqueue(async () => {
+  /** The latest action with a label, as far as the document contains it; `null` if there is none. */
+  find(label: string): Action | null {
+    const action = this.#stored.undo.findLast((other) => other.label === label)
+    return action ? { ...action, parts: containedParts(this.plan, action) } : null
+  }
+
+  /**
+   * Runs the edits of one large action. Other tasks run between them. `onProgress` receives the number of finished edits, and stops the
+   * action by returning `false`.
+   */
+  recordPortions(label: string, edits: readonly (() => Targets)[], onProgress: (done: number) => boolean = () => true): Promise<Action> {
+    const write = async () => {
       let action: Action = { label, parts: [] }
       this.#save({ ...this.#stored, undo: [...this.#stored.undo, action], redo: [] })
-      for (const edit of edits) {
+      let savedAt = performance.now()
+      for (const [at, edit] of edits.entries()) {
         const { part } = this.#run(edit, (changed) => changed)
-        if (part) action = this.#replace(action, { label, parts: [...action.parts, part] })
+        if (part) {
+          const next = { label, parts: [...action.parts, part] }
+          // Saving thousands of ids takes longer than the edit.
+          const isDue = at === edits.length - 1 || performance.now() - savedAt > SAVE_INTERVAL_MS
+          action = this.#replace(action, next, isDue)
+          if (isDue) savedAt = performance.now()
+        }
+        if (!onProgress(at + 1)) break
         await nextTask()
       }
+      this.#save(this.#stored)
       return action
-    })
+    }
+    return this.#enqueue(() => this.runBulk(write))
   }
 
   /** Undoes the latest action; `null` if there is none. */
@@ -115,13 +139,25 @@ export class UndoStack {
     return { label: action.label, hasChanged: inverse !== null, kept }
   }
 
+  #revert(action: Action, verb: string, author: string): Promise<{ inverse: Action | null; kept: KeptPlace[] }> {
+    const revert = () => this.#revertParts(action, verb, author)
+    return action.parts.length > 1 ? this.runBulk(revert) : revert()
+  }
+
   /** Reverts the parts of an action, the last one first. */
-  async #revert({ label, parts }: Action, verb: string, author: string): Promise<{ inverse: Action | null; kept: KeptPlace[] }> {
+  async #revertParts({ label, parts }: Action, verb: string, author: string): Promise<{ inverse: Action | null; kept: KeptPlace[] }> {
     const kept: KeptPlace[] = []
     const inverse: ActionPart[] = []
+    // If nothing has changed since the action, no place needs to be compared with what the action wrote.
+    let isLatest = isContiguous(parts) && isSameHeads(this.plan.heads(), parts.at(-1)?.after ?? [])
+    let left: UrlHeads | null = null
     for (const part of parts.toReversed()) {
-      if (inverse.length > 0) await nextTask()
-      const reverted = revertPart(this.plan, part, `${verb} ${label}`, author, this.#isOwn)
+      if (left) {
+        await nextTask()
+        isLatest &&= isSameHeads(this.plan.heads(), left)
+      }
+      const reverted = revertPart(this.plan, part, `${verb} ${label}`, author, this.#isOwn, isLatest)
+      left = this.plan.heads()
       if (reverted.inverse) inverse.push(reverted.inverse)
       kept.push(...reverted.kept)
     }
@@ -132,14 +168,16 @@ export class UndoStack {
     const before = this.plan.heads()
     const result = edit()
     const after = this.plan.heads()
-    const { cells = {}, rows = [], settings = [] } = targets(result)
-    const isEmpty = [...Object.values(cells), rows, settings].every((places) => places.length === 0)
+    const { cells = {}, rows = [], settings = [], places = [] } = targets(result)
+    const isEmpty = [...Object.values(cells), rows, settings, places].every((targets) => targets.length === 0)
     const isUnchanged = before.length === after.length && before.every((head) => after.includes(head))
-    return { result, part: isEmpty || isUnchanged ? null : { before, after, cells, rows, settings } }
+    return { result, part: isEmpty || isUnchanged ? null : { before, after, cells, rows, settings, ...(places.length > 0 && { places }) } }
   }
 
-  #replace(action: Action, next: Action): Action {
-    this.#save({ ...this.#stored, undo: this.#stored.undo.map((other) => (other === action ? next : other)) })
+  #replace(action: Action, next: Action, isSaved: boolean): Action {
+    const stored = { ...this.#stored, undo: this.#stored.undo.map((other) => (other === action ? next : other)) }
+    if (isSaved) this.#save(stored)
+    else this.#stored = stored
     return next
   }
 
@@ -150,12 +188,19 @@ export class UndoStack {
     return run
   }
 
-  /** The latest action of a stack that the document contains. Others are dropped. */
+  /** The latest action of a stack, as far as the document contains it. Actions that it does not contain are dropped. */
   #latest(kind: "undo" | "redo"): Action | null {
     const all = this.#stored[kind]
-    const at = all.findLastIndex((action) => containsAction(this.plan, action))
-    if (at < all.length - 1) this.#save({ ...this.#stored, [kind]: all.slice(0, at + 1) })
-    return all[at] ?? null
+    for (let at = all.length - 1; at >= 0; at -= 1) {
+      const action = all[at] as Action
+      const parts = containedParts(this.plan, action)
+      if (parts.length === 0) continue
+      const contained = parts.length === action.parts.length ? action : { ...action, parts }
+      if (at < all.length - 1 || contained !== action) this.#save({ ...this.#stored, [kind]: [...all.slice(0, at), contained] })
+      return contained
+    }
+    if (all.length > 0) this.#save({ ...this.#stored, [kind]: [] })
+    return null
   }
 
   /** Changes at earlier heads have an actor that begins with the actor of the page. */
@@ -215,5 +260,12 @@ export class UndoStack {
 /** Each part has heads of its own, so that two actions never share one. */
 const isSame = (one: Action, other: Action): boolean => one === other || (one.parts.length > 0 && endOf(one) === endOf(other))
 const endOf = ({ parts }: Action): string => parts.at(-1)?.after.join() ?? ""
+
+const isSameHeads = (one: readonly string[], other: readonly string[]): boolean =>
+  one.length === other.length && one.every((head) => other.includes(head))
+
+/** Whether each part of an action begins where the one before it ends. */
+const isContiguous = (parts: readonly ActionPart[]): boolean =>
+  parts.every(({ before }, at) => at === 0 || isSameHeads(before, parts[at - 1]?.after ?? []))
 
 const nextTask = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))

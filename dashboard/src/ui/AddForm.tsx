@@ -1,9 +1,18 @@
 import { type FormEvent, useId, useRef, useState } from "react"
 import type { NewPosition } from "../plan/edit"
-import { FIELDS, type FieldKey, fieldLabel, isAmountField, isGroupField, isRequiredField } from "../plan/fields"
+import {
+  choicesOf,
+  FIELDS,
+  type FieldKey,
+  fieldLabel,
+  isAmountField,
+  isChoiceField,
+  isGroupField,
+  isMonthField,
+  isRequiredField,
+} from "../plan/fields"
 import { unitLabel } from "../plan/format"
 import { parseInput } from "../plan/input"
-
 import type { Settings } from "../plan/schema"
 
 interface Props {
@@ -49,19 +58,30 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
             {fieldLabel(field)}
             {isAmountField(field) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
           </label>
-          <input
-            id={`${id}-${field}`}
-            name={field}
-            // biome-ignore lint/a11y/noAutofocus: the user opened the form to type
-            autoFocus={field === FIELDS[0]}
-            autoComplete="off"
-            required={isRequiredField(field)}
-            placeholder={isAmountField(field) ? "Unknown" : undefined}
-            inputMode={isAmountField(field) ? "decimal" : "text"}
-            list={isGroupField(field) ? `all-${field}` : undefined}
-            aria-invalid={problems[field] !== undefined}
-            aria-describedby={problems[field] ? `${id}-${field}-problem` : undefined}
-          />
+          {isChoiceField(field) ? (
+            <select id={`${id}-${field}`} name={field} defaultValue="">
+              <option value="">Not set</option>
+              {choicesOf(field).map(({ value, label }) => (
+                <option key={value} value={value}>
+                  {label}
+                </option>
+              ))}
+            </select>
+          ) : (
+            <input
+              id={`${id}-${field}`}
+              name={field}
+              // biome-ignore lint/a11y/noAutofocus: the user opened the form to type
+              autoFocus={field === FIELDS[0]}
+              autoComplete="off"
+              required={isRequiredField(field)}
+              placeholder={isAmountField(field) ? "Unknown" : isMonthField(field) ? "2027-06" : undefined}
+              inputMode={isAmountField(field) ? "decimal" : "text"}
+              list={isGroupField(field) ? `all-${field}` : undefined}
+              aria-invalid={problems[field] !== undefined}
+              aria-describedby={problems[field] ? `${id}-${field}-problem` : undefined}
+            />
+          )}
           {problems[field] && (
             <p id={`${id}-${field}-problem`} className="problem">
               {problems[field]}

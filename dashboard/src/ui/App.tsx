@@ -1,13 +1,14 @@
-/** Opens one plan at a time. The URL fragment contains its id, so that links can be shared. */
+/** Opens one plan at a time. The URL fragment contains its id and the view of its list, so that links can be shared. */
 import type { DocHandle } from "@automerge/automerge-repo/slim"
-import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import { flushSync } from "react-dom"
 import type { PlanDoc, Settings } from "../plan/schema"
 import { scheduleLocalDataRemoval } from "../sync/logout-cleanup"
 import { PlanStore } from "../sync/plan-store"
-import { cachedPlans, createPlan, listPlans, type PlanInfo } from "../sync/plans"
+import { cachedPlans, createCopy, createPlan, deletePlan, forgetPlan, listPlans, markArchived, type PlanInfo } from "../sync/plans"
 import type { LocalRepo } from "../sync/repo"
 import { logout, ownerOf, readDisplayName, readSession, type Session, saveDisplayName } from "../sync/session"
+import { formatAddress, readAddress } from "./address"
 import { MessagePage } from "./MessagePage"
 import { PlanDialog } from "./PlanDialog"
 import { PlanView } from "./PlanView"
@@ -19,19 +20,19 @@ interface Props {
   isFresh: boolean
 }
 
-const planInUrl = (): string | null => {
-  const id = location.hash.slice(1).replace(/^automerge(:|%3A)/i, "")
-  return isValidDocumentId(id) ? id : null
-}
+const planInUrl = (): string | null => readAddress().plan
 
-/** The plan to open when the URL names none. */
-const firstPlan = (plans: readonly PlanInfo[]): string | null => (plans.find((plan) => plan.isDefault) ?? plans[0])?.id ?? null
+/** The plan to open when the URL names none. An archived plan is opened only if there is no other one. */
+function firstPlan(plans: readonly PlanInfo[]): string | null {
+  const current = plans.filter((plan) => !plan.isArchived)
+  return (current.find((plan) => plan.isDefault) ?? current[0] ?? plans[0])?.id ?? null
+}
 
 /** Interval for refreshing the list of plans; and the time for which a new plan may be unlisted or a change pending. */
 const REFRESH_MS = 60_000
 const GRACE_MS = 5_000
 
-const NEW_PLAN: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
+const NEW_PLAN: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null, yearStart: null }
 
 export function App({ local, session: first, isFresh }: Props) {
   const { repo, connection, outbox } = local
@@ -45,6 +46,8 @@ export function App({ local, session: first, isFresh }: Props) {
   const [isCreating, setCreating] = useState(false)
   const [name, setName] = useState(() => session.user?.name ?? readDisplayName())
   const [isRemoved, setRemoved] = useState(false)
+  /** The server has answered with its list of plans. */
+  const [isListed, setListed] = useState(false)
   const pending = useSyncExternalStore(outbox.subscribe, outbox.pendingChanges)
   const latestName = useRef(name)
   latestName.current = name
@@ -62,6 +65,7 @@ export function App({ local, session: first, isFresh }: Props) {
       const requestedAt = performance.now()
       const listed = await listPlans(owner)
       setPlans(listed)
+      setListed(true)
       // Users see the plans they have access to: an open plan that is not listed was deleted or is no longer shared.
       setRemoved(before !== null && requestedAt - before.at > GRACE_MS && !listed.some((plan) => plan.id === before.id))
       setProblem(null)
@@ -93,7 +97,7 @@ export function App({ local, session: first, isFresh }: Props) {
 
   // The URL always names the open plan, so that Back returns to it.
   useEffect(() => {
-    if (id !== null && planInUrl() === null) history.replaceState(null, "", `#${id}`)
+    if (id !== null && planInUrl() === null) history.replaceState(null, "", formatAddress({ plan: id, view: "" }))
   }, [id])
 
   // Refresh the list and the session after a reconnect or a denied access.
@@ -122,6 +126,11 @@ export function App({ local, session: first, isFresh }: Props) {
   useEffect(() => {
     if (plans.some((plan) => plan.isLocal && !pending.has(plan.id))) void refresh()
   }, [pending, refresh])
+
+  // A plan of a link may be new to the list.
+  useEffect(() => {
+    if (isListed && id !== null && !cachedPlans(owner).some((plan) => plan.id === id)) void refresh()
+  }, [id, isListed, owner, refresh])
 
   useEffect(() => {
     if (id === null) return
@@ -162,16 +171,40 @@ export function App({ local, session: first, isFresh }: Props) {
   }, [id, repo, outbox])
 
   const open = useCallback((next: string) => {
-    history.pushState(null, "", `#${next}`)
+    // The open plan keeps its view.
+    if (planInUrl() !== next) history.pushState(null, "", formatAddress({ plan: next, view: "" }))
     setId(next)
   }, [])
 
   const create = (settings: Settings) => {
-    const handle = createPlan(repo, owner, settings.name, settings.currency, settings.unit, settings.totalBudget)
+    const handle = createPlan(repo, owner, settings)
     setPlans(cachedPlans(owner))
     setCreating(false)
     open(handle.documentId)
   }
+  const duplicate = (source: PlanStore, copy: string) => {
+    const handle = createCopy(repo, owner, source.handle.doc(), copy, latestName.current || "Somebody")
+    setPlans(cachedPlans(owner))
+    open(handle.documentId)
+  }
+  const remove = async (plan: PlanInfo) => {
+    await deletePlan(plan)
+    const rest = cachedPlans(owner).filter((other) => other.id !== plan.id)
+    const next = firstPlan(rest)
+    // The view must be closed before its document is removed.
+    flushSync(() => {
+      setStore(null)
+      setId(next)
+    })
+    history.replaceState(null, "", next === null ? "./" : `#${next}`)
+    outbox.remove(plan.id)
+    setPlans(forgetPlan(owner, plan.id))
+    void refresh()
+  }
+  const onArchived = useCallback(
+    (plan: string, isArchived: boolean) => setPlans((before) => markArchived(owner, plan, isArchived) ?? before),
+    [owner],
+  )
   const logOut = async () => {
     const changes = [...pending.values()].reduce((sum, count) => sum + count, 0)
     const where = pending.size > 1 ? ` in ${pending.size} plans` : ""
@@ -190,6 +223,7 @@ export function App({ local, session: first, isFresh }: Props) {
 
   const info = useMemo<PlanInfo | undefined>(() => plans.find((plan) => plan.id === id), [plans, id])
   const isViewer = info ? info.access === "read" : session.user?.role === "viewer"
+  const canCreate = session.user?.role !== "viewer"
   const creating = isCreating && (
     <PlanDialog title="New plan" settings={NEW_PLAN} button="Create plan" onSave={create} onClose={() => setCreating(false)} />
   )
@@ -208,6 +242,10 @@ export function App({ local, session: first, isFresh }: Props) {
           isRemoved={isRemoved}
           onOpen={open}
           onCreate={() => setCreating(true)}
+          onDuplicate={(copy) => duplicate(store, copy)}
+          onDelete={remove}
+          onArchived={onArchived}
+          onAccessChanged={refresh}
           onName={(next) => {
             saveDisplayName(next)
             setName(readDisplayName())
@@ -227,6 +265,16 @@ export function App({ local, session: first, isFresh }: Props) {
           : "Open it once with a connection to enable offline use."}{" "}
         <a href="./">Open the first plan</a>
       </MessagePage>
+    )
+  }
+  if (id === null && isListed) {
+    return (
+      <>
+        <MessagePage title="No plans yet" {...(canCreate && { action: { label: "New plan", run: () => setCreating(true) } })}>
+          {canCreate ? "Create a plan, or ask somebody to share one with you." : "Ask the owner of a plan to share it with you."}
+        </MessagePage>
+        {creating}
+      </>
     )
   }
   if (id === null && problem) return <MessagePage title="Could not load the plans">{problem}</MessagePage>

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react"
 import type { ChangeAttribution } from "../history/protocol"
-import { formatDateTime, formatValue } from "../plan/format"
+import { formatDateTime } from "../plan/format"
 import type { Conflict, FieldValue } from "../plan/schema"
 import type { PlanStore } from "../sync/plan-store"
 import { Dialog } from "./Dialog"
@@ -13,14 +13,14 @@ interface Props {
   setBy: string
   /** `null`: the conflict is resolved. */
   conflict: Conflict | null
-  format?: (value: FieldValue) => string
+  format: (value: FieldValue) => string
   /** Receives the operation that wrote the chosen value. */
   onResolve: ((operation: string) => void) | null
   onClose: () => void
 }
 
 /** Shows all values of a conflict with authors and times, and resolves it. */
-export function ConflictDialog({ store, title, value: current, setBy, conflict, format = formatValue, onResolve, onClose }: Props) {
+export function ConflictDialog({ store, title, value: current, setBy, conflict, format, onResolve, onClose }: Props) {
   const [authors, setAuthors] = useState<(ChangeAttribution | null)[] | null>(null)
   useEffect(() => {
     if (!conflict) return
@@ -35,7 +35,7 @@ export function ConflictDialog({ store, title, value: current, setBy, conflict, 
     }
   }, [conflict, store])
 
-  // Without a conflict, somebody else has resolved it.
+  // Without a conflict, another user has resolved it.
   const shown = { value: current, operation: conflict?.winner ?? "", isShown: true }
   const values = [shown, ...(conflict?.losing.map((losing) => ({ ...losing, isShown: false })) ?? [])]
   return (

@@ -28,7 +28,7 @@ export function EmptyList({ isFiltered, onClearFilters, onAdd, onImport }: Props
             Add your first position
           </button>
           <button type="button" onClick={onImport}>
-            Import CSV
+            Import a table
           </button>
         </p>
       )}

@@ -6,36 +6,46 @@
 
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual"
-import { Plus } from "lucide-react"
 import { type ClipboardEvent, type KeyboardEvent, type SyntheticEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { valuesIn } from "../grid/cell-changes"
 import { type ClipboardTable, readClipboard, toClipboard } from "../grid/clipboard"
+import { type GridLine, type GridLines, type GroupLine, positionNear } from "../grid/grid-lines"
 import { type CellRange, type CellRef, columnCount, describeRange, isSingleCell, type Rect, rowCount, toRect } from "../grid/range"
 import type { PositionAtHeads } from "../plan/edit"
-import { FIELDS, type FieldKey, isAmountField } from "../plan/fields"
+import { FIELDS, type FieldKey, type GroupKey, isAmountField } from "../plan/fields"
 import { unitLabel } from "../plan/format"
+import type { PositionGroup } from "../plan/grouping"
 import { parseInput } from "../plan/input"
 import type { Sort } from "../plan/query"
 import { type FieldValue, isEqualField, type Position, type Settings, shownValue } from "../plan/schema"
+import { foldText } from "../plan/text"
 import type { Highlight } from "../sync/plan-store"
 import type { CellAddress, Person } from "../sync/presence"
 import { ColumnHeader } from "./ColumnHeader"
+import { GROUP_PART, type GroupNote, GroupRow } from "./GroupRow"
 import { useCurrentMinute, useMediaQuery } from "./hooks"
+import { NEW_ROW, NewRow } from "./NewRow"
 import { type CellEdit, COLUMNS, type Column, FIRST_FIELD, isFieldColumn, Row, type RowActions, type RowRange } from "./Row"
 import { useRangeDrag } from "./use-range-drag"
 
 const ROW_HEIGHT = 44
-const TWO_LINE_ROW_HEIGHT = 74
-/** Below this width a row has two lines. */
+const NARROW_ROW_HEIGHT = 106
+/** Below this width a row has three lines. */
 const NARROW_SCREEN = "(max-width: 46rem)"
+const NARROW_HEAD_HEIGHT = 64
 const ROWS_PER_PAGE = 12
-/** Id of the row below the last position, where positions are added. */
-const NEW_ROW = "new row"
 const LAST_FIELD = FIELDS.at(-1) as FieldKey
 
 interface Props {
-  positions: readonly Position[]
-  /** Heads of the document for `positions`. */
+  /** The positions of the list, and the heads of their groups. */
+  lines: GridLines
+  /** All positions of the list, those of collapsed groups included. */
+  listed: readonly Position[]
+  /** The field of the groups. */
+  grouping: GroupKey | null
+  /** A line of figures lies over the top of the window. */
+  hasFiguresLine: boolean
+  /** Heads of the document for `lines`. */
   heads: UrlHeads
   settings: Settings
   people: readonly Person[]
@@ -45,6 +55,10 @@ interface Props {
   canEdit: boolean
   onSelected: (selected: ReadonlySet<string>) => void
   onSort: (sort: Sort | null) => void
+  /** `key`: the folded name of a group. */
+  onCollapse: (key: string, isCollapsed: boolean) => void
+  /** What stands beside the sum of a group, such as what is left of its budget. */
+  groupNote: (key: string) => GroupNote | null
   /** `base`: the position when the cell was opened, if somebody else has set the field or deleted the position since. */
   onSet: (id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null) => void
   /** The current version of a position, which may not be rendered yet; `null` if it was deleted. */
@@ -74,7 +88,8 @@ interface CellPosition {
 }
 
 export function Grid(props: Props) {
-  const { positions, settings, people, highlights, selected, sort, canEdit } = props
+  const { lines: gridLines, listed, grouping, settings, people, highlights, selected, sort, canEdit } = props
+  const { lines, positions, lineOf, lineOfHead } = gridLines
   const columns = useMemo(() => COLUMNS.filter((column) => canEdit || column !== "select"), [canEdit])
   const [active, setActive] = useState<CellPosition | null>(null)
   /** The selected cells, if they are not just the active one. */
@@ -98,7 +113,11 @@ export function Grid(props: Props) {
 
   const indexById = useMemo(() => new Map(positions.map((position, at) => [position.id, at])), [positions])
   const activeIndex = active ? indexById.get(active.id) : undefined
-  const size = isNarrow ? TWO_LINE_ROW_HEIGHT : ROW_HEIGHT
+  /** The line of a position or of the head of a group. */
+  const lineOfId = (id: string) => lineOfHead.get(id) ?? lineOf[indexById.get(id) ?? -1]
+  const activeLine = active ? lineOfId(active.id) : undefined
+  const size = isNarrow ? NARROW_ROW_HEIGHT : ROW_HEIGHT
+  const headSize = isNarrow ? NARROW_HEAD_HEIGHT : ROW_HEIGHT
   const hasNewRow = canEdit && props.onAdd !== null
   const isOnNewRow = hasNewRow && active?.id === NEW_ROW
   const rect = useMemo((): Rect | null => {
@@ -111,23 +130,27 @@ export function Grid(props: Props) {
   const isMultiple = rect !== null && !isSingleCell(rect)
 
   const virtual = useWindowVirtualizer({
-    count: positions.length + (hasNewRow ? 1 : 0),
-    estimateSize: () => size,
+    count: lines.length + (hasNewRow ? 1 : 0),
+    estimateSize: (at) => (lines[at]?.kind === "group" ? headSize : size),
     overscan: 2,
     scrollMargin: margin,
     // Rows below the sticky toolbar and header are hidden.
     scrollPaddingStart: padding,
-    getItemKey: (at) => positions[at]?.id ?? NEW_ROW,
+    getItemKey: (at) => {
+      const line = lines[at]
+      return line === undefined ? NEW_ROW : line.kind === "group" ? line.id : line.position.id
+    },
     // The active row stays rendered: it has the focus and the editor.
     rangeExtractor: (range) => {
       const shown = defaultRangeExtractor(range)
-      const kept = isOnNewRow ? positions.length : activeIndex
+      const kept = isOnNewRow ? lines.length : activeLine
       return kept === undefined || shown.includes(kept) ? shown : [...shown, kept].sort((one, other) => one - other)
     },
   })
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new row size requires new measurements
   useEffect(() => virtual.measure(), [size])
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the line of figures moves the header
   useLayoutEffect(() => {
     const measure = () => {
       const top = body.current ? body.current.getBoundingClientRect().top + window.scrollY : 0
@@ -138,11 +161,11 @@ export function Grid(props: Props) {
     const observer = new ResizeObserver(measure)
     observer.observe(document.body)
     return () => observer.disconnect()
-  }, [])
+  }, [props.hasFiguresLine])
 
   const scrollTo = useRef<string | null>(null)
   useLayoutEffect(() => {
-    const at = indexById.get(scrollTo.current ?? "")
+    const at = lineOfId(scrollTo.current ?? "")
     if (at === undefined) return
     scrollTo.current = null
     virtual.scrollToIndex(at, { align: "auto" })
@@ -151,24 +174,26 @@ export function Grid(props: Props) {
     if (!wantsFocus.current || !active) return
     wantsFocus.current = false
     body.current
-      ?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${active.id === NEW_ROW ? "select" : active.column}"]`)
+      ?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${focusedPart(active, lineOfHead)}"]`)
       ?.focus({ preventScroll: true })
   })
 
   const { heads, onDeletedWhileEditing, onCellFocus, onEditing } = props
   // Without a grid, no cell is occupied.
   useEffect(() => () => onCellFocus(null), [onCellFocus])
-  // When somebody else deletes the active row, the focus moves to the row in its place.
+  // When the active row disappears, the focus moves to the head of its collapsed group, or to the row in its place.
   const last = useRef(0)
   useEffect(() => {
-    if (activeIndex !== undefined) last.current = activeIndex
+    if (activeLine !== undefined) last.current = activeLine
     else if (active && !isOnNewRow && !editing) {
-      const next = positions[Math.min(last.current, positions.length - 1)]
+      const holdsActive = (line: GridLine) =>
+        line.kind === "group" && line.isCollapsed && line.group.positions.some(({ id }) => id === active.id)
+      const next = lines.find(holdsActive) ?? lines[Math.min(last.current, lines.length - 1)]
       wantsFocus.current = next !== undefined && document.activeElement === document.body
-      setActive(next ? { id: next.id, column: active.column } : null)
+      setActive(next ? { id: next.kind === "group" ? next.id : next.position.id, column: active.column } : null)
       onCellFocus(null)
     }
-  }, [active, activeIndex, isOnNewRow, editing, positions, onCellFocus])
+  }, [active, activeLine, isOnNewRow, editing, lines, onCellFocus])
 
   const editorsByRow = useMemo(() => {
     const found = new Map<string, Person[]>()
@@ -184,19 +209,21 @@ export function Grid(props: Props) {
   useEffect(() => onRange(shownRect), [shownRect, onRange])
   useEffect(() => () => onRange(null), [onRange])
 
+  /** Moves the focus to a line. */
   const moveTo = (at: number, column: Column) => {
     setRange(null)
-    if (hasNewRow && at === positions.length && !isOnNewRow) {
+    if (hasNewRow && at === lines.length && !isOnNewRow) {
       wantsFocus.current = true
       setActive({ id: NEW_ROW, column })
-      virtual.scrollToIndex(positions.length, { align: "auto" })
+      virtual.scrollToIndex(lines.length, { align: "auto" })
       return
     }
-    const position = positions[Math.max(0, Math.min(positions.length - 1, at))]
-    if (!position) return
+    const to = Math.max(0, Math.min(lines.length - 1, at))
+    const line = lines[to]
+    if (!line) return
     wantsFocus.current = true
-    setActive({ id: position.id, column })
-    virtual.scrollToIndex(indexById.get(position.id) ?? 0, { align: "auto" })
+    setActive({ id: line.kind === "group" ? line.id : line.position.id, column })
+    virtual.scrollToIndex(to, { align: "auto" })
   }
   /** Moves the focus to the next remaining row before rows are deleted. */
   const moveFrom = (gone: ReadonlySet<string>) => {
@@ -226,14 +253,32 @@ export function Grid(props: Props) {
 
   const latestPositions = useRef(positions)
   latestPositions.current = positions
-  const startDrag = useRangeDrag({ body, rowHeight: size, rowCount: positions.length, top: padding })
+  /** The position at a distance from the top of the body. */
+  const rowAt = (offset: number): number | null =>
+    positionNear(gridLines, virtual.getVirtualItemForOffset(offset + margin)?.index ?? lines.length)
+  const startDrag = useRangeDrag({ body, rowAt, top: padding })
   const select = (anchor: CellRef, head: CellRef) => setRange({ anchor, head })
+  /** Whether an action on these cells moves rows into other groups. The rectangle is then another one. */
+  const isRegrouping = ({ left, right }: Rect): boolean => grouping !== null && FIELDS.slice(left, right + 1).includes(grouping)
+  const keepInView = (id: string | undefined) => {
+    scrollTo.current = id ?? null
+  }
   /** Fills cells and selects them together with their source. */
   const fill = (source: Rect, target: Rect) => {
     props.onFill(source, target)
+    if (isRegrouping(source)) {
+      keepInView(active?.id)
+      return setRange(null)
+    }
     const [top, bottom] = [positions[Math.min(source.top, target.top)], positions[Math.max(source.bottom, target.bottom)]]
     const [left, right] = [FIELDS[source.left], FIELDS[source.right]]
     if (top && bottom && left && right) select({ id: top.id, field: left }, { id: bottom.id, field: right })
+  }
+  const clear = (target: Rect, cut: boolean) => {
+    props.onClear(target, cut)
+    if (!isRegrouping(target)) return
+    keepInView(active?.id)
+    setRange(null)
   }
   /** Ctrl+D: the first row of the selection fills the others; a single row is filled from the one above. */
   const fillDown = () => {
@@ -277,7 +322,7 @@ export function Grid(props: Props) {
         setActive({ id, column })
         setRange(null)
       }
-      props.onCellFocus(isFieldColumn(column) ? { position: id, field: column } : null)
+      props.onCellFocus(isFieldColumn(column) && !lineOfHead.has(id) ? { position: id, field: column } : null)
     },
     press: (id, column, event) => {
       if (event.pointerType === "touch" || event.button !== 0) return
@@ -345,12 +390,22 @@ export function Grid(props: Props) {
       const isSame = before && now && isEqualField(before.position, now.position, field)
       if (!isSame) props.onSet(id, field, value, before)
       else if (shownValue(now.position, field) !== value) props.onSet(id, field, value, null)
-      latest.current.leave(id, field, onward)
+      const group = foldText(String(value ?? ""))
+      const isMoved = field === grouping && before !== null && foldText(String(before.position[field] ?? "")) !== group
+      if (!isMoved) return latest.current.leave(id, field, onward)
+      // The row moves into another group: the focus goes with it.
+      props.onCollapse(group, false)
+      if (onward !== "stay") keepInView(id)
+      if (onward !== "down") return latest.current.leave(id, field, onward)
+      latest.current.cancel(id, field)
     },
     leave: (id, field, onward) => {
       endEdit()
       const [at, column] = [indexById.get(id) ?? 0, columns.indexOf(field)]
-      if (onward === "down") moveTo(at + 1 < positions.length ? at + 1 : at, field)
+      if (onward === "cell") {
+        wantsFocus.current = true
+        setActive({ id, column: field })
+      } else if (onward === "down") moveTo(lineOf[at + 1 < positions.length ? at + 1 : at] ?? 0, field)
       else if (onward !== "stay") step(at, column, onward === "next" ? 1 : -1)
     },
     cancel: (id, field) => {
@@ -368,7 +423,7 @@ export function Grid(props: Props) {
   const step = (at: number, column: number, by: 1 | -1) => {
     const next = columns[column + by]
     if (next && isFieldColumn(next)) return startEdit((positions[at] as Position).id, next, null)
-    moveTo(at, columns[column] as Column)
+    moveTo(lineOf[at] ?? 0, columns[column] as Column)
   }
   const actions = useMemo<RowActions>(
     () => ({
@@ -408,9 +463,9 @@ export function Grid(props: Props) {
     onDeletedWhileEditing(shown.current?.position.id === id ? shown.current : before, editing.column, text)
   }, [positions, indexById, heads, editing, onDeletedWhileEditing, onCellFocus, onEditing])
 
-  /** The row to move to from `from`: by rows, or to the end of the list. */
-  const destination = (event: KeyboardEvent, from: number, at: number): [row: number, column: number] | null => {
-    const [lastRow, lastColumn] = [positions.length - 1, columns.length - 1]
+  /** The row to move to from `from`: by rows, or to the end of the list. Rows are lines, or positions for a selection. */
+  const destination = (event: KeyboardEvent, from: number, at: number, lastRow: number): [row: number, column: number] | null => {
+    const lastColumn = columns.length - 1
     const isMod = event.ctrlKey || event.metaKey
     switch (event.key) {
       case "ArrowDown":
@@ -437,7 +492,7 @@ export function Grid(props: Props) {
   const extend = (event: KeyboardEvent): boolean => {
     if (!active || !isFieldColumn(active.column)) return false
     const { anchor, head } = range ?? { anchor: cellOf(active), head: cellOf(active) }
-    const to = destination(event, indexById.get(head.id) ?? 0, columns.indexOf(head.field))
+    const to = destination(event, indexById.get(head.id) ?? 0, columns.indexOf(head.field), positions.length - 1)
     if (!to) return false
     const position = positions[Math.max(0, Math.min(positions.length - 1, to[0]))]
     const first = columns.indexOf(FIRST_FIELD)
@@ -446,29 +501,61 @@ export function Grid(props: Props) {
     const next = { id: position.id, field }
     const isCollapsed = next.id === active.id && next.field === active.column && anchor.id === active.id && anchor.field === active.column
     setRange(isCollapsed ? null : { anchor, head: next })
-    virtual.scrollToIndex(indexById.get(position.id) ?? 0, { align: "auto" })
+    virtual.scrollToIndex(lineOfId(position.id) ?? 0, { align: "auto" })
     return true
   }
   const onNewRowKey = (event: KeyboardEvent) => {
     const column = active?.column ?? FIRST_FIELD
     const isMod = event.ctrlKey || event.metaKey
-    if (event.key === "ArrowUp") moveTo(isMod ? 0 : positions.length - 1, column)
-    else if (event.key === "PageUp") moveTo(positions.length - ROWS_PER_PAGE, column)
+    if (event.key === "ArrowUp") moveTo(isMod ? 0 : lines.length - 1, column)
+    else if (event.key === "PageUp") moveTo(lines.length - ROWS_PER_PAGE, column)
     else if (event.key === "Home" && isMod) moveTo(0, columns[0] as Column)
     else return
     event.preventDefault()
   }
+  const selectAll = () => {
+    const [top, bottom] = [positions[0], positions.at(-1)]
+    if (top && bottom) select({ id: top.id, field: FIRST_FIELD }, { id: bottom.id, field: LAST_FIELD })
+  }
+  /** The head of a group: Left and Right collapse and expand it. Its button handles Enter and Space. */
+  const onHeadKey = (event: KeyboardEvent, { group, isCollapsed }: GroupLine, line: number, column: Column) => {
+    const isMod = event.ctrlKey || event.metaKey
+    if (event.altKey) return
+    const isAcross = event.key === "ArrowLeft" || event.key === "ArrowRight"
+    const to = isAcross ? null : destination(event, line, columns.indexOf(column), lines.length - 1)
+    if (event.shiftKey && event.key === " ") checkGroup(group)
+    else if (event.shiftKey) return
+    else if (isAcross && column === "select") {
+      if (event.key === "ArrowRight") moveTo(line, FIRST_FIELD)
+    } else if (event.key === "ArrowLeft" && isCollapsed && canEdit) moveTo(line, "select")
+    else if (isAcross) props.onCollapse(group.key, event.key === "ArrowLeft")
+    else if (isMod && event.key.toLowerCase() === "a") selectAll()
+    else if (to) moveTo(to[0], columns[Math.max(0, Math.min(columns.length - 1, to[1]))] as Column)
+    else return
+    event.preventDefault()
+  }
+  const checkGroup = (group: PositionGroup) => {
+    const next = new Set(selected)
+    const areAll = group.positions.every(({ id }) => next.has(id))
+    for (const { id } of group.positions) {
+      if (areAll) next.delete(id)
+      else next.add(id)
+    }
+    props.onSelected(next)
+  }
   const onKeyDown = (event: KeyboardEvent) => {
     if (!isInRow(event) || !active || event.nativeEvent.isComposing) return
     if (isOnNewRow) return onNewRowKey(event)
-    if (activeIndex === undefined) return
+    const line = lines[activeLine ?? -1]
+    if (line?.kind === "group" && activeLine !== undefined) return onHeadKey(event, line, activeLine, active.column)
+    if (activeIndex === undefined || activeLine === undefined) return
     const isMod = event.ctrlKey || event.metaKey
     const isPlain = !isMod && !event.altKey
     const isButton = event.target instanceof HTMLButtonElement
     const row = positions[activeIndex] as Position
     if (event.altKey) return
     if (event.shiftKey && extend(event)) return event.preventDefault()
-    const to = destination(event, activeIndex, columns.indexOf(active.column))
+    const to = destination(event, activeLine, columns.indexOf(active.column), lines.length - 1)
     if (to && !event.shiftKey) {
       event.preventDefault()
       return moveTo(to[0], columns[Math.max(0, Math.min(columns.length - 1, to[1]))] as Column)
@@ -488,7 +575,7 @@ export function Grid(props: Props) {
       case "Backspace":
         if (canEdit && rect && !isButton) {
           event.preventDefault()
-          props.onClear(rect, false)
+          clear(rect, false)
         }
         return
       case "Mod+delete":
@@ -498,12 +585,9 @@ export function Grid(props: Props) {
           removeSelected()
         }
         return
-      case "Mod+a": {
-        const [top, bottom] = [positions[0], positions.at(-1)]
+      case "Mod+a":
         event.preventDefault()
-        if (top && bottom) select({ id: top.id, field: FIRST_FIELD }, { id: bottom.id, field: LAST_FIELD })
-        return
-      }
+        return selectAll()
       case "Mod+d":
         if (canEdit && rect) {
           event.preventDefault()
@@ -565,6 +649,10 @@ export function Grid(props: Props) {
       select({ id: top, field: FIRST_FIELD }, { id: bottom, field: LAST_FIELD })
     })
     if (target === "below") return
+    if (isRegrouping({ ...target, right: Math.max(target.right, target.left + (table.rows[0]?.length ?? 1) - 1) })) {
+      keepInView(active?.id)
+      return setRange(null)
+    }
     const [height, width] = [table.rows.length, table.rows[0]?.length ?? 1]
     const isFilled = rowCount(target) % height === 0 && columnCount(target) % width === 0
     if (isFilled) return
@@ -588,7 +676,7 @@ export function Grid(props: Props) {
   const onCut = (event: ClipboardEvent) => {
     if (!canEdit) return
     const copied = onCopy(event)
-    if (copied) props.onClear(copied, true)
+    if (copied) clear(copied, true)
   }
 
   /** The selected cells of each row. Rows with the same cells share one object. */
@@ -621,7 +709,7 @@ export function Grid(props: Props) {
     }
   }, [rect, fillTarget, isMultiple, canEdit, isNarrow])
 
-  const areAllSelected = positions.length > 0 && positions.every((position) => selected.has(position.id))
+  const areAllSelected = listed.length > 0 && listed.every((position) => selected.has(position.id))
   const announcement = rect && isMultiple ? describeRange(positions, rect) : ""
   const isColumnSelected = (column: FieldKey) => {
     const at = FIELDS.indexOf(column)
@@ -635,7 +723,7 @@ export function Grid(props: Props) {
       <div
         role="grid"
         aria-label="Positions"
-        aria-rowcount={positions.length + (hasNewRow ? 2 : 1)}
+        aria-rowcount={lines.length + (hasNewRow ? 2 : 1)}
         aria-multiselectable
         className={canEdit ? "grid" : "grid read-only"}
         onKeyDown={onKeyDown}
@@ -656,7 +744,7 @@ export function Grid(props: Props) {
                 ref={(box) => {
                   if (box) box.indeterminate = !areAllSelected && selected.size > 0
                 }}
-                onChange={() => props.onSelected(areAllSelected ? new Set() : new Set(positions.map((position) => position.id)))}
+                onChange={() => props.onSelected(areAllSelected ? new Set() : new Set(listed.map((position) => position.id)))}
               />
             ) : (
               <span className="hidden">Row</span>
@@ -679,8 +767,9 @@ export function Grid(props: Props) {
         </div>
         <div role="rowgroup" ref={body} className="grid-body" style={{ blockSize: `${virtual.getTotalSize()}px` }}>
           {virtual.getVirtualItems().map(({ index, start }) => {
-            const position = positions[index]
-            if (!position)
+            const line = lines[index]
+            const isFirst = activeLine === undefined && !isOnNewRow && index === 0
+            if (!line)
               return (
                 <NewRow
                   key={NEW_ROW}
@@ -694,17 +783,38 @@ export function Grid(props: Props) {
                   onAdd={() => props.onAdd?.()}
                 />
               )
+            if (line.kind === "group")
+              return (
+                <GroupRow
+                  key={line.id}
+                  line={line}
+                  rowIndex={index + 2}
+                  offset={start - margin}
+                  size={headSize}
+                  columnCount={columns.length}
+                  active={active?.id === line.id ? active.column : isFirst ? FIRST_FIELD : null}
+                  selected={selected}
+                  canEdit={canEdit}
+                  grouping={grouping}
+                  note={props.groupNote(line.group.key)}
+                  onFocus={(column) => actions.enter(line.id, column)}
+                  onToggle={() => props.onCollapse(line.group.key, !line.isCollapsed)}
+                  onCheck={() => checkGroup(line.group)}
+                />
+              )
+            const { position } = line
             const isActive = active?.id === position.id
             return (
               <Row
                 key={position.id}
                 position={position}
                 rowIndex={index + 2}
+                number={line.number}
                 offset={start - margin}
                 size={size}
                 isSelected={selected.has(position.id)}
-                range={rangeOf(index)}
-                active={isActive ? active.column : activeIndex === undefined && !isOnNewRow && index === 0 ? FIRST_FIELD : null}
+                range={rangeOf(line.index)}
+                active={isActive ? active.column : isFirst ? FIRST_FIELD : null}
                 editing={isActive ? editing : null}
                 highlight={highlights.get(position.id) ?? null}
                 editors={editorsByRow.get(position.id) ?? null}
@@ -722,33 +832,9 @@ export function Grid(props: Props) {
 
 const cellOf = ({ id, column }: CellPosition): CellRef => ({ id, field: isFieldColumn(column) ? column : FIRST_FIELD })
 
+/** The part of a row that has the focus. A head has a checkbox and a button. */
+const focusedPart = ({ id, column }: CellPosition, heads: ReadonlyMap<string, number>): string =>
+  id === NEW_ROW ? "select" : heads.has(id) && column !== "select" ? GROUP_PART : column
+
 /** Grid keys apply to rows; controls in the header have their own. */
 const isInRow = ({ target }: SyntheticEvent): boolean => target instanceof Element && target.closest("[data-row]") !== null
-
-interface NewRowProps {
-  rowIndex: number
-  offset: number
-  size: number
-  isActive: boolean
-  onFocus: () => void
-  onAdd: () => void
-}
-
-/** The row below the last position. A table that is pasted here becomes new positions. */
-function NewRow({ rowIndex, offset, size, isActive, onFocus, onAdd }: NewRowProps) {
-  return (
-    <div
-      role="row"
-      aria-rowindex={rowIndex}
-      className="row new-row"
-      data-row={NEW_ROW}
-      style={{ transform: `translateY(${offset}px)`, blockSize: `${size}px` }}
-    >
-      <span role="gridcell" className="cell">
-        <button type="button" tabIndex={isActive ? 0 : -1} data-cell={`${NEW_ROW}/select`} onFocus={onFocus} onClick={onAdd}>
-          <Plus aria-hidden /> Add a position, or paste rows here
-        </button>
-      </span>
-    </div>
-  )
-}

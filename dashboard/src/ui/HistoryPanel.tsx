@@ -3,13 +3,18 @@ import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } fro
 import { Attribution } from "../history/attribution"
 import type { DeletedEvent, FieldSetEvent, HistoryEntry, HistoryEvent } from "../history/events"
 import type { HistoryPage, PastPlan } from "../history/protocol"
-import { type FieldKey, fieldNoun, isAmountField, isFieldKey, isRequiredField } from "../plan/fields"
-import { formatDateTime, formatMoney, formatValue } from "../plan/format"
+import { ARCHIVED } from "../plan/archive"
+import { validateField } from "../plan/edit"
+import { type FieldKey, fieldNoun, isAmountField, isFieldKey } from "../plan/fields"
+import { formatDateTime, formatFieldValue, formatMoney } from "../plan/format"
 import { describeUnknownBudgets, sumBudgets } from "../plan/query"
 import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
+import { parseSharedMapField } from "../plan/shared-map"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
+import { ApprovalNote } from "./ApprovalNote"
 import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
+import { placeLabel } from "./place-actions"
 
 interface Props {
   store: PlanStore
@@ -23,13 +28,26 @@ interface Props {
   hasAttribution: boolean
   onRestore: (id: string, field: FieldKey, value: FieldValue) => void
   onRestorePositions: (deleted: readonly DeletedEvent[]) => void
+  /** Approves a position with its current budget. */
+  onApprove: (id: string) => void
   onClose: () => void
 }
 
 const ENTRIES_PER_PAGE = 40
 
 /** History of a plan or a position, computed from the document. Works offline. */
-export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttribution, onRestore, onRestorePositions, onClose }: Props) {
+export function HistoryPanel({
+  store,
+  snapshot,
+  id,
+  position,
+  canEdit,
+  hasAttribution,
+  onRestore,
+  onRestorePositions,
+  onApprove,
+  onClose,
+}: Props) {
   const { changes, reading, historyProblem, sync } = snapshot
   const [page, setPage] = useState<HistoryPage | null>(null)
   /** Number of entries to show. */
@@ -65,6 +83,15 @@ export function HistoryPanel({ store, snapshot, id, position, canEdit, hasAttrib
   return (
     <Dialog title={id === null ? "History of the plan" : `History of ${name.current}`} onClose={onClose} isSide>
       {id !== null && !position && <p className="fine">This position was deleted.</p>}
+      {position && (
+        <ApprovalNote
+          store={store}
+          position={position}
+          settings={snapshot.settings}
+          hasAttribution={hasAttribution}
+          onApprove={canEdit ? () => onApprove(position.id) : null}
+        />
+      )}
       {historyProblem && <p className="problem">The history could not be read: {historyProblem}</p>}
       {reading !== null && !historyProblem && (
         <p className="fine" role="status">
@@ -161,6 +188,10 @@ function EntryRow({ entry, user, isSinglePosition, current, onRestore, onRestore
 }
 
 function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSinglePosition: boolean }) {
+  if (event.kind === "set" && event.position === null && event.field === ARCHIVED) {
+    if (event.new === "true") return <>archived the plan</>
+    if (event.new === null) return <>restored the plan from the archive</>
+  }
   const name = event.name || "a position"
   const subject = isSinglePosition ? "it" : <em>{name}</em>
   if (event.kind === "replaced")
@@ -189,30 +220,33 @@ function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSingleP
 
 function describeField({ position, field }: FieldSetEvent): string {
   if (position !== null) return fieldNoun(field)
+  const entry = parseSharedMapField(field)
+  if (entry) return placeLabel([entry.map, entry.key])
   return Object.hasOwn(SETTING_LABELS, field) ? `${SETTING_LABELS[field as Setting].toLowerCase()} of the plan` : field
 }
 
 /** Old and new value of a field, or the value that was kept from a conflict. */
-function FieldSetText({ event: { old, new: now, resolved, restored, nested } }: { event: FieldSetEvent }) {
+function FieldSetText({ event: { field, old, new: now, resolved, restored, nested } }: { event: FieldSetEvent }) {
+  const format = (value: FieldValue) => formatFieldValue(field, value)
   if (nested) return <>changed</>
   if (restored)
     return (
       <>
-        restored <ins>{formatValue(now)}</ins>
+        restored <ins>{format(now)}</ins>
       </>
     )
   if (!resolved)
     return (
       <>
-        <del>{formatValue(old)}</del> <span aria-hidden>→</span>
-        <span className="hidden">became</span> <ins>{formatValue(now)}</ins>
+        <del>{format(old)}</del> <span aria-hidden>→</span>
+        <span className="hidden">became</span> <ins>{format(now)}</ins>
       </>
     )
-  const over = resolved.filter((value) => value !== now).map(formatValue)
+  const over = resolved.filter((value) => value !== now).map(format)
   return (
     <>
       {resolved.includes(now) && "kept "}
-      {now === null ? "cleared" : <ins>{formatValue(now)}</ins>} over <del>{over.join(" and ")}</del>
+      {now === null ? "cleared" : <ins>{format(now)}</ins>} over <del>{over.join(" and ")}</del>
     </>
   )
 }
@@ -246,10 +280,10 @@ function RestoreValueButton({
   const { field, position, old } = event
   if (!onRestore || !now || now.invalidEntry !== undefined || position === null || !isFieldKey(field)) return null
   if (old === null || isAmountField(field) !== (typeof old === "number") || shownValue(now, field) === old) return null
-  if (isRequiredField(field) && old === "") return null
+  if (validateField(field, old) !== null) return null
   return (
     <button type="button" className="link" onClick={() => onRestore(position, field, old)}>
-      Restore {formatValue(old)}
+      Restore {formatFieldValue(field, old)}
     </button>
   )
 }

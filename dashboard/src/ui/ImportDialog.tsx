@@ -1,50 +1,60 @@
-import { type ChangeEvent, type DragEvent, useState } from "react"
-import type { NewPosition } from "../plan/edit"
+import { type ChangeEvent, type DragEvent, useEffect, useState } from "react"
 import { FIELD_LIST } from "../plan/fields"
-import { formatMoney, unitLabel } from "../plan/format"
-import { roundSum, sumBudgets as sumOf } from "../plan/query"
 import type { Settings } from "../plan/schema"
-import { decodeFile, failedPreview, type ImportLine, type ImportPreview, parseTable, type SkippedLine } from "../plan/table-import"
+import type { ImportChanges, ImportReview as Review } from "../plan/table-import/review"
+import type { PlanStore } from "../sync/plan-store"
 import { Dialog } from "./Dialog"
-import { PositionsTable } from "./PositionsTable"
+import { ImportColumns } from "./ImportColumns"
+import { ImportReview } from "./ImportReview"
+import { ImportUnit } from "./ImportUnit"
+import { useTableImport } from "./use-table-import"
 
 interface Props {
   /** Pasted rows; `null` to choose a file. */
   text: string | null
+  store: PlanStore
   settings: Settings
-  /** Sum of all budgets of the plan. */
-  usedBudget: number
-  onImport: (positions: NewPosition[]) => void
+  onImport: (changes: ImportChanges) => void
   onClose: () => void
 }
 
-const MAX_PREVIEW_ROWS = 100
-/** Maximum number of reported lines; the others are counted. */
-const MAX_REPORTED_LINES = 20
 const MAX_BYTES = 20_000_000
+const CHANGED = "The plan has changed since. Check the preview again."
 
-/** Import dialog with a preview. */
-export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: Props) {
-  const { currency, unit } = settings
-  const [preview, setPreview] = useState<ImportPreview | null>(() => (text === null ? null : parseTable(text, { currency, unit })))
+/** Import of a table, with a preview of what it changes. */
+export function ImportDialog({ text, store, settings, onImport, onClose }: Props) {
+  const table = useTableImport(store)
+  const { info, mapping, reviewed, options, busy, open } = table
   const [name, setName] = useState("")
+  const [notice, setNotice] = useState<string | null>(null)
+  useEffect(() => {
+    if (text !== null) void open({ text })
+  }, [text, open])
 
   const read = async (file: File | undefined) => {
     if (!file) return
     setName(file.name)
-    if (file.size > MAX_BYTES) return setPreview(failedPreview("The file is larger than 20 MB. Split it into several files."))
+    setNotice(null)
+    if (file.size > MAX_BYTES) return table.clear("The file is larger than 20 MB. Split it into several files.")
     try {
-      const content = decodeFile(new Uint8Array(await file.arrayBuffer()))
-      if ("problem" in content) return setPreview(failedPreview(content.problem))
-      const table = parseTable(content.text, { currency, unit })
-      setPreview({ ...table, notes: [...content.notes, ...table.notes] })
+      await open({ bytes: new Uint8Array(await file.arrayBuffer()) })
     } catch {
-      setPreview(failedPreview("The file could not be read."))
+      table.clear("The file could not be read.")
     }
   }
-  const validLines = preview?.lines.filter((line) => line.problem === null) ?? []
-  const invalidLines = preview?.lines.filter((line) => line.problem !== null) ?? []
-  const isUsable = preview?.problem === null && validLines.length > 0
+  const submit = async () => {
+    setNotice(null)
+    const changes = await table.changes()
+    if (changes) onImport(changes)
+    else setNotice(CHANGED)
+  }
+  const review = reviewed?.review ?? null
+  const hasBudget = mapping?.targets.includes("budget") === true
+  const hasUnit = !hasBudget || mapping?.unit !== null
+  // A table that is not recognized is explained until the user chooses the columns.
+  const isProposed = mapping !== null && mapping === info?.proposal.mapping
+  const problem = table.problem ?? (isProposed ? info?.proposal.problem : null) ?? review?.problem ?? null
+  const isUsable = problem === null && hasUnit && busy === null && review !== null && review.added + review.changed + review.deleted > 0
   return (
     <Dialog title={text === null ? "Import positions" : "Paste positions"} onClose={onClose}>
       {text === null && (
@@ -58,107 +68,119 @@ export function ImportDialog({ text, settings, usedBudget, onImport, onClose }: 
           }}
         >
           <label>
-            <span className="drop-label">{name || "Choose a CSV file, or drop one here"}</span>
+            <span className="drop-label">{name || "Choose an Excel or CSV file, or drop one here"}</span>
             <input
               type="file"
-              accept=".csv,.tsv,.txt,text/csv,text/tab-separated-values"
+              accept=".xlsx,.xlsm,.csv,.tsv,.txt,text/csv,text/tab-separated-values,application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
               onChange={(event: ChangeEvent<HTMLInputElement>) => void read(event.target.files?.[0])}
             />
           </label>
-          <label>
-            <span>or paste rows from a spreadsheet</span>
-            <textarea
-              rows={3}
-              onChange={(event) => setPreview(event.target.value.trim() === "" ? null : parseTable(event.target.value, { currency, unit }))}
-            />
-          </label>
-          <p className="fine">
-            Columns: {FIELD_LIST}. With a header row (also job title, team, annual salary, city) the order does not matter.
-          </p>
+          {info === null && (
+            <>
+              <label>
+                <span>or paste rows from a spreadsheet</span>
+                <textarea
+                  rows={3}
+                  onChange={(event) => {
+                    if (event.target.value.trim() === "") table.clear(null)
+                    else void open({ text: event.target.value })
+                  }}
+                />
+              </label>
+              <p className="fine">
+                Columns: {FIELD_LIST}. With a header row (also job title, team, annual salary, city) the order does not matter. A table with
+                the ids of an export updates its positions.
+              </p>
+            </>
+          )}
         </div>
       )}
-      {preview?.problem && (
+      {problem !== null && (
         <p role="alert" className="problem">
-          {preview.problem}
+          {problem}
         </p>
       )}
-      {preview?.notes.map((note) => (
+      {notice !== null && (
+        <p role="alert" className="notice">
+          {notice}
+        </p>
+      )}
+      {info && info.sheets.length > 1 && (
+        <div className="stack">
+          <label htmlFor="import-sheet">Sheet</label>
+          <select id="import-sheet" value={info.sheet ?? ""} onChange={(event) => table.selectSheet(Number(event.target.value))}>
+            {info.sheets.map(({ index, name: sheet }) => (
+              <option key={index} value={index}>
+                {sheet}
+              </option>
+            ))}
+          </select>
+        </div>
+      )}
+      {info && info.hiddenRows > 0 && mapping && (
+        <label className="check">
+          <input type="checkbox" checked={mapping.hasHiddenRows} onChange={(event) => table.setHiddenRows(event.target.checked)} />
+          Import the {info.hiddenRows.toLocaleString()} {info.hiddenRows === 1 ? "row" : "rows"} that the sheet hides
+        </label>
+      )}
+      {review?.notes.map((note) => (
         <p key={note} role="status" className="notice">
           {note}
         </p>
       ))}
-      {preview && preview.ignored.length > 0 && <p className="fine">Columns not imported: {preview.ignored.join(", ")}.</p>}
-      {preview && preview.skipped.length > 0 && <SkippedLines lines={preview.skipped} />}
-      {invalidLines.length > 0 && <InvalidLines lines={invalidLines} />}
-      {isUsable && (
-        <>
-          <Totals positions={validLines.map((line) => line.position)} settings={settings} usedBudget={usedBudget} />
-          <PositionsTable
-            rows={validLines.map(({ number, position }) => ({ key: number, ...position }))}
-            maxRows={MAX_PREVIEW_ROWS}
-            label="Preview"
-            unit={unitLabel(currency, unit)}
-          />
-        </>
+      {info && mapping && reviewed && (
+        <ImportColumns
+          columns={reviewed.columns}
+          headerChoices={info.headerChoices}
+          mapping={mapping}
+          isOpen={info.proposal.problem !== null}
+          onTarget={table.setTarget}
+          onHeaderRow={(row) => void table.setHeaderRow(row)}
+        />
+      )}
+      {review && review.ignored.length > 0 && <p className="fine">Columns not imported: {review.ignored.join(", ")}.</p>}
+      {mapping && reviewed && hasBudget && problem === null && (
+        <ImportUnit
+          settings={settings}
+          unit={mapping.unit}
+          judgement={reviewed.review.unit}
+          namedUnit={reviewed.namedUnit}
+          onUnit={table.setUnit}
+        />
+      )}
+      {review && problem === null && (
+        <ImportReview review={review} settings={settings} options={options} hasUnit={hasUnit} onOption={table.setOption} />
+      )}
+      {busy !== null && (
+        <p role="status" className="fine">
+          {busy}
+        </p>
       )}
       <footer className="dialog-foot">
         <button type="button" onClick={onClose}>
           Cancel
         </button>
-        <button type="button" className="primary" disabled={!isUsable} onClick={() => onImport(validLines.map((line) => line.position))}>
-          {isUsable ? `Add ${validLines.length.toLocaleString()} ${validLines.length === 1 ? "position" : "positions"}` : "Add"}
+        <button
+          type="button"
+          className={review && review.deleted > 0 ? "danger" : "primary"}
+          disabled={!isUsable}
+          onClick={() => void submit()}
+        >
+          {isUsable ? labelOf(review) : "Add"}
         </button>
       </footer>
     </Dialog>
   )
 }
 
-/** Effect of the import on the budget of the plan. */
-function Totals({ positions, settings, usedBudget }: { positions: readonly NewPosition[]; settings: Settings; usedBudget: number }) {
-  const { currency, unit, totalBudget } = settings
-  const sum = sumOf(positions)
-  const unknown = positions.filter(({ budget }) => budget === null).length
-  const show = (budget: number) => formatMoney(budget, currency, unit)
-  return (
-    <p role="status" className="import-totals">
-      Amounts without a unit are in {unitLabel(currency, unit)}. {positions.length === 1 ? "This position adds" : "These positions add"}{" "}
-      <strong>{show(sum)}</strong>; the plan will use <strong>{show(roundSum(usedBudget + sum))}</strong>
-      {totalBudget !== null && ` of ${show(totalBudget)}`}.
-      {unknown > 0 && ` ${unknown.toLocaleString()} ${unknown === 1 ? "position has" : "positions have"} no budget.`}
-    </p>
-  )
-}
-
-function SkippedLines({ lines }: { lines: readonly SkippedLine[] }) {
-  return (
-    <details className="bad" open={lines.length <= 5}>
-      <summary>
-        {lines.length.toLocaleString()} {lines.length === 1 ? "line" : "lines"} skipped
-      </summary>
-      <LineList lines={lines.map(({ number, reason }) => ({ number, text: `Line ${number} ${reason}.` }))} />
-    </details>
-  )
-}
-
-function InvalidLines({ lines }: { lines: readonly ImportLine[] }) {
-  return (
-    <details className="bad" open={lines.length <= 5}>
-      <summary>
-        {lines.length.toLocaleString()} {lines.length === 1 ? "line" : "lines"} cannot be imported
-      </summary>
-      <LineList lines={lines.map(({ number, problem }) => ({ number, text: `Line ${number}: ${problem}` }))} />
-    </details>
-  )
-}
-
-function LineList({ lines }: { lines: readonly { number: number; text: string }[] }) {
-  const others = lines.length - MAX_REPORTED_LINES
-  return (
-    <ul>
-      {lines.slice(0, MAX_REPORTED_LINES).map(({ number, text }) => (
-        <li key={number}>{text}</li>
-      ))}
-      {others > 0 && <li key="others">and {others.toLocaleString()} more</li>}
-    </ul>
-  )
+/** `Add 3, update 2 and delete 1 positions`. */
+function labelOf({ added, changed, deleted }: Review): string {
+  const parts = [
+    ...(added > 0 ? [`add ${added.toLocaleString()}`] : []),
+    ...(changed > 0 ? [`update ${changed.toLocaleString()}`] : []),
+    ...(deleted > 0 ? [`delete ${deleted.toLocaleString()}`] : []),
+  ]
+  const text = parts.length > 1 ? `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}` : (parts[0] ?? "")
+  const last = deleted || changed || added
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)} ${last === 1 ? "position" : "positions"}`
 }

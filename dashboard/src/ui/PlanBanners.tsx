@@ -8,10 +8,13 @@ interface Props {
   isViewer: boolean
   /** The plan was deleted, or the user has lost access to it. */
   isRemoved: boolean
+  isArchived: boolean
+  /** Restores an archived plan; `null` without write access. */
+  onRestore: (() => void) | null
 }
 
 /** Messages about access, and about new versions of the page. */
-export function PlanBanners({ session, sync, isViewer, isRemoved }: Props) {
+export function PlanBanners({ session, sync, isViewer, isRemoved, isArchived, onRestore }: Props) {
   const hasUpdate = usePageUpdate()
   return (
     <>
@@ -20,6 +23,16 @@ export function PlanBanners({ session, sync, isViewer, isRemoved }: Props) {
           You need edit access to change this plan.
           {session.user && ` You are logged in as ${session.user.name}${session.user.role === "viewer" ? " (viewer)" : ""}.`} Ask the owner
           for access.
+        </p>
+      )}
+      {isArchived && (
+        <p className="banner">
+          This plan is archived and cannot be edited.{" "}
+          {onRestore && (
+            <button type="button" className="link" onClick={onRestore}>
+              Restore from archive
+            </button>
+          )}
         </p>
       )}
       {hasUpdate && (

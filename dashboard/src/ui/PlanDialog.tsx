@@ -1,9 +1,12 @@
 import { type FormEvent, useId, useState } from "react"
 import { isBlankAmount, parseAmount } from "../plan/amount"
-import { toEditText, UNIT_CHOICES, unitName } from "../plan/format"
+import { formatMonth, toEditText, UNIT_CHOICES, unitName } from "../plan/format"
+import { parseMonth } from "../plan/month"
 import { MAX_TEXT, type Settings } from "../plan/schema"
 import { countCharacters, isBlank } from "../plan/text"
+import { defaultYearStart } from "../plan/year"
 import { Dialog } from "./Dialog"
+import { currentMonth } from "./hooks"
 
 interface Props {
   title: string
@@ -19,6 +22,8 @@ const CURRENCIES = ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD
 export function PlanDialog({ title, settings, button, onSave, onClose }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
   const [unit, setUnit] = useState(settings.unit)
+  const [currency, setCurrency] = useState(settings.currency)
+  const yearStart = defaultYearStart(currency.trim().toUpperCase(), currentMonth())
   const id = useId()
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
@@ -32,7 +37,9 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
     if (!/^[A-Z]{3}$/.test(currency)) return setProblem("Enter a three-letter currency code, such as INR.")
     const total = isSame || isBlankAmount(text("total")) ? null : parseAmount(text("total"), { currency, unit })
     if (total && "problem" in total) return setProblem(`Total budget: ${total.problem}`)
-    onSave({ name, currency, unit, totalBudget: isSame ? settings.totalBudget : (total?.value ?? null) })
+    const yearStart = parseMonth(text("yearStart"))
+    if ("problem" in yearStart) return setProblem(`First month of the year: ${yearStart.problem}`)
+    onSave({ yearStart: yearStart.value, name, currency, unit, totalBudget: isSame ? settings.totalBudget : (total?.value ?? null) })
   }
   const units = UNIT_CHOICES.some((choice) => choice.unit === settings.unit)
     ? UNIT_CHOICES
@@ -52,6 +59,7 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
               name="currency"
               list={`${id}-currencies`}
               defaultValue={settings.currency}
+              onChange={(event) => setCurrency(event.target.value)}
               autoCapitalize="characters"
             />
             <datalist id={`${id}-currencies`}>
@@ -71,6 +79,18 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
             </select>
           </div>
         </div>
+        <label htmlFor={`${id}-yearStart`}>First month of the year</label>
+        <input
+          id={`${id}-yearStart`}
+          name="yearStart"
+          defaultValue={settings.yearStart ?? ""}
+          placeholder={yearStart}
+          aria-describedby={`${id}-yearStart-help`}
+          autoComplete="off"
+        />
+        <p id={`${id}-yearStart-help`} className="fine">
+          Costs by month are shown for twelve months from here, such as 2027-04. Without it, the year starts in {formatMonth(yearStart)}.
+        </p>
         {unit !== settings.unit && settings.name !== "" && (
           <p className="fine">
             Amounts are not converted: 5 {unitName(settings.unit) || "single"} becomes 5 {unitName(unit) || "single"}.

@@ -1,7 +1,8 @@
-import { Check, ChevronDown, Copy, Pencil, Plus } from "lucide-react"
+import { Check, ChevronDown } from "lucide-react"
 import type { PlanInfo } from "../sync/plans"
 import { Menu } from "./Menu"
 import { countChanges } from "./SyncBadge"
+import type { PlanCommand } from "./use-plan-management"
 
 interface Props {
   plans: readonly PlanInfo[]
@@ -9,16 +10,16 @@ interface Props {
   pending: ReadonlyMap<string, number>
   current: string
   name: string
-  canEdit: boolean
-  canCreate: boolean
+  isArchived: boolean
+  commands: readonly PlanCommand[]
   onOpen: (id: string) => void
-  onCreate: () => void
-  onSettings: () => void
-  onShare: () => void
 }
 
-/** Menu for switching, creating, sharing and configuring plans. */
-export function PlanMenu({ plans, pending, current, name, canEdit, canCreate, onOpen, onCreate, onSettings, onShare }: Props) {
+/** Menu for switching plans, with the commands for the open plan. Archived plans are listed apart. */
+export function PlanMenu({ plans, pending, current, name, isArchived, commands, onOpen }: Props) {
+  // The list of the server is older than the open plan.
+  const isInArchive = (plan: PlanInfo) => (plan.id === current ? isArchived : plan.isArchived === true)
+  const archived = plans.filter(isInArchive)
   return (
     <Menu
       label={`Plan: ${name || "untitled"}. Switch plan`}
@@ -29,49 +30,66 @@ export function PlanMenu({ plans, pending, current, name, canEdit, canCreate, on
         </>
       }
     >
-      {(close) => (
-        <>
-          <ul className="items" aria-label="Plans">
-            {plans.map((plan) => (
-              <li key={plan.id}>
-                <button
-                  type="button"
-                  aria-current={plan.id === current}
-                  disabled={plan.isBroken}
-                  onClick={() => close(() => onOpen(plan.id))}
-                >
-                  {plan.id === current ? <Check aria-hidden /> : <span className="gap" />}
-                  <span>{(plan.id === current ? name : plan.name) || "Untitled plan"}</span>
-                  {plan.isBroken && <span className="tag">unavailable</span>}
-                  {plan.isLocal && <span className="tag">on this device</span>}
-                  {pending.has(plan.id) && <span className="tag">{countChanges(pending.get(plan.id) ?? 0)} waiting</span>}
-                </button>
-              </li>
-            ))}
-          </ul>
-          <ul className="items more">
-            <li>
-              <button type="button" onClick={() => close(() => onShare())}>
-                <Copy aria-hidden /> Copy link
-              </button>
-            </li>
-            {canEdit && (
-              <li>
-                <button type="button" onClick={() => close(() => onSettings())}>
-                  <Pencil aria-hidden /> Plan settings…
-                </button>
-              </li>
+      {(close) => {
+        const items = (listed: readonly PlanInfo[]) =>
+          listed.map((plan) => (
+            <PlanItem
+              key={plan.id}
+              plan={plan}
+              name={plan.id === current ? name : plan.name}
+              isCurrent={plan.id === current}
+              waiting={pending.get(plan.id) ?? 0}
+              onOpen={() => close(() => onOpen(plan.id))}
+            />
+          ))
+        return (
+          <>
+            <ul className="items" aria-label="Plans">
+              {items(plans.filter((plan) => !isInArchive(plan)))}
+            </ul>
+            {archived.length > 0 && (
+              <details className="archived-plans" open={isArchived}>
+                <summary>Archived ({archived.length.toLocaleString()})</summary>
+                <ul className="items" aria-label="Archived plans">
+                  {items(archived)}
+                </ul>
+              </details>
             )}
-            {canCreate && (
-              <li>
-                <button type="button" onClick={() => close(() => onCreate())}>
-                  <Plus aria-hidden /> New plan…
-                </button>
-              </li>
-            )}
-          </ul>
-        </>
-      )}
+            <ul className="items more">
+              {commands.map(({ id, label, icon: Icon, isDangerous, run }) => (
+                <li key={id}>
+                  <button type="button" className={isDangerous ? "danger" : undefined} onClick={() => close(run)}>
+                    <Icon aria-hidden /> {label}
+                  </button>
+                </li>
+              ))}
+            </ul>
+          </>
+        )
+      }}
     </Menu>
+  )
+}
+
+interface ItemProps {
+  plan: PlanInfo
+  name: string
+  isCurrent: boolean
+  /** Number of unsynced changes. */
+  waiting: number
+  onOpen: () => void
+}
+
+function PlanItem({ plan, name, isCurrent, waiting, onOpen }: ItemProps) {
+  return (
+    <li>
+      <button type="button" aria-current={isCurrent} disabled={plan.isBroken} onClick={onOpen}>
+        {isCurrent ? <Check aria-hidden /> : <span className="gap" />}
+        <span>{name || "Untitled plan"}</span>
+        {plan.isBroken && <span className="tag">unavailable</span>}
+        {plan.isLocal && <span className="tag">on this device</span>}
+        {waiting > 0 && <span className="tag">{countChanges(waiting)} waiting</span>}
+      </button>
+    </li>
   )
 }

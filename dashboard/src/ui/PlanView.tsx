@@ -1,19 +1,21 @@
 /** View of one plan: summary, review panel, toolbar, grid and dialogs. */
 
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
-import { type CSSProperties, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import { type CSSProperties, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { clearCells, fillCells, pasteCells, type Refusal, scaleMismatch } from "../grid/cell-changes"
 import { type ClipboardTable, isImportTable, readClipboard, toTabSeparated } from "../grid/clipboard"
-import type { Rect } from "../grid/range"
+import { positionsIn, type Rect } from "../grid/range"
 import type { DeletedEvent, DiscardedEdit } from "../history/events"
-import { toCsv } from "../plan/csv-export"
+import { departmentUses } from "../plan/department-budgets"
 import { mergeHiddenRows, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
-import { FIELD_COLUMNS, type FieldKey, fieldLabel, fieldNoun, GROUP_FIELDS, type GroupKey, isFieldKey } from "../plan/fields"
-import { unitName } from "../plan/format"
+import { FIELD_COLUMNS, type FieldKey, fieldLabel, fieldNoun, GROUP_FIELDS, isFieldKey } from "../plan/fields"
+import { formatFieldValue, unitName } from "../plan/format"
 import { newId } from "../plan/id"
 import { parseInput } from "../plan/input"
-import { distinctGroups, type Filter, filterPositions, isFiltering, NO_FILTER, type Sort, sortPositions, sumBudgets } from "../plan/query"
-import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
+import { distinctGroups, isFiltering } from "../plan/query"
+import { SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
+import { formatView } from "../plan/view"
+import { defaultYearStart } from "../plan/year"
 import type { PlanStore } from "../sync/plan-store"
 import type { PlanInfo } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
@@ -22,20 +24,33 @@ import { planKey } from "../sync/storage-keys"
 import type { SyncState } from "../sync/sync-status"
 import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDraft } from "../sync/unsaved-drafts"
 import { AddForm } from "./AddForm"
+import { formatAddress } from "./address"
 import { type Command, CommandPalette } from "./CommandPalette"
 import { ConflictDialog } from "./ConflictDialog"
+import { downloadTable } from "./download-table"
 import { EmptyList } from "./EmptyList"
+import { ALL_POSITIONS, FILTERED_POSITIONS, type OnExport } from "./ExportItems"
+import { FiguresLine, useIsScrolledAway } from "./FiguresLine"
 import { Grid } from "./Grid"
+import { GroupControls } from "./GroupControls"
+import { groupNotesOf } from "./GroupRow"
 import { HistoryPanel } from "./HistoryPanel"
+import { currentMonth } from "./hooks"
 import { ImportDialog } from "./ImportDialog"
+import { ImportProgress } from "./ImportProgress"
+import { InterruptedImport } from "./InterruptedImport"
+import { type ListDialog, ListDialogs } from "./ListDialogs"
 import { Logo } from "./Logo"
 import { People } from "./People"
 import { PlanBanners } from "./PlanBanners"
 import { PlanDialog } from "./PlanDialog"
 import { PlanMenu } from "./PlanMenu"
+import { placeConflicts } from "./place-conflicts"
 import { planActions } from "./plan-actions"
+import { PrintView } from "./print/PrintView"
 import { RefusalsDialog } from "./RefusalsDialog"
 import { type DraftItem, ReviewPanel } from "./ReviewPanel"
+import { ShareButton } from "./ShareButton"
 import { ShortcutsDialog } from "./ShortcutsDialog"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
@@ -43,7 +58,14 @@ import { addToast, type ToastAction, type ToastMessage, Toasts } from "./Toast"
 import { SEARCH_ID, Toolbar } from "./Toolbar"
 import { saveTheme } from "./theme"
 import { UserMenu } from "./UserMenu"
+import { useImportRun } from "./use-import-run"
+import { useListActions } from "./use-list-actions"
+import { useListing } from "./use-listing"
 import { usePageKeys } from "./use-page-keys"
+import { usePlanManagement } from "./use-plan-management"
+import { useView } from "./use-view"
+import { ViewsMenu } from "./ViewsMenu"
+import { viewCommands } from "./view-commands"
 
 interface Props {
   store: PlanStore
@@ -57,6 +79,11 @@ interface Props {
   isRemoved: boolean
   onOpen: (id: string) => void
   onCreate: () => void
+  /** Copies the plan under another name and opens the copy. */
+  onDuplicate: (name: string) => void
+  onDelete: (plan: PlanInfo) => Promise<void>
+  onArchived: (id: string, isArchived: boolean) => void
+  onAccessChanged: () => void
   onName: (name: string) => void
   onLogout: () => void
 }
@@ -82,23 +109,27 @@ function readDismissed(store: PlanStore): ReadonlySet<string> {
   }
 }
 
-export function PlanView({ store, plans, pending, session, name, isViewer, isRemoved, onOpen, onCreate, onName, onLogout }: Props) {
+export function PlanView({ store, plans, pending, session, name, isViewer, isRemoved, onOpen, onName, onLogout, ...handlers }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
-  const { positions, settings, sync, people, highlights } = snapshot
-  const [filter, setFilter] = useState(NO_FILTER)
-  const [sort, setSort] = useState<Sort | null>(null)
+  const { positions, settings, isArchived, sync, people, highlights } = snapshot
+  const [view, changeView] = useView(store.id)
+  const { filter, sort } = view
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [range, setRange] = useState<Rect | null>(null)
   const [open, setOpen] = useState<OpenDialog | null>(null)
+  const [dialog, setDialog] = useState<ListDialog | null>(null)
   const [isAdding, setAdding] = useState(false)
   const [toasts, setToasts] = useState<readonly ToastMessage[]>([])
   const [dismissed, setDismissed] = useState(() => readDismissed(store))
   const owner = store.syncStatus.owner
   const [drafts, setDrafts] = useState(() => readUnsavedDrafts(owner, store.id))
   const toastKeys = useRef(0)
+  const summary = useRef<HTMLDivElement>(null)
+  const isSummaryAway = useIsScrolledAway(summary)
   const { plan } = store
   const author = name || "Somebody"
-  const canEdit = !isViewer && !isRemoved
+  const canWrite = !isViewer && !isRemoved
+  const canEdit = canWrite && !isArchived
   // Without write access, pending changes never sync.
   const isRejected = isRemoved || (isViewer && sync.pending > 0 && sync.kind !== "offline")
   const badge: SyncState = isRejected && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", accessError: "not-allowed" } : sync
@@ -110,13 +141,11 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
   }, [settings.name])
 
-  // Typing has priority over filtering.
-  const deferredFilter = useDeferredValue(filter)
   const [editedId, setEditedId] = useState<string | null>(null)
-  const shown = useMemo(
-    () => sortPositions(filterPositions(positions, deferredFilter, editedId), sort),
-    [positions, deferredFilter, editedId, sort],
-  )
+  const { shown, groups, lines } = useListing(positions, view, editedId)
+  const listActions = useListActions(changeView)
+  const { filterGroup, clearFilters } = listActions
+  const yearStart = settings.yearStart ?? defaultYearStart(settings.currency, currentMonth())
   // Hidden rows are not selected, so that nobody deletes rows they do not see.
   const visibleSelection = useMemo(() => {
     if (selected.size === 0) return selected
@@ -136,6 +165,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     showToast,
     showRefusals: (title, refusals) => setOpen({ kind: "refusals", title, refusals }),
   })
+  const tableImport = useImportRun(store, actions)
   const undoState = useSyncExternalStore(store.undoStack.subscribe, () => store.undoStack.state)
   usePageKeys({
     undo: canEdit ? () => void actions.undo() : null,
@@ -145,25 +175,19 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     shortcuts: () => setOpen({ kind: "shortcuts" }),
   })
   const dismissToast = useCallback((toast: ToastMessage) => setToasts((before) => before.filter((other) => other !== toast)), [])
-  const filterGroup = useCallback((field: GroupKey, value: string | null) => {
-    setFilter(({ search, groups: { [field]: _, ...others } }) => ({
-      search,
-      groups: value === null ? others : { ...others, [field]: value },
-    }))
-  }, [])
-  const changeFilter = useCallback((part: Partial<Filter>) => setFilter((before) => ({ ...before, ...part })), [])
-
+  const viewText = formatView(view)
   const onRemove = (ids: readonly string[]) => {
     actions.remove(ids)
     setSelected(new Set())
   }
   const onClear = (rect: Rect, cut: boolean) =>
-    actions.changeCells(clearCells(shown, rect), cut ? { done: "Cut", noun: "cut" } : { done: "Cleared", noun: "clearing" })
-  const onFill = (source: Rect, target: Rect) => actions.changeCells(fillCells(shown, source, target), { done: "Filled", noun: "filling" })
+    actions.changeCells(clearCells(lines.positions, rect), cut ? { done: "Cut", noun: "cut" } : { done: "Cleared", noun: "clearing" })
+  const onFill = (source: Rect, target: Rect) =>
+    actions.changeCells(fillCells(lines.positions, source, target), { done: "Filled", noun: "filling" })
   const onPaste = (target: Rect | "below", table: ClipboardTable, onAdded: (ids: readonly string[]) => void) => {
     // A table with a header is imported by the names of its columns.
     if (isImportTable(table)) setOpen({ kind: "import", text: toTabSeparated(table) })
-    else actions.changeCells(pasteCells(shown, target, table, settings), { done: "Pasted", noun: "paste" }, onAdded)
+    else actions.changeCells(pasteCells(lines.positions, target, table, settings), { done: "Pasted", noun: "paste" }, onAdded)
   }
   const onDeletedWhileEditing = useCallback(
     ({ position, heads }: PositionAtHeads, field: FieldKey, text: string | null) => {
@@ -211,19 +235,14 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     // An invalid draft stays listed.
     if (typed) onDiscardDraft(item)
   }
-  const onExport = (rows: readonly Position[]) => {
-    const url = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv;charset=utf-8" }))
-    const link = document.createElement("a")
-    link.href = url
-    link.download = `${(settings.name || "plan").replace(/[^\p{L}\p{N}]+/gu, "-")}.csv`
-    link.click()
-    window.setTimeout(() => URL.revokeObjectURL(url), 10_000)
+  const onExport: OnExport = (rows, format, scope) => {
+    downloadTable(format, store, rows, scope, yearStart).catch(() => showToast("The table could not be exported."))
   }
   const onShare = async () => {
-    const link = new URL(`#${store.id}`, location.href).href
+    const link = new URL(formatAddress({ plan: store.id, view: viewText }), location.href).href
     try {
       await navigator.clipboard.writeText(link)
-      showToast("Link copied.")
+      showToast(viewText === "" ? "Link copied." : "Link to this view copied.")
     } catch {
       window.prompt("Link to this plan:", link)
     }
@@ -244,8 +263,20 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const onCellFocus = useCallback((cell: CellAddress | null) => store.presence.setCell(cell), [store])
   const onConflict = useCallback((id: string, field: FieldKey) => setOpen({ kind: "conflict", id, field }), [])
   const close = useCallback(() => setOpen(null), [])
+  const closeDialog = useCallback(() => setDialog(null), [])
   const openSettings = useCallback(() => setOpen({ kind: "settings", before: store.readSettings() }), [store])
 
+  const { onArchived } = handlers
+  useEffect(() => onArchived(store.id, isArchived), [store, isArchived, onArchived])
+  const management = usePlanManagement({
+    ...handlers,
+    ...{ store, author, session, canWrite, isArchived, isRemoved, showToast },
+    info: plans.find(({ id }) => id === store.id),
+    name: settings.name,
+    isOnline: sync.kind !== "offline",
+    onSettings: openSettings,
+    onCopyLink: () => void onShare(),
+  })
   const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
   const openPosition = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
   const positionsById = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
@@ -270,6 +301,16 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     [drafts, positionsById, settings],
   )
   const isFiltered = isFiltering(filter)
+  const departments = useMemo(() => departmentUses(positions, snapshot.departmentBudgets), [positions, snapshot.departmentBudgets])
+  const groupNotes = useMemo(() => groupNotesOf(view.group, departments, isFiltered), [view.group, departments, isFiltered])
+  const placesInConflict = useMemo(
+    () => placeConflicts(snapshot.departmentBudgets, snapshot.savedViews),
+    [snapshot.departmentBudgets, snapshot.savedViews],
+  )
+  const openBudgets = useCallback(() => setDialog({ kind: "budgets", before: store.readDepartmentBudgets() }), [store])
+  /** The checked positions, or those of the selected cells. */
+  const chosenIds = () =>
+    visibleSelection.size > 0 ? [...visibleSelection] : range ? positionsIn(lines.positions, range).map(({ id }) => id) : []
   const commands = (): Command[] => {
     const all: (Command | false)[] = [
       canEdit && { id: "add", label: "Add a position", run: () => setAdding(true) },
@@ -277,13 +318,23 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       canEdit &&
         undoState.redo !== null && { id: "redo", label: `Redo ${undoState.redo}`, keys: "Ctrl+Shift+Z", run: () => void actions.redo() },
       { id: "search", label: "Search positions", keys: "/", run: () => document.getElementById(SEARCH_ID)?.focus() },
-      isFiltered && { id: "clear", label: "Clear search and filters", run: () => setFilter(NO_FILTER) },
-      canEdit && { id: "import", label: "Import a CSV file", run: () => setOpen({ kind: "import", text: null }) },
-      { id: "export", label: isFiltered ? "Export filtered positions as CSV" : "Export all as CSV", run: () => onExport(shown) },
+      isFiltered && { id: "clear", label: "Clear search and filters", run: clearFilters },
+      ...viewCommands({ view, savedViews: snapshot.savedViews, canEdit, groups, ...listActions, openDialog: setDialog }),
+      canEdit &&
+        chosenIds().length > 0 && {
+          id: "bulk",
+          label: "Edit the selected positions",
+          run: () => setDialog({ kind: "bulk", ids: chosenIds() }),
+        },
+      canEdit && { id: "budgets", label: "Set department budgets", run: openBudgets },
+      canEdit && { id: "import", label: "Import a table (Excel, CSV)", run: () => setOpen({ kind: "import", text: null }) },
+      ...(["xlsx", "csv"] as const).map((format) => ({
+        id: `export ${format}`,
+        label: `Export ${isFiltered ? "filtered positions" : "all"} as ${format === "xlsx" ? "Excel" : "CSV"}`,
+        run: () => onExport(shown, format, isFiltered ? FILTERED_POSITIONS : ALL_POSITIONS),
+      })),
       { id: "history", label: "Show the history of the plan", run: () => setOpen({ kind: "history", id: null }) },
-      canEdit && { id: "settings", label: "Change plan settings", run: openSettings },
-      { id: "share", label: "Copy a link to this plan", run: () => void onShare() },
-      session.user?.role !== "viewer" && { id: "create", label: "Create a plan", run: onCreate },
+      ...management.commands.map(({ command, icon: _, ...rest }) => ({ ...rest, label: command })),
       ...plans
         .filter(({ id, isBroken }) => id !== store.id && !isBroken)
         .map(({ id, name: planName }) => ({ id: `open ${id}`, label: `Open the plan “${planName || "Untitled"}”`, run: () => onOpen(id) })),
@@ -305,7 +356,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   }
 
   return (
-    <div className="page" style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties}>
+    <div className={isSummaryAway ? "page summary-away" : "page"} style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties}>
       {/* biome-ignore lint/a11y/useValidAnchor: the link moves the focus; the URL fragment names the plan */}
       <a
         className="skip"
@@ -326,31 +377,44 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
             pending={pending}
             current={store.id}
             name={settings.name}
-            canEdit={canEdit}
-            canCreate={session.user?.role !== "viewer"}
+            isArchived={isArchived}
+            commands={management.commands}
             onOpen={onOpen}
-            onCreate={onCreate}
-            onSettings={openSettings}
-            onShare={() => void onShare()}
           />
         </h1>
         <span className="spring" />
         <People people={people} />
         <SyncBadge sync={badge} otherPlans={otherPending} />
+        {!isRemoved && <ShareButton onShare={management.share} />}
         <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
       </header>
       <main>
-        <PlanBanners session={session} sync={sync} isViewer={isViewer} isRemoved={isRemoved} />
-        <Summary
-          positions={positions}
-          settings={settings}
-          filter={filter}
-          onFilterGroup={filterGroup}
-          onSettings={canEdit ? openSettings : null}
-        />
+        <PlanBanners {...{ session, sync, isViewer, isRemoved, isArchived }} onRestore={canWrite ? management.restore : null} />
+        {tableImport.interrupted && canEdit && (
+          <InterruptedImport
+            interrupted={tableImport.interrupted}
+            onUndo={tableImport.undoInterrupted}
+            onKeep={tableImport.keepInterrupted}
+          />
+        )}
+        <div ref={summary}>
+          <Summary
+            positions={positions}
+            shown={shown}
+            departments={departments}
+            yearStart={yearStart}
+            settings={settings}
+            filter={filter}
+            onFilterGroup={filterGroup}
+            onSettings={canEdit ? openSettings : null}
+            onDepartmentBudgets={canEdit ? openBudgets : null}
+          />
+        </div>
+        {isSummaryAway && <FiguresLine positions={positions} shown={isFiltered ? shown : null} settings={settings} />}
         <ReviewPanel
           positions={positions}
           settings={snapshot.settingConflicts}
+          places={placesInConflict}
           drafts={draftItems}
           discardedEdits={discardedEdits}
           hiddenRows={snapshot.hiddenRows}
@@ -358,6 +422,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           canEdit={canEdit}
           onConflict={onConflict}
           onSetting={(key) => setOpen({ kind: "setting", key })}
+          onPlace={(place) => setDialog({ kind: "place", place })}
           onRestore={onRestore}
           onDismiss={onDismiss}
           onApplyDraft={(here) => void onApplyDraft(here)}
@@ -367,13 +432,35 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
         <Toolbar
           all={positions}
           shown={shown}
+          rows={lines.positions}
+          viewControls={
+            <>
+              <GroupControls
+                grouping={view.group}
+                groups={groups}
+                collapsed={view.collapsed}
+                onGroup={listActions.groupBy}
+                onCollapsed={listActions.setCollapsed}
+              />
+              <ViewsMenu
+                views={snapshot.savedViews}
+                current={viewText}
+                canEdit={canEdit}
+                onOpen={listActions.openView}
+                onSave={() => setDialog({ kind: "save-view", view: viewText })}
+                onRename={(saved) => setDialog({ kind: "rename-view", saved, base: snapshot.heads })}
+                onUpdate={(saved) => actions.changeView(saved, "view", viewText, snapshot.heads)}
+                onDelete={actions.deleteView}
+              />
+            </>
+          }
           selected={visibleSelection}
           range={range}
           history={undoState}
           settings={settings}
           filter={filter}
           canEdit={canEdit}
-          onFilter={changeFilter}
+          onFilter={listActions.changeFilter}
           onFilterGroup={filterGroup}
           onAdd={() => setAdding(true)}
           onImport={() => setOpen({ kind: "import", text: null })}
@@ -382,13 +469,17 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           onUndo={() => void actions.undo()}
           onRedo={() => void actions.redo()}
           onRemove={onRemove}
+          onBulkEdit={() => setDialog({ kind: "bulk", ids: chosenIds() })}
           onDeselect={() => setSelected(new Set())}
         />
         {isAdding && canEdit && <AddForm settings={settings} onClose={() => setAdding(false)} onAdd={actions.add} />}
         <div id="list" tabIndex={-1}>
           {(shown.length > 0 || editedId !== null) && (
             <Grid
-              positions={shown}
+              lines={lines}
+              listed={shown}
+              grouping={view.group}
+              hasFiguresLine={isSummaryAway}
               heads={snapshot.heads}
               settings={settings}
               people={people}
@@ -397,7 +488,9 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
               sort={sort}
               canEdit={canEdit}
               onSelected={setSelected}
-              onSort={setSort}
+              onSort={listActions.sortBy}
+              onCollapse={listActions.collapse}
+              groupNote={(key) => groupNotes.get(key) ?? null}
               onSet={actions.setCell}
               readPosition={(id) => store.readPosition(id)}
               onEditing={setEditedId}
@@ -416,7 +509,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           {shown.length === 0 && editedId === null && (
             <EmptyList
               isFiltered={isFiltered && positions.length > 0}
-              onClearFilters={() => setFilter(NO_FILTER)}
+              onClearFilters={clearFilters}
               onAdd={canEdit ? () => setAdding(true) : null}
               onImport={() => setOpen({ kind: "import", text: null })}
             />
@@ -435,6 +528,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           store={store}
           title={`${fieldLabel(open.field)} of ${openPosition.designation}`}
           value={shownValue(openPosition, open.field)}
+          format={(value) => formatFieldValue(open.field, value)}
           setBy={openPosition.updatedBy}
           conflict={openPosition.conflicts?.[open.field] ?? null}
           onResolve={canEdit ? (operation) => actions.resolve(open.id, open.field, operation) : null}
@@ -448,7 +542,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           value={settings[open.key]}
           setBy=""
           conflict={snapshot.settingConflicts?.[open.key] ?? null}
-          {...(open.key === "unit" && { format: (unit: FieldValue) => unitName(Number(unit)) || "single" })}
+          format={(value) => (open.key === "unit" ? unitName(Number(value)) || "single" : formatFieldValue(open.key, value))}
           onResolve={canEdit ? (operation) => actions.resolveSetting(open.key, operation) : null}
           onClose={close}
         />
@@ -463,17 +557,18 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           hasAttribution={session.user !== null}
           onRestore={actions.setValue}
           onRestorePositions={onRestorePositions}
+          onApprove={actions.approve}
           onClose={close}
         />
       )}
       {open?.kind === "import" && (
         <ImportDialog
           text={open.text}
+          store={store}
           settings={settings}
-          usedBudget={sumBudgets(positions)}
-          onImport={(rows) => {
+          onImport={(changes) => {
             close()
-            actions.importPositions(rows)
+            tableImport.run(changes)
           }}
           onClose={close}
         />
@@ -490,11 +585,17 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           onClose={close}
         />
       )}
+      {dialog && (
+        <ListDialogs dialog={dialog} store={store} snapshot={snapshot} actions={actions} canEdit={canEdit} onClose={closeDialog} />
+      )}
       {open?.kind === "commands" && (
-        <CommandPalette commands={commands()} onSearch={(search) => changeFilter({ search })} onClose={close} />
+        <CommandPalette commands={commands()} onSearch={(search) => listActions.changeFilter({ search })} onClose={close} />
       )}
       {open?.kind === "shortcuts" && <ShortcutsDialog onClose={close} />}
       {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
+      {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
+      {management.dialog}
+      <PrintView {...{ positions, settings, isArchived, sync, filter, sort }} settingConflicts={snapshot.settingConflicts} />
       <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>
   )

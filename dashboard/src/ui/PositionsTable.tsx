@@ -1,5 +1,5 @@
 import { FIELD_DEFINITIONS, type FieldValues, isAmountField } from "../plan/fields"
-import { formatAmount } from "../plan/format"
+import { displayValue } from "../plan/format"
 
 interface TableRow extends FieldValues {
   key: string | number
@@ -34,15 +34,11 @@ export function PositionsTable({ rows, maxRows, label, unit }: Props) {
         <tbody>
           {rows.slice(0, maxRows).map((row) => (
             <tr key={row.key}>
-              {FIELD_DEFINITIONS.map(({ key }) =>
-                isAmountField(key) ? (
-                  <td key={key} className="number">
-                    {row.mistyped?.[key] ?? formatAmount(row[key])}
-                  </td>
-                ) : (
-                  <td key={key}>{row[key]}</td>
-                ),
-              )}
+              {FIELD_DEFINITIONS.map(({ key }) => (
+                <td key={key} className={isAmountField(key) ? "number" : undefined}>
+                  {row.mistyped?.[key] ?? displayValue(key, row[key])}
+                </td>
+              ))}
             </tr>
           ))}
         </tbody>

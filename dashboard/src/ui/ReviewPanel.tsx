@@ -2,10 +2,12 @@ import { TriangleAlert, Undo2 } from "lucide-react"
 import { useState } from "react"
 import type { DiscardedEdit } from "../history/events"
 import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
-import { formatDateTime, formatValue } from "../plan/format"
+import { formatDateTime, formatFieldValue } from "../plan/format"
 import type { ParsedInput } from "../plan/input"
+import type { Place } from "../plan/root-map"
 import { type Position, SETTING_LABELS, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
 import type { UnsavedDraft } from "../sync/unsaved-drafts"
+import type { PlaceConflict } from "./place-conflicts"
 
 /** A discarded edit, and the position if it has been restored. */
 export interface DiscardedEditItem {
@@ -24,6 +26,8 @@ export interface DraftItem {
 interface Props {
   positions: readonly Position[]
   settings: SettingConflicts | null
+  /** Places in the shared maps that have conflicts. */
+  places: readonly PlaceConflict[]
   drafts: readonly DraftItem[]
   discardedEdits: readonly DiscardedEditItem[]
   /** Number of rows in losing position maps. */
@@ -32,6 +36,7 @@ interface Props {
   canEdit: boolean
   onConflict: (id: string, field: FieldKey) => void
   onSetting: (key: Setting) => void
+  onPlace: (place: Place) => void
   onRestore: (discardedEdits: DiscardedEdit) => void
   onDismiss: (discardedEdits: DiscardedEdit) => void
   onApplyDraft: (drafts: DraftItem) => void
@@ -42,8 +47,18 @@ interface Props {
 const SHOWN_ITEMS = 4
 
 /** Lists conflicts, discarded edits and unsaved drafts. The user decides about each of them. */
-export function ReviewPanel({ positions, settings, drafts, discardedEdits, hiddenRows, historyProblem, canEdit, ...handlers }: Props) {
-  const { onConflict, onSetting, onRestore, onDismiss, onApplyDraft, onDiscardDraft, onMergeHiddenRows } = handlers
+export function ReviewPanel({
+  positions,
+  settings,
+  places,
+  drafts,
+  discardedEdits,
+  hiddenRows,
+  historyProblem,
+  canEdit,
+  ...handlers
+}: Props) {
+  const { onConflict, onSetting, onPlace, onRestore, onDismiss, onApplyDraft, onDiscardDraft, onMergeHiddenRows } = handlers
   const [isAll, setAll] = useState(false)
   const items = [
     ...drafts.map((item) => (
@@ -57,6 +72,9 @@ export function ReviewPanel({ positions, settings, drafts, discardedEdits, hidde
     )),
     ...SETTINGS.filter((key) => settings?.[key]).map((key) => (
       <SettingConflictRow key={key} setting={key} onCompare={() => onSetting(key)} />
+    )),
+    ...places.map((conflict) => (
+      <PlaceConflictRow key={conflict.place.join("/")} {...conflict} onCompare={() => onPlace(conflict.place)} />
     )),
     ...positions.flatMap((position) =>
       FIELDS.filter((field) => position.conflicts?.[field]).map((field) => (
@@ -125,6 +143,19 @@ function SettingConflictRow({ setting, onCompare }: { setting: Setting; onCompar
   )
 }
 
+function PlaceConflictRow({ title, onCompare }: PlaceConflict & { onCompare: () => void }) {
+  return (
+    <li>
+      <span>
+        <strong>{title}</strong>: conflicting values.
+      </span>
+      <button type="button" onClick={onCompare}>
+        Compare<span className="hidden"> the values of {title}</span>
+      </button>
+    </li>
+  )
+}
+
 function ConflictRow({ position, field, onCompare }: { position: Position; field: FieldKey; onCompare: () => void }) {
   return (
     <li>
@@ -155,14 +186,14 @@ function UnsavedDraftRow({ item: { draft, input, position }, canEdit, onApply, o
     <li>
       <span>
         <strong>{name}</strong>: deleted by somebody else while you were entering “{text}” as the {fieldNoun(field)}.
-        {position && ` It was restored with ${formatValue(shownValue(position, field))}.`}
+        {position && ` It was restored with ${formatFieldValue(field, shownValue(position, field))}.`}
       </span>
       <span className="row-buttons">
         {canEdit && (position === null || "value" in input) && (
           <RecoverButton
             isRestored={position !== null}
             field={field}
-            value={"value" in input ? formatValue(input.value) : ""}
+            value={"value" in input ? formatFieldValue(field, input.value) : ""}
             name={name}
             onClick={onApply}
           />
@@ -189,16 +220,17 @@ function DiscardedEditRow({ item: { edit, position }, canEdit, onRestore, onDism
   return (
     <li>
       <span>
-        <strong>{name}</strong>: {edit.author} {nested ? `changed ${label}` : `set ${fieldNoun(field)} to ${formatValue(value)}`}
+        <strong>{name}</strong>: {edit.author}{" "}
+        {nested ? `changed ${label}` : `set ${fieldNoun(field)} to ${formatFieldValue(field, value)}`}
         {edit.time !== null && ` (${formatDateTime(edit.time)})`} while {edit.deletedBy} deleted the position.
-        {position && ` It was restored${isFieldKey(field) ? ` with ${formatValue(shownValue(position, field))}` : ""}.`}
+        {position && ` It was restored${isFieldKey(field) ? ` with ${formatFieldValue(field, shownValue(position, field))}` : ""}.`}
       </span>
       {canEdit && (
         <span className="row-buttons">
           <RecoverButton
             isRestored={position !== null}
             field={field}
-            value={nested ? "the edit" : formatValue(value)}
+            value={nested ? "the edit" : formatFieldValue(field, value)}
             name={name}
             onClick={onRestore}
           />

@@ -1,16 +1,21 @@
-import { History, Trash2, TriangleAlert } from "lucide-react"
+import { FilePenLine, History, Trash2, TriangleAlert } from "lucide-react"
 import { memo, type PointerEvent } from "react"
+import { type Approval, isChangedSinceApproval } from "../plan/approval"
+import { endsBeforeStart } from "../plan/cost"
 import {
   FIELD_DEFINITIONS,
   FIELDS,
   type FieldKey,
   fieldLabel,
+  fieldNoun,
   isAmountField,
+  isChoiceField,
   isFieldKey,
   isGroupField,
   isHiddenOnPhones,
+  isMonthField,
 } from "../plan/fields"
-import { formatAmount, formatDateTime, formatRelativeTime } from "../plan/format"
+import { displayValue, formatAmount, formatDateTime, formatRelativeTime } from "../plan/format"
 import type { ParsedInput } from "../plan/input"
 
 import { type FieldValue, type Position, shownValue } from "../plan/schema"
@@ -69,6 +74,8 @@ interface Props {
   position: Position
   /** Row index for assistive technology; the header is row 1. */
   rowIndex: number
+  /** The number that the row shows. */
+  number: number
   offset: number
   size: number
   /** The row is checked. */
@@ -86,6 +93,7 @@ interface Props {
 export const Row = memo(function Row({
   position,
   rowIndex,
+  number,
   offset,
   size,
   isSelected,
@@ -118,7 +126,7 @@ export const Row = memo(function Row({
         }}
       >
         <span className="row-number" aria-hidden>
-          {(rowIndex - 1).toLocaleString()}
+          {number.toLocaleString()}
         </span>
         {canEdit && (
           <input
@@ -185,12 +193,20 @@ export const Row = memo(function Row({
   )
 })
 
-/** Why a value is marked; `null` if it has the right type. */
-function describeMistyped({ mistyped, invalidEntry }: Position, field: FieldKey): string | null {
+/** Why a value is marked; `null` if it is valid. */
+function describeMistyped(position: Position, field: FieldKey): string | null {
+  const { mistyped, invalidEntry } = position
   if (invalidEntry !== undefined) return field === FIRST_FIELD ? "not a position, can only be deleted" : null
+  if (field === "end" && endsBeforeStart(position)) return "ends before it starts, costs nothing"
   if (mistyped?.[field] === undefined) return null
-  return isAmountField(field) ? "not a number, not included in totals" : "not a text"
+  if (isAmountField(field)) return "not a number, not included in totals"
+  if (isChoiceField(field)) return `not a ${fieldNoun(field)}, counted as none`
+  return isMonthField(field) ? "not a month, counted as none" : "not a text"
 }
+
+/** An approval in a few words: `12 approved by CEO, 3 Jun 2027`. */
+const describeApproval = ({ budget, by, at }: Approval): string =>
+  `${budget === null ? "an unknown budget" : formatAmount(budget)} approved by ${by || "an unknown author"}${at === null ? "" : `, ${formatDateTime(at)}`}`
 
 /** CSS classes of the cells of a column. */
 export const fieldClasses = (field: FieldKey): string =>
@@ -223,8 +239,9 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
   const conflict = position.conflicts?.[field]
   const person = editors?.[0]
   const value = shownValue(position, field)
-  const text = isAmountField(field) && typeof value !== "string" ? formatAmount(value) : String(value ?? "")
+  const text = displayValue(field, value)
   const note = describeMistyped(position, field)
+  const approval = position.approval && isChangedSinceApproval(position) && field === "budget" ? position.approval : null
   // Touch opens the editor at once; the mouse selects cells, and a double click opens the editor.
   const onPointerUp = (event: PointerEvent) => {
     if (canEdit && !editing && event.pointerType === "touch") actions.edit(id, field)
@@ -236,9 +253,11 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
       aria-selected={range !== null && !range.isFill}
       aria-readonly={!canEdit}
       aria-label={
-        editing ? undefined : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", conflicting values" : ""}`
+        editing
+          ? undefined
+          : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", conflicting values" : ""}${approval ? ", changed since approval" : ""}`
       }
-      title={note ?? undefined}
+      title={note ?? (field === "status" && position.approval ? describeApproval(position.approval) : undefined)}
       tabIndex={isActive && !editing ? 0 : -1}
       data-cell={`${id}/${field}`}
       onFocus={(event) => {
@@ -258,7 +277,7 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
           label={`${fieldLabel(field)} of ${position.designation}`}
           value={value}
           initialText={editing.initialText}
-          suggestions={isGroupField(field) ? `all-${field}` : null}
+          suggestions={isGroupField(field) && !isChoiceField(field) ? `all-${field}` : null}
           read={(text) => actions.read(field, text)}
           onDraft={actions.draft}
           onCommit={(value, next) => actions.commit(id, field, value, next)}
@@ -266,7 +285,8 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
           onCancel={() => actions.cancel(id, field)}
         />
       ) : (
-        <span className="value">
+        <span className="value" data-label={fieldLabel(field)}>
+          {isChoiceField(field) && text !== "" && !note && <span className={`status-dot status-${value}`} aria-hidden />}
           {text}
           {position.invalidEntry !== undefined && field === FIRST_FIELD && <span className="tag mistyped-tag">not a position</span>}
         </span>
@@ -283,6 +303,21 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
           onClick={() => actions.conflict(id, field)}
         >
           <TriangleAlert aria-hidden />
+        </button>
+      )}
+      {approval && !editing && (
+        <button
+          type="button"
+          className="changed-since"
+          aria-label={`Budget of ${position.designation} changed since approval: ${describeApproval(approval)}`}
+          title={describeApproval(approval)}
+          tabIndex={isActive ? 0 : -1}
+          onPointerDown={(event) => event.stopPropagation()}
+          onPointerUp={(event) => event.stopPropagation()}
+          onDoubleClick={(event) => event.stopPropagation()}
+          onClick={() => actions.history(id)}
+        >
+          <FilePenLine aria-hidden />
         </button>
       )}
       {person && <span className={`flag ${personColour(person.name)}`}>{person.name}</span>}

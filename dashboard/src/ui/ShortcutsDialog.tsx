@@ -1,6 +1,6 @@
 import { Dialog } from "./Dialog"
 
-/** The keys of the page, by what they are for. */
+/** The keys of the page, by purpose. */
 const SHORTCUTS: { title: string; keys: [keys: string, action: string][] }[] = [
   {
     title: "Page",
@@ -8,6 +8,7 @@ const SHORTCUTS: { title: string; keys: [keys: string, action: string][] }[] = [
       ["Ctrl+K", "All commands"],
       ["/", "Search"],
       ["?", "These keys"],
+      ["Ctrl+P", "Print the filtered positions"],
       ["Ctrl+Z", "Undo"],
       ["Ctrl+Shift+Z, Ctrl+Y", "Redo"],
     ],
@@ -21,6 +22,8 @@ const SHORTCUTS: { title: string; keys: [keys: string, action: string][] }[] = [
       ["Ctrl+A", "Select all cells"],
       ["Shift+Space, Ctrl+Space", "Select the rows, the columns"],
       ["Space", "Check the selected rows"],
+      ["Left, Right on the head of a group", "Collapse, expand it"],
+      ["Shift+Space on the head of a group", "Check its positions"],
       ["Escape", "Cancel the selection"],
     ],
   },

@@ -1,26 +1,43 @@
-import { memo } from "react"
-import { fieldNoun, GROUP_FIELDS, type GroupKey } from "../plan/fields"
-import { formatMoney, formatSum, unitLabel } from "../plan/format"
-import { describeUnknownBudgets, type Filter, type Group, groupTotals, roundSum, sumBudgets } from "../plan/query"
+import { memo, useState } from "react"
+import { countPositions } from "../grid/range"
+import { type Measure, measure } from "../plan/cost"
+import type { DepartmentUse } from "../plan/department-budgets"
+import { GROUP_FIELDS, type GroupKey } from "../plan/fields"
+import { formatMoney, unitLabel } from "../plan/format"
+import { describeUnknownBudgets, type Filter, isFiltering, roundSum, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
+import { GroupChart } from "./GroupChart"
+import { usesYear, YearCard } from "./YearCard"
 
 interface Props {
   positions: readonly Position[]
+  /** The positions that match the filter. */
+  shown: readonly Position[]
+  departments: readonly DepartmentUse[]
+  /** First month of the year of the plan. */
+  yearStart: string
   settings: Settings
   filter: Filter
   /** `value`: the folded name of a group; `null` shows all. */
   onFilterGroup: (field: GroupKey, value: string | null) => void
   onSettings: (() => void) | null
+  onDepartmentBudgets: (() => void) | null
 }
 
 /** Budget figures, and charts by group. */
-export const Summary = memo(function Summary({ positions, settings, filter, onFilterGroup, onSettings }: Props) {
+export const Summary = memo(function Summary(props: Props) {
+  const { positions, shown, departments, yearStart, settings, filter, onFilterGroup, onSettings, onDepartmentBudgets } = props
   const { totalBudget, currency, unit } = settings
+  const isFiltered = isFiltering(filter)
   const spent = sumBudgets(positions)
   const unknown = describeUnknownBudgets(positions)
   const left = totalBudget === null ? null : roundSum(totalBudget - spent)
   const share = totalBudget === null || totalBudget <= 0 ? 0 : spent / totalBudget
   const isOver = left !== null && left < 0
+  const [by, setBy] = useState<Measure>("budget")
+  const hasYear = usesYear(positions)
+  const hasStatus = positions.some(({ status }) => status !== null)
+  const sumByMeasure = (members: readonly Position[]) => measure(members, by, yearStart)
   return (
     <section className="summary" aria-label="Budget">
       <div className="card figures">
@@ -40,6 +57,12 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
             <dt>Used</dt>
             <dd>{formatMoney(spent, currency, unit)}</dd>
           </div>
+          {isFiltered && (
+            <div className="shown">
+              <dt>Sum of shown</dt>
+              <dd>{formatMoney(sumBudgets(shown), currency, unit)}</dd>
+            </div>
+          )}
           <div className={isOver ? "over" : undefined}>
             <dt>{isOver ? "Over budget" : "Left"}</dt>
             <dd>{left === null ? "—" : formatMoney(Math.abs(left), currency, unit)}</dd>
@@ -49,76 +72,30 @@ export const Summary = memo(function Summary({ positions, settings, filter, onFi
           <span style={{ inlineSize: `${Math.min(share, 1) * 100}%` }} />
         </div>
         <p className="count">
-          {positions.length.toLocaleString()} {positions.length === 1 ? "position" : "positions"}
+          {isFiltered && `${shown.length.toLocaleString()} of ${countPositions(positions.length)} shown. All: `}
+          {countPositions(positions.length)}
           {totalBudget !== null && totalBudget > 0 && `, ${Math.round(share * 100)} % of the budget`}
           {unknown && `, ${unknown}`}
         </p>
       </div>
-      {GROUP_FIELDS.map((field) => (
-        <Chart
+      {GROUP_FIELDS.filter((field) => field !== "status" || hasStatus).map((field) => (
+        <GroupChart
           key={field}
-          title={`By ${fieldNoun(field)}`}
-          groups={groupTotals(positions, field)}
+          field={field}
+          shown={shown}
+          total={positions.length}
+          isFiltered={isFiltered}
+          sum={hasYear && by !== "budget" ? sumByMeasure : sumBudgets}
+          measure={hasYear ? by : null}
+          onMeasure={setBy}
+          departments={field === "department" ? departments : null}
           unit={unitLabel(currency, unit)}
           selected={filter.groups[field] ?? null}
           onSelect={(value) => onFilterGroup(field, value)}
+          onBudgets={field === "department" ? onDepartmentBudgets : null}
         />
       ))}
+      {hasYear && <YearCard all={positions} shown={shown} settings={settings} yearStart={yearStart} onSettings={onSettings} />}
     </section>
   )
 })
-
-const MAX_BARS = 6
-
-interface ChartProps {
-  title: string
-  groups: Group[]
-  unit: string
-  /** Key of the selected group. */
-  selected: string | null
-  onSelect: (key: string | null) => void
-}
-
-/** Bar chart that filters the list on click. */
-function Chart({ title, groups, unit, selected, onSelect }: ChartProps) {
-  const largest = Math.max(1, ...groups.map((group) => group.budget))
-  const shown = groups.slice(0, groups.length > MAX_BARS ? MAX_BARS - 1 : MAX_BARS)
-  const rest = groups.slice(shown.length)
-  return (
-    <div className="card chart">
-      <h2>
-        {title} <span className="unit">{unit}</span>
-      </h2>
-      {groups.length === 0 && <p className="nothing">No data yet.</p>}
-      <ul>
-        {shown.map(({ key, name, budget, count }) => {
-          const isNamed = key !== ""
-          return (
-            <li key={key}>
-              <button
-                type="button"
-                className="bar"
-                disabled={!isNamed}
-                aria-pressed={isNamed ? selected === key : undefined}
-                title={`${count} ${count === 1 ? "position" : "positions"}`}
-                onClick={() => onSelect(selected === key ? null : key)}
-              >
-                <span className="bar-name">{name || "None"}</span>
-                <span className="bar-value">{formatSum(budget)}</span>
-                <span className="bar-track" aria-hidden>
-                  <span style={{ inlineSize: `${(budget / largest) * 100}%` }} />
-                </span>
-              </button>
-            </li>
-          )
-        })}
-        {rest.length > 0 && (
-          <li className="bar rest">
-            <span className="bar-name">{rest.length} others</span>
-            <span className="bar-value">{formatSum(rest.reduce((all, group) => all + group.budget, 0))}</span>
-          </li>
-        )}
-      </ul>
-    </div>
-  )
-}

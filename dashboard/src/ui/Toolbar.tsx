@@ -1,11 +1,12 @@
-import { Download, FileUp, History, Plus, Redo2, Search, Trash2, Undo2, X } from "lucide-react"
-import { useMemo } from "react"
+import { Download, FileUp, History, PencilLine, Plus, Redo2, Search, Trash2, Undo2, X } from "lucide-react"
+import { type ReactNode, useLayoutEffect, useMemo, useRef } from "react"
 import { columnCount, countCells, fieldsOf, positionsIn, type Rect, rowCount } from "../grid/range"
 import { fieldLabel, GROUP_FIELDS, type GroupKey, isAmountField } from "../plan/fields"
 import { formatSum, unitLabel } from "../plan/format"
 import { describeUnknownBudgets, distinctGroups, type Filter, type Group, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
 import type { UndoState } from "../sync/undo-stack"
+import { ExportItems, Formats, type OnExport, SELECTED_POSITIONS } from "./ExportItems"
 import { Menu } from "./Menu"
 
 /** Id of the search field. */
@@ -14,6 +15,10 @@ export const SEARCH_ID = "search-positions"
 interface Props {
   all: readonly Position[]
   shown: readonly Position[]
+  /** The positions of the grid, which `range` counts. */
+  rows: readonly Position[]
+  /** Controls for groups and saved views. */
+  viewControls: ReactNode
   selected: ReadonlySet<string>
   /** The selected cells; `null` if there is no more than one. */
   range: Rect | null
@@ -26,22 +31,32 @@ interface Props {
   onFilterGroup: (field: GroupKey, value: string | null) => void
   onAdd: () => void
   onImport: () => void
-  onExport: (rows: readonly Position[]) => void
+  onExport: OnExport
   onHistory: () => void
   onUndo: () => void
   onRedo: () => void
   onRemove: (ids: string[]) => void
+  onBulkEdit: () => void
   onDeselect: () => void
 }
 
 /** Actions for the list, or for the selected rows. */
 export function Toolbar(props: Props) {
-  const { all, shown, selected, range, history, settings, filter, canEdit } = props
+  const { all, shown, rows, selected, range, history, settings, filter, canEdit } = props
   const groups = useMemo(() => GROUP_FIELDS.map((field) => ({ field, values: distinctGroups(all, field) })), [all])
   const isFiltered = shown.length !== all.length
   const chosen = selected.size > 0 ? all.filter((position) => selected.has(position.id)) : []
+  const toolbar = useRef<HTMLDivElement>(null)
+  // The head of the list sticks below the toolbar, whose height depends on its controls.
+  useLayoutEffect(() => {
+    const element = toolbar.current
+    if (!element) return
+    const observer = new ResizeObserver(() => element.parentElement?.style.setProperty("--toolbar", `${element.offsetHeight}px`))
+    observer.observe(element)
+    return () => observer.disconnect()
+  }, [])
   return (
-    <div className="toolbar" role="toolbar" aria-label="Positions">
+    <div className="toolbar" role="toolbar" aria-label="Positions" ref={toolbar}>
       <label className="search">
         <Search aria-hidden />
         <span className="hidden">Search positions</span>
@@ -63,6 +78,7 @@ export function Toolbar(props: Props) {
           onChange={(value) => props.onFilterGroup(field, value)}
         />
       ))}
+      {props.viewControls}
       <p className="found" role="status">
         {isFiltered && (
           <>
@@ -72,89 +88,107 @@ export function Toolbar(props: Props) {
           </>
         )}
       </p>
-      <span className="spring" />
-      {range && chosen.length === 0 && <RangeSummary rows={positionsIn(shown, range)} range={range} settings={settings} />}
-      {canEdit && (
-        <span className="undo-redo">
-          <button
-            type="button"
-            className="icon"
-            disabled={history.undo === null}
-            aria-label="Undo the last action"
-            aria-keyshortcuts="Control+Z"
-            title={history.undo === null ? "Nothing to undo" : `Undo ${history.undo} (Ctrl+Z)`}
-            onClick={props.onUndo}
-          >
-            <Undo2 aria-hidden />
-          </button>
-          <button
-            type="button"
-            className="icon"
-            disabled={history.redo === null}
-            aria-label="Redo the last action"
-            aria-keyshortcuts="Control+Shift+Z"
-            title={history.redo === null ? "Nothing to redo" : `Redo ${history.redo} (Ctrl+Shift+Z)`}
-            onClick={props.onRedo}
-          >
-            <Redo2 aria-hidden />
-          </button>
-        </span>
-      )}
-      {chosen.length > 0 ? (
-        <span className="chosen">
-          <span role="status">
-            {chosen.length.toLocaleString()} selected, {formatSum(sumBudgets(chosen))} {unitLabel(settings.currency, settings.unit)}
-            {describeUnknownBudgets(chosen) && `, ${describeUnknownBudgets(chosen)}`}
+      {range && chosen.length === 0 && <RangeSummary rows={positionsIn(rows, range)} range={range} settings={settings} />}
+      <span className="toolbar-end">
+        {canEdit && (
+          <span className="undo-redo">
+            <button
+              type="button"
+              className="icon"
+              disabled={history.undo === null}
+              aria-label="Undo the last action"
+              aria-keyshortcuts="Control+Z"
+              title={history.undo === null ? "Nothing to undo" : `Undo ${history.undo} (Ctrl+Z)`}
+              onClick={props.onUndo}
+            >
+              <Undo2 aria-hidden />
+            </button>
+            <button
+              type="button"
+              className="icon"
+              disabled={history.redo === null}
+              aria-label="Redo the last action"
+              aria-keyshortcuts="Control+Shift+Z"
+              title={history.redo === null ? "Nothing to redo" : `Redo ${history.redo} (Ctrl+Shift+Z)`}
+              onClick={props.onRedo}
+            >
+              <Redo2 aria-hidden />
+            </button>
           </span>
-          <button type="button" onClick={() => props.onExport(chosen)}>
-            <Download aria-hidden /> Export<span className="hidden"> the selected positions</span>
-          </button>
-          {canEdit && (
-            <button type="button" className="danger" onClick={() => props.onRemove([...selected])}>
-              <Trash2 aria-hidden /> Delete<span className="hidden"> the selected positions</span>
-            </button>
-          )}
-          <button type="button" className="icon" aria-label="Clear selection" onClick={props.onDeselect}>
-            <X aria-hidden />
-          </button>
-        </span>
-      ) : (
-        <span className="tools">
-          <button type="button" onClick={props.onHistory}>
-            <History aria-hidden /> History
-          </button>
-          <Menu
-            label="Import or export"
-            button={
-              <>
-                <FileUp aria-hidden /> <span>Table</span>
-              </>
-            }
-          >
-            {(close) => (
-              <ul className="items">
-                {canEdit && (
-                  <li>
-                    <button type="button" onClick={() => close(() => props.onImport())}>
-                      <FileUp aria-hidden /> Import CSV…
-                    </button>
-                  </li>
-                )}
-                <li>
-                  <button type="button" onClick={() => close(() => props.onExport(shown))}>
-                    <Download aria-hidden /> Export {isFiltered ? "filtered positions" : "all"} as CSV
-                  </button>
-                </li>
-              </ul>
+        )}
+        {chosen.length > 0 ? (
+          <span className="chosen">
+            <span role="status">
+              {chosen.length.toLocaleString()} selected, {formatSum(sumBudgets(chosen))} {unitLabel(settings.currency, settings.unit)}
+              {describeUnknownBudgets(chosen) && `, ${describeUnknownBudgets(chosen)}`}
+            </span>
+            {canEdit && (
+              <button type="button" onClick={props.onBulkEdit}>
+                <PencilLine aria-hidden /> Edit<span className="hidden"> the selected positions</span>
+              </button>
             )}
-          </Menu>
-          {canEdit && (
-            <button type="button" className="primary" onClick={props.onAdd}>
-              <Plus aria-hidden /> Add position
+            <Menu
+              label="Export the selected positions"
+              button={
+                <>
+                  <Download aria-hidden /> Export
+                </>
+              }
+            >
+              {(close) => (
+                <ul className="items">
+                  <Formats
+                    label="the selected positions"
+                    rows={chosen}
+                    scope={SELECTED_POSITIONS}
+                    onExport={(...exported) => close(() => props.onExport(...exported))}
+                  />
+                </ul>
+              )}
+            </Menu>
+            {canEdit && (
+              <button type="button" className="danger" onClick={() => props.onRemove([...selected])}>
+                <Trash2 aria-hidden /> Delete<span className="hidden"> the selected positions</span>
+              </button>
+            )}
+            <button type="button" className="icon" aria-label="Clear selection" onClick={props.onDeselect}>
+              <X aria-hidden />
             </button>
-          )}
-        </span>
-      )}
+          </span>
+        ) : (
+          <span className="tools">
+            <button type="button" onClick={props.onHistory}>
+              <History aria-hidden /> History
+            </button>
+            <Menu
+              label="Import or export"
+              button={
+                <>
+                  <FileUp aria-hidden /> <span>Table</span>
+                </>
+              }
+            >
+              {(close) => (
+                <ul className="items">
+                  {canEdit && (
+                    <li>
+                      <button type="button" onClick={() => close(() => props.onImport())}>
+                        <FileUp aria-hidden /> Import a table…
+                      </button>
+                    </li>
+                  )}
+                  <ExportItems shown={shown} all={all} onExport={(...exported) => close(() => props.onExport(...exported))} />
+                </ul>
+              )}
+            </Menu>
+            {canEdit && (
+              <button type="button" className="primary" onClick={props.onAdd}>
+                <Plus aria-hidden /> Add position
+              </button>
+            )}
+          </span>
+        )}
+      </span>
     </div>
   )
 }

@@ -21,3 +21,9 @@ export function useCurrentMinute(): number {
   }, [])
   return minute
 }
+
+/** The month of today in the time zone of the browser. */
+export function currentMonth(): string {
+  const now = new Date()
+  return `${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}`
+}

@@ -1,8 +1,10 @@
 /** The user's actions on a plan: each is recorded for undo, and reported in a message. */
 import { type CellChanges, portionsOf, type Refusal } from "../grid/cell-changes"
 import { countCells, countPositions } from "../grid/range"
+import { APPROVAL_KEYS, APPROVED } from "../plan/approval"
 import {
   addPositions,
+  approvePosition,
   changeCells,
   type DeletedPosition,
   deletePositions,
@@ -17,19 +19,20 @@ import {
   updateSettings,
 } from "../plan/edit"
 import { type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
-import { formatValue } from "../plan/format"
+import { formatFieldValue } from "../plan/format"
+import { importEdits } from "../plan/import-edits"
 import { type FieldValue, type Position, SETTING_LABELS, SETTINGS, type Setting, type Settings, shownValue } from "../plan/schema"
+import type { ImportChanges } from "../plan/table-import/review"
 import { type Action, groupCells, type KeptPlace } from "../plan/undo"
 import type { PlanStore } from "../sync/plan-store"
 import type { RevertedAction } from "../sync/undo-stack"
+import { BOTH_KEPT, placeActions, placeLabel } from "./place-actions"
 import type { ToastAction } from "./Toast"
-
-export const BOTH_KEPT = "Somebody else changed this at the same time. Both values are kept; choose one."
 
 /** An action on cells in the words of its message: `Pasted`, `paste`. */
 export interface CellAction {
-  done: "Pasted" | "Cleared" | "Filled" | "Cut"
-  noun: "paste" | "clearing" | "filling" | "cut"
+  done: "Pasted" | "Cleared" | "Filled" | "Cut" | "Changed"
+  noun: "paste" | "clearing" | "filling" | "cut" | "bulk edit"
 }
 
 export interface PlanActionsOptions {
@@ -62,7 +65,9 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     const texts: string[] = []
     const deleted = kept.filter(({ reason }) => reason === "deleted")
     const rows = kept.filter(({ reason, field }) => reason === "changed" && field === null)
-    const cells = kept.filter(({ reason, field }) => reason === "changed" && field !== null)
+    // The record of an approval is part of its status.
+    const isRecord = (field: string) => (APPROVAL_KEYS as readonly string[]).includes(field)
+    const cells = kept.filter(({ reason, field }) => reason === "changed" && field !== null && !isRecord(field))
     const [gone] = deleted
     const goneCount = new Set(deleted.map(({ id }) => id)).size
     if (goneCount === 1) texts.push(`“${gone?.name}” was deleted. There is nothing to ${verb}.`)
@@ -72,9 +77,13 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     const [cell] = cells
     if (cells.length === 1 && cell) {
       const position = cell.id === null ? undefined : store.get(cell.id)
-      const value = position && cell.field && isFieldKey(cell.field) ? ` ${formatValue(shownValue(position, cell.field))}` : ""
-      const what =
-        cell.id === null ? `${SETTING_LABELS[cell.field as Setting]} of the plan` : `${fieldLabel(cell.field ?? "")} of “${cell.name}”`
+      const value =
+        position && cell.field && isFieldKey(cell.field) ? ` ${formatFieldValue(cell.field, shownValue(position, cell.field))}` : ""
+      const what = cell.place
+        ? placeLabel(cell.place)
+        : cell.id === null
+          ? `${SETTING_LABELS[cell.field as Setting]} of the plan`
+          : `${fieldLabel(cell.field ?? "")} of “${cell.name}”`
       texts.push(`Somebody else has changed ${what} since. It stays${value || " as it is"}.`)
     } else if (cells.length > 1) texts.push(`Others have changed ${countCells(cells.length)} since. They stay as they are.`)
     return texts.join(" ")
@@ -91,19 +100,21 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       showToast(
         now.conflicts?.[field]
           ? BOTH_KEPT
-          : `Somebody else changed this at the same time. It is now ${formatValue(shownValue(now, field))}.`,
+          : `Somebody else changed this at the same time. It is now ${formatFieldValue(field, shownValue(now, field))}.`,
       )
   }
-  const editCell = (id: string, field: FieldKey, edit: () => void, noun = "edit") =>
-    undoStack.record(`${noun} of ${fieldNoun(field)} of “${nameOf(id)}”`, edit, () => (store.get(id) ? { cells: { [field]: [id] } } : {}))
-      .action
+  const editCell = (id: string, field: FieldKey, value: FieldValue, edit: () => void, noun = "edit") =>
+    undoStack.record(`${noun} of ${fieldNoun(field)} of “${nameOf(id)}”`, edit, () =>
+      store.get(id) ? { cells: groupCells([{ id, field, value }]) } : {},
+    ).action
 
   return {
     undo,
     redo,
+    ...placeActions({ store, author, showToast, undoButton }),
     setCell(id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null): void {
       const name = store.get(id)?.designation
-      const action = editCell(id, field, () => setField(plan, id, field, value, author, base))
+      const action = editCell(id, field, value, () => setField(plan, id, field, value, author, base))
       if (base && !store.get(id)) showToast(`Somebody deleted “${base.position.designation}”. Your edit is kept for review.`)
       else if (base) showConflict(id, field)
       else if (name !== undefined) showToast(`${fieldLabel(field)} of “${name}” changed.`, ...undoButton(action))
@@ -142,7 +153,7 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     },
     resolve(id: string, field: FieldKey, operation: string): void {
       const name = nameOf(id)
-      const action = editCell(id, field, () => resolveConflict(plan, id, field, operation, author), "resolution")
+      const action = editCell(id, field, null, () => resolveConflict(plan, id, field, operation, author), "resolution")
       showToast(`Conflict in ${fieldNoun(field)} of “${name}” resolved.`, ...undoButton(action))
     },
     resolveSetting(key: Setting, operation: string): void {
@@ -173,13 +184,49 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       )
       showToast(`Added “${position.designation}”.`)
     },
-    importPositions(rows: readonly NewPosition[]): void {
-      const { action } = undoStack.record(
-        `import of ${names(rows)}`,
-        () => addPositions(plan, rows, author),
-        (ids) => ({ rows: ids }),
-      )
-      showToast(`Added ${names(rows)}.`, ...undoButton(action))
+    /**
+     * Writes an import as one action. `onProgress` receives the number of finished positions, and stops the import by returning `false`.
+     * Returns the label of the action.
+     */
+    importTable(changes: ImportChanges, onProgress: (done: number) => boolean): { label: string; total: number; finished: Promise<void> } {
+      const { additions, cells, deletions } = changes
+      const changed = new Set(cells.map(({ id }) => id)).size
+      const total = additions.length + changed + deletions.length
+      const what = [
+        ...(additions.length > 0 ? [`added ${names(additions)}`] : []),
+        ...(changed > 0 ? [`updated ${countPositions(changed)}`] : []),
+        ...(deletions.length > 0 ? [`deleted ${countPositions(deletions.length)}`] : []),
+      ].join(", ")
+      const label = `import of ${total === additions.length ? names(additions) : countPositions(total)}`
+      const created = Date.now()
+      const { edits, sizes } = importEdits(plan, changes, what, author, created)
+      const finish = (action: Action, done: number) => {
+        const text = `${what.charAt(0).toUpperCase()}${what.slice(1)}.`
+        showToast(
+          done === total ? text : `Import stopped: ${done.toLocaleString()} of ${countPositions(total)} imported.`,
+          ...undoButton(action),
+        )
+      }
+      const [edit] = edits
+      if (edits.length === 1 && edit) {
+        const { action } = undoStack.record(label, edit, (targets) => targets)
+        onProgress(total)
+        if (action) finish(action, total)
+        return { label, total, finished: Promise.resolve() }
+      }
+      let done = 0
+      const finished = undoStack
+        .recordPortions(label, edits, (portions) => {
+          done += sizes[portions - 1] ?? 0
+          return onProgress(done)
+        })
+        .then((action) => finish(action, done))
+      return { label, total, finished }
+    },
+    /** Undoes an import that was interrupted. */
+    async undoImport(label: string): Promise<void> {
+      const action = undoStack.find(label)
+      if (action) report(await undoStack.undoAction(action, author), "Undid", "undo")
     },
     remove(ids: readonly string[]): void {
       const rows = ids.flatMap((id): Position | [] => store.get(id) ?? [])
@@ -207,12 +254,22 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       undoStack.record(
         label,
         () => restoreFieldValue(plan, id, field, heads, author),
-        () => ({ cells: { [field]: [id] } }),
+        () => ({ cells: groupCells([{ id, field, value: store.get(id)?.status ?? null }]) }),
       )
+    },
+    /** Approves a position with its current budget. */
+    approve(id: string): void {
+      const name = nameOf(id)
+      const { action } = undoStack.record(
+        `approval of “${name}”`,
+        () => approvePosition(plan, id, author),
+        () => ({ cells: groupCells([{ id, field: "status", value: APPROVED }]) }),
+      )
+      showToast(`Approved “${name}”.`, ...undoButton(action))
     },
     /** Sets a field without a message. */
     setValue(id: string, field: FieldKey, value: FieldValue): void {
-      editCell(id, field, () => setField(plan, id, field, value, author))
+      editCell(id, field, value, () => setField(plan, id, field, value, author))
     },
   }
 

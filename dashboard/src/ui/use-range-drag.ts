@@ -10,8 +10,8 @@ export interface DragHandlers {
 
 interface Options {
   body: RefObject<HTMLElement | null>
-  rowHeight: number
-  rowCount: number
+  /** The row at a distance from the top of the body; the nearest one between rows, `null` without rows. */
+  rowAt: (offset: number) => number | null
   /** Height of the sticky header, below which the page scrolls. */
   top: number
 }
@@ -33,11 +33,12 @@ export function useRangeDrag(options: Options): (handlers: DragHandlers) => void
     let frame = 0
     const update = () => {
       if (!pointer) return
-      const { body, rowHeight, rowCount } = latest.current
+      const { body, rowAt } = latest.current
       if (!body.current) return
-      const row = Math.floor((pointer.y - body.current.getBoundingClientRect().top) / rowHeight)
+      const row = rowAt(pointer.y - body.current.getBoundingClientRect().top)
+      if (row === null) return
       const cell = document.elementFromPoint(pointer.x, pointer.y)?.closest<HTMLElement>("[data-cell]")
-      handlers.move(Math.max(0, Math.min(rowCount - 1, row)), columnOf(cell?.dataset.cell))
+      handlers.move(row, columnOf(cell?.dataset.cell))
     }
     const scroll = () => {
       frame = 0

@@ -90,7 +90,7 @@ export function largePlanSteps(server: Server, cfo: Person, ceo: Person, round: 
         for (let at = 0; at < 20; at += 1) await page.keyboard.press("Shift+PageDown")
         await expect(page.getByText(/^241 cells/)).toBeVisible()
         await page.keyboard.press("ControlOrMeta+a")
-        await expect(page.getByText(/^20,000 cells/)).toBeVisible()
+        await expect(page.getByText(/^35,000 cells/)).toBeVisible()
         await page.keyboard.press("Escape")
       },
     ],

@@ -71,8 +71,9 @@ export class Server {
     return execFileSync(BINARY, args, { encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] })
   }
 
-  addUser(name: string, role: string, password: string): void {
-    execFileSync(BINARY, ["user", "add", name, "--role", role, "--auth", this.auth], {
+  /** `documents`: the plans that the account gives access to. */
+  addUser(name: string, role: string, password: string, documents = "*"): void {
+    execFileSync(BINARY, ["user", "add", name, "--role", role, "--documents", documents, "--auth", this.auth], {
       input: `${password}\n`,
       stdio: ["pipe", "pipe", "pipe"],
     })

@@ -50,7 +50,7 @@ it("the decimal mark of the language is used", () => {
 })
 
 describe("the clipboard and text fields", () => {
-  const settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
+  const settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null, yearStart: null }
 
   it("never calculate", () => {
     expect(parseInput("budget", "=40*2", settings)).toEqual({ value: 80 })

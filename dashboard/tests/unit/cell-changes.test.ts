@@ -5,8 +5,8 @@ import { describeRange, type Rect, toRect } from "../../src/grid/range"
 import type { Position, Settings } from "../../src/plan/schema"
 import { newPosition, shownPosition } from "./support/position"
 
-const SETTINGS: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null }
-/** Columns: designation, department, budget, location. */
+const SETTINGS: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null, yearStart: null }
+/** Columns: designation, department, budget, location, status, start, end. */
 const LIST: Position[] = ["Cook", "Waiter", "Host", "Chef"].map((designation, at) =>
   shownPosition({ id: `id${at}`, designation, department: "Kitchen", budget: at + 1, location: "Pune" }),
 )
@@ -100,10 +100,10 @@ describe("pasting", () => {
   })
 
   it("refuses columns beyond the last one", () => {
-    const changes = paste(rect(0, 0, 3), table(["Goa", "x"]))
-    expect(written(changes)).toEqual([["id0", "location", "Goa"]])
-    expect(changes.refusals).toEqual([{ cell: "Last column", reason: "There is no column to the right of Location." }])
-    expect(paste(rect(0, 0, 3), table(["Goa", " "])).refusals).toEqual([])
+    const changes = paste(rect(0, 0, 6), table(["2027-06", "x"]))
+    expect(written(changes)).toEqual([["id0", "end", "2027-06"]])
+    expect(changes.refusals).toEqual([{ cell: "Last column", reason: "There is no column to the right of End." }])
+    expect(paste(rect(0, 0, 6), table(["2027-06", " "])).refusals).toEqual([])
   })
 
   it("keeps formula-like text as text", () => {

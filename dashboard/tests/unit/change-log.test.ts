@@ -80,7 +80,7 @@ it("an edit discarded by a concurrent deletion is found", () => {
   expect(A.view(merged, discarded?.heads ?? []).positions.a).toMatchObject({ designation: "Cook", budget: 7, location: "Pune" })
 })
 
-it("a discarded edit is listed until somebody handles it", () => {
+it("a discarded edit is listed until a user handles it", () => {
   const doc = plan()
   const deleted = edit(A.clone(doc), "CEO", (plan) => {
     delete plan.positions.a
@@ -122,7 +122,7 @@ it("a discarded edit is listed until somebody handles it", () => {
   const restored = edit(gone, "CEO", (plan) => {
     plan.positions.a = row("Cook", 7)
   })
-  expect(changeLog(restored).discardedEdits(), "recreated by somebody who had the edit").toEqual([])
+  expect(changeLog(restored).discardedEdits(), "recreated by a user who had the edit").toEqual([])
 })
 
 it("a deletion has the heads of the complete position", () => {

@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs"
 import Papa from "papaparse"
 import { describe, expect, it } from "vitest"
 import { separatorsOf } from "../../src/plan/amount"
-import { toCsv } from "../../src/plan/csv-export"
+import { toCsv as toCsvFile } from "../../src/plan/csv-export"
 import { FIELDS, type FieldKey } from "../../src/plan/fields"
 import { escapeFormulas, unescapeFormulas } from "../../src/plan/formula-escaping"
 import type { Position } from "../../src/plan/schema"
 import { parseTable } from "../../src/plan/table-import"
-import { shownPosition } from "./support/position"
+import { exportTable, shownPosition } from "./support/position"
 
 interface Guarded {
   text: string
@@ -16,6 +16,7 @@ interface Guarded {
 }
 const CELLS = (JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/csv-guard.json`, "utf8")) as { cells: Guarded[] })
   .cells
+const toCsv = (positions: Position[]) => toCsvFile(exportTable(positions))
 const SCALE = { currency: "INR", unit: 100_000 }
 
 const position = (designation: string, location = "", budget: number | null = 1): Position =>
@@ -23,7 +24,7 @@ const position = (designation: string, location = "", budget: number | null = 1)
 
 /** A line of an export, with the other cells empty. */
 const line = (cells: Partial<Record<FieldKey, string>>) =>
-  `\r\n${FIELDS.map((field) => cells[field] ?? "").join(",")},1970-01-01T00:00:00.000Z,,\r\n`
+  `\r\na,${FIELDS.map((field) => cells[field] ?? "").join(",")},,,1970-01-01T00:00:00.000Z\r\n`
 
 describe("formula escaping", () => {
   it.each(CELLS)("$text is escaped as on the server", ({ text, cell, written }) => {

@@ -7,7 +7,7 @@ use automerge::{Change, ScalarValue};
 use super::structure::{Count, Made, message, structured};
 use super::sync_messages::receive_all;
 
-/// Messages that the changes are spread over.
+/// Maximum number of messages for the changes.
 const MOST_MESSAGES: usize = 4;
 
 /// Changes of many actors.
@@ -20,35 +20,35 @@ struct ManyActors {
     operations: bool,
     reversed: bool,
     messages: u8,
-    /// How far the fuzzer moves the turns of actors.
+    /// Shifts of the actors' turns.
     shifts: Vec<u8>,
 }
 
-/// Whose turn it is.
+/// The order of the actors' changes.
 #[derive(Debug, Arbitrary)]
 enum Order {
-    /// One after the other, again and again.
+    /// One change of each actor in turn.
     InTurn,
-    /// One does all of its changes, then the next.
+    /// All changes of one actor, then those of the next.
     InBlocks,
-    /// As the shifts say.
+    /// Turns are moved by the shifts.
     Shifted,
 }
 
-/// What a change is made after, besides its actor's last.
+/// Dependencies of a change, besides its actor's last change.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 enum Links {
-    /// The change before it.
+    /// The previous change.
     Chain,
-    /// Nothing: all actors are concurrent.
+    /// None: all actors are concurrent.
     None,
-    /// The change before it, at every so many.
+    /// The previous change, at every n-th change.
     Sparse(u8),
-    /// The last changes of so many actors.
+    /// The last changes of this number of actors.
     Merge(u8),
 }
 
-/// A document takes changes of many actors, or refuses them.
+/// A document applies or refuses changes of many actors.
 pub fn many_actors(bytes: &[u8]) {
     let Some(input) = structured::<ManyActors>(bytes) else { return };
     let actors = input.actors.0.max(1);
@@ -86,16 +86,16 @@ pub fn many_actors(bytes: &[u8]) {
 #[derive(Debug, Arbitrary)]
 struct ManyHeads {
     heads: Count,
-    /// Changes below each of them.
+    /// Number of changes below each head.
     depth: u8,
-    /// Heads that are named, and are not there.
+    /// Named heads that do not exist.
     unknown: Count,
-    /// Whether one change comes last that is made after all of them.
+    /// Whether a last change depends on all heads.
     merged: bool,
     messages: u8,
 }
 
-/// A document takes concurrent changes, or refuses them.
+/// A document applies or refuses concurrent changes.
 pub fn many_heads(bytes: &[u8]) {
     let Some(input) = structured::<ManyHeads>(bytes) else { return };
     let mut changes: Vec<Change> = Vec::new();
@@ -118,7 +118,7 @@ pub fn many_heads(bytes: &[u8]) {
     receive_all(&[unknown]);
 }
 
-/// Sends changes in so many messages, each of which names its last change.
+/// Sends changes in this number of messages, each of which names its last change.
 fn deliver(changes: &[Change], messages: usize) {
     let each = changes.len().div_ceil(messages % MOST_MESSAGES + 1).max(1);
     let messages: Vec<Vec<u8>> = changes

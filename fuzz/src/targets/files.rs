@@ -1,4 +1,4 @@
-//! Files that somebody else has written, or half written.
+//! Files from other programs, or partially written ones.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use super::plan::FILES;
 
 const STATE: &str = "/plan/state.automerge";
 
-/// A document's file, as it is found when the server starts.
+/// A document's file that the server finds at startup.
 pub fn document_file(bytes: &[u8]) {
     let disk = FaultyDisk::new(&["/plan"]);
     disk.put(STATE, bytes);
     let open = || StateFile::open_on(Arc::new(disk.clone()), Path::new(STATE));
     let Ok(first) = open() else {
-        assert_eq!(disk.content(STATE).as_deref(), Some(bytes), "what is not opened is left as it is");
+        assert_eq!(disk.content(STATE).as_deref(), Some(bytes), "a refused file is unchanged");
         return;
     };
     let heads = first.document().map(Automerge::get_heads);
     drop(first);
-    let second = open().expect("what was repaired is whole");
+    let second = open().expect("a repaired file is whole");
     assert!(second.repair().is_none(), "a repair is done once");
     assert_eq!(second.document().map(Automerge::get_heads), heads);
 }
 
-/// A valid file of which some bytes are others.
+/// A valid file with some changed bytes.
 pub fn document_mutations(bytes: &[u8]) {
     let [which, mutations @ ..] = bytes else { return };
     document_file(&mutated(&FILES[usize::from(*which) % FILES.len()], mutations));

@@ -1,5 +1,5 @@
-//! Changes that are formed well, and say what is not so: operations on what does not exist, numbers that do not count on,
-//! dependencies in any order, the same operation twice.
+//! Well-formed changes with invalid content: operations on missing objects, sequence numbers with gaps, dependencies in
+//! any order, repeated operations.
 
 use std::num::NonZeroU64;
 
@@ -9,12 +9,12 @@ use automerge::{ActorId, Automerge, Change, ChangeHash, ExpandedChange, ObjType,
 use super::plan::FILES;
 use super::sync_messages::receive;
 
-/// Changes of one message.
+/// Maximum number of changes in a message.
 const MOST_CHANGES: usize = 8;
-/// Operations of one change.
+/// Maximum number of operations in a change.
 const MOST_OPERATIONS: u8 = 8;
 
-/// The bytes are a recipe: what there is of it makes the change, and nothing stands for nought.
+/// The input bytes are a recipe for the changes. Missing bytes count as zero.
 struct Recipe<'a>(&'a [u8]);
 
 impl Recipe<'_> {
@@ -28,7 +28,7 @@ impl Recipe<'_> {
         from[usize::from(self.byte()) % from.len()].clone()
     }
 
-    /// Small for the most part, and sometimes at the end of what there is.
+    /// A mostly small number, sometimes one near the end of the range.
     fn number(&mut self) -> u64 {
         match self.byte() {
             small @ 0..=239 => u64::from(small),
@@ -40,7 +40,7 @@ impl Recipe<'_> {
     }
 }
 
-/// A message with changes that nobody's library would make.
+/// A message with changes that no library would make.
 pub fn forged_changes(bytes: &[u8]) {
     let mut recipe = Recipe(bytes);
     let plan = Automerge::load(&FILES[0]).expect("a valid document");
@@ -85,11 +85,11 @@ fn change(recipe: &mut Recipe<'_>, plan: &Automerge, known: &[ChangeHash]) -> Op
         extra_bytes: if recipe.byte() % 8 == 1 { vec![recipe.byte()] } else { Vec::new() },
         author: None,
     };
-    // The library does not write every one down; what it cannot write it cannot be sent by it either.
+    // The library cannot encode every change. Such changes cannot be sent by it either.
     std::panic::catch_unwind(|| Change::from(expanded)).ok()
 }
 
-/// The plan's own; and others.
+/// Actors of the plan, and other ones.
 fn actors() -> [ActorId; 3] {
     [ActorId::from([2_u8; 16]), ActorId::from([66_u8; 16]), ActorId::from([0_u8; 1])]
 }

@@ -1,4 +1,4 @@
-//! Changes and documents that are small, and inflate.
+//! Small changes and documents that inflate.
 
 use arbitrary::Arbitrary;
 use automerge::legacy::{Key, ObjectId, Op, OpType};
@@ -10,15 +10,15 @@ use super::sync_messages::receive_all;
 
 /// Bits of the longest value: 4 MiB.
 const BITS: u32 = 22;
-/// Changes of one message.
+/// Maximum number of changes in a message.
 const MOST_CHANGES: usize = 4;
 
-/// Values that are one byte again and again.
+/// Values that repeat one byte.
 #[derive(Debug, Arbitrary)]
 struct Inflating {
     values: Vec<Value>,
     form: Form,
-    /// What is changed of the chunks byte by byte; the checksums are right.
+    /// Changed bytes of the chunks, whose checksums are corrected.
     mutations: Vec<[u8; 4]>,
 }
 
@@ -30,7 +30,7 @@ struct Value {
     byte: u8,
 }
 
-/// Where a long value is.
+/// The place of a long value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]
 enum Place {
     Bytes,
@@ -39,10 +39,10 @@ enum Place {
     Message,
 }
 
-/// How the changes are sent.
+/// The encoding of the changes.
 #[derive(Debug, Clone, Copy, Arbitrary)]
 enum Form {
-    /// As they are.
+    /// Uncompressed.
     Plain,
     /// Each of them deflated.
     Compressed,
@@ -50,7 +50,7 @@ enum Form {
     Document,
 }
 
-/// A document takes what inflates, or refuses it.
+/// A document applies or refuses inflating changes.
 pub fn inflating_columns(bytes: &[u8]) {
     let Some(input) = structured::<Inflating>(bytes) else { return };
     let mut made = Made::default();

@@ -1,10 +1,10 @@
-//! One function per kind of bytes that come from elsewhere. It must neither panic nor hang on any bytes; what it
-//! accepts must be sound.
+//! One function per kind of foreign bytes. It must neither panic nor hang on any input, and anything that it accepts must
+//! be valid.
 //!
-//! Where random bytes get nowhere, as their checksum is wrong, the bytes are taken for a list of changes to something
-//! that is valid, of which the checksum is set right afterwards; or for a recipe of something that is formed well, and
-//! says what is not so. Where the cost is what may go wrong, they stand for a structure ([`structure`]): how many actors,
-//! how many heads, how long, in which order; a few bytes say much then.
+//! Random bytes with wrong checksums would not get far. So some targets read the input as a list of modifications of a
+//! valid file, whose checksums are corrected afterwards, or as a recipe of well-formed but invalid content. Where the
+//! cost is at risk, the input describes a structure ([`structure`]): the number of actors and heads, their length and
+//! order. A few bytes are enough for that.
 
 mod actors;
 mod files;

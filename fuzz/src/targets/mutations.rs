@@ -1,11 +1,12 @@
-//! Valid chunks of which some bytes are others.
+//! Valid chunks with some changed bytes.
 
 use sha2::{Digest, Sha256};
 
 /// Magic, checksum.
 const HEADER: usize = 8;
 
-/// Changes chunks byte by byte: three bytes say where (two) and what; then the checksums are set right.
+/// Changes bytes of chunks. Each mutation has four bytes: two for the position, one for the operation, one for the value.
+/// Then corrects the checksums.
 pub fn mutated(chunks: &[u8], mutations: &[u8]) -> Vec<u8> {
     let mut chunks = chunks.to_vec();
     for mutation in mutations.chunks_exact(4) {
@@ -21,7 +22,7 @@ pub fn mutated(chunks: &[u8], mutations: &[u8]) -> Vec<u8> {
     with_checksums(chunks)
 }
 
-/// Sets the checksum of every chunk that can be found.
+/// Corrects the checksum of every chunk that can be found.
 fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     let mut start = 0;
     while let Some(end) = chunk_end(&bytes, start) {
@@ -32,7 +33,7 @@ fn with_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Where the chunk ends that begins at `start`.
+/// The end of the chunk that begins at `start`.
 fn chunk_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut at = start.checked_add(HEADER + 1)?;
     let (mut length, mut shift) = (0_usize, 0);

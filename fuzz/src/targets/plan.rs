@@ -1,4 +1,4 @@
-//! What the targets begin with.
+//! Initial documents and messages of the targets.
 
 use std::sync::LazyLock;
 
@@ -31,7 +31,7 @@ pub static FILES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
     [log, snapshot.clone(), [snapshot, later].concat()]
 });
 
-/// A greeting; what a peer with edits of its own sends, as changes and as a whole document.
+/// A greeting, and the message of a peer with edits of its own: as changes and as a whole document.
 pub static MESSAGES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
     let mut empty = AutoCommit::new();
     let hello = empty.sync().generate_sync_message(&mut sync::State::new()).expect("a greeting").encode();

@@ -1,4 +1,4 @@
-//! HTTP requests, to the routes as they are; apart from the socket.
+//! HTTP requests to the real routes, without a socket.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
-/// Requests that one server answers before the next one begins with an empty plan.
+/// Requests to one server before a new one starts with an empty plan.
 const LIFE: u32 = 500;
 
-/// Routes, and what they take.
+/// Methods, routes and media types of their bodies.
 const ROUTES: [(&str, &str, &str); 13] = [
     ("POST", "/api/documents", "application/json"),
     ("GET", "/api/documents/?", ""),
@@ -69,7 +69,7 @@ fn options(folder: &Path) -> Options {
     }
 }
 
-/// Which route, headers and query up to the first zero byte, and the body.
+/// Route, headers and query are in the bytes up to the first zero, and the rest is the body.
 pub fn http_request(bytes: &[u8]) {
     thread_local! {
         static NOW: RefCell<Option<Life>> = const { RefCell::new(None) };
@@ -105,7 +105,7 @@ pub fn http_request(bytes: &[u8]) {
         });
         assert!(!status.is_server_error(), "{method} {path}: {status}");
         if json {
-            serde_json::from_slice::<serde_json::Value>(&answer).expect("what says that it is JSON is");
+            serde_json::from_slice::<serde_json::Value>(&answer).expect("a JSON media type means valid JSON");
         }
     });
 }

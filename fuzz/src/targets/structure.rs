@@ -1,4 +1,4 @@
-//! Inputs that have a structure: what the fuzzer varies are counts, orders and links of changes, not their bytes.
+//! Structured inputs: the fuzzer varies counts, orders and links of changes, not their bytes.
 
 use std::num::NonZeroU64;
 
@@ -9,7 +9,7 @@ use automerge::{ActorId, Change, ChangeHash, ExpandedChange, sync};
 /// Bits of the largest count.
 const BITS: u8 = 13;
 
-/// How many: small for the most part, so that most inputs take little time.
+/// A count. Mostly small, so that most inputs take little time.
 #[derive(Debug, Clone, Copy)]
 pub struct Count(pub usize);
 
@@ -22,12 +22,12 @@ impl<'a> Arbitrary<'a> for Count {
     }
 }
 
-/// Builds a value of a structure from the fuzzer's bytes; bytes that are missing count as zero.
+/// Builds a structured value from the fuzzer's bytes. Missing bytes count as zero.
 pub fn structured<'a, T: Arbitrary<'a>>(bytes: &'a [u8]) -> Option<T> {
     T::arbitrary_take_rest(Unstructured::new(bytes)).ok()
 }
 
-/// What an actor has made so far.
+/// The changes that an actor has made so far.
 #[derive(Debug, Clone, Default)]
 pub struct Made {
     seq: u64,
@@ -36,7 +36,7 @@ pub struct Made {
 }
 
 impl Made {
-    /// The actor's next change: after its own last one, and after these. `None`: the library cannot write it down.
+    /// The actor's next change, which depends on its own last one and on these. `None` if the library cannot encode it.
     pub fn next(
         &mut self,
         actor: usize,
@@ -73,7 +73,7 @@ impl Made {
     }
 }
 
-/// A sync message that names these heads and brings these chunks.
+/// A sync message with these heads and chunks.
 pub fn message(mut heads: Vec<ChangeHash>, chunks: Vec<Vec<u8>>) -> Vec<u8> {
     heads.sort_unstable();
     heads.dedup();

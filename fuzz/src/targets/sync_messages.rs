@@ -1,4 +1,4 @@
-//! Sync messages, and what a document makes of them.
+//! Sync messages, and their effect on a document.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ pub fn sync_message(bytes: &[u8]) {
     receive(bytes);
 }
 
-/// A valid sync message of which some bytes are others.
+/// A valid sync message with some changed bytes.
 pub fn sync_mutations(bytes: &[u8]) {
     let [which, mutations @ ..] = bytes else { return };
     let valid = &MESSAGES[usize::from(*which) % MESSAGES.len()];
@@ -28,12 +28,12 @@ pub fn sync_mutations(bytes: &[u8]) {
     receive(&message.encode());
 }
 
-/// A document takes the message, or refuses it; what it takes is durable: the log that it gives loads, as does its snapshot.
+/// A document applies or refuses the message. Applied changes are durable: the resulting log and its snapshot can be loaded.
 pub fn receive(bytes: &[u8]) {
     receive_all(&[bytes]);
 }
 
-/// The same for messages that come one after the other, each beside one of an honest peer.
+/// The same for consecutive messages, each in one batch with one of an honest peer.
 pub fn receive_all(messages: &[impl AsRef<[u8]>]) {
     let mut document = load(&FILES[0]);
     document.engine.join(PeerKey(1), Vec::new());
@@ -43,9 +43,9 @@ pub fn receive_all(messages: &[impl AsRef<[u8]>]) {
         let honest = item(2, &MESSAGES[0]);
         let mut applied = document.engine.apply(vec![item(1, message.as_ref()), honest.clone()]);
         if applied.poisoned().is_some() {
-            // The document is read again, and its batch tried one by one.
-            assert!(applied.chunks.is_empty(), "nothing of what ruins a document is stored");
-            document.reload(&log, actor()).expect("what is durable can be read");
+            // The document is reloaded, and the messages of its batch are tried one by one.
+            assert!(applied.chunks.is_empty(), "no harmful change is stored");
+            document.reload(&log, actor()).expect("the log can be read");
             applied = document.engine.apply(vec![honest]);
             assert!(applied.poisoned().is_none());
         }
@@ -58,18 +58,18 @@ pub fn receive_all(messages: &[impl AsRef<[u8]>]) {
         let _ = document.publish(&mut applied, |_| true);
     }
     drop(document.view());
-    let reloaded = Automerge::load(&log).expect("what was appended can be read");
+    let reloaded = Automerge::load(&log).expect("the appended log can be read");
     assert_eq!(reloaded.get_heads(), document.engine.heads());
-    let saved = Automerge::load(&document.engine.save()).expect("what was saved can be read");
+    let saved = Automerge::load(&document.engine.save()).expect("the snapshot can be read");
     assert_eq!(saved.get_heads(), document.engine.heads());
 }
 
-/// Every prefix of a log is a whole document: each change comes after all that it depends on.
+/// Every prefix of a log is a whole document: each change comes after all of its dependencies.
 fn assert_causal(log: &[u8], appended: &[u8]) {
     if appended.is_empty() {
         return;
     }
-    let before = Automerge::load(log).expect("what is durable can be read");
+    let before = Automerge::load(log).expect("the log can be read");
     let mut seen = HashSet::new();
     let mut rest = appended;
     while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! Frames of automerge-repo with keys that nobody knows.
+//! Frames of automerge-repo with unknown keys.
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
@@ -7,15 +7,15 @@ use minicbor::encode::Error;
 
 use super::structure::{Count, structured};
 
-/// How deep values are nested.
+/// Maximum depth of nested values.
 const DEEPEST: u8 = 20;
 
-/// A frame: its own keys, and others between them.
+/// A frame: its own keys, with unknown ones in between.
 #[derive(Debug, Arbitrary)]
 struct Frame<'a> {
     kind: Kind,
     data: &'a [u8],
-    /// Whether the map says beforehand how many keys it has.
+    /// Whether the map has a definite length.
     counted: bool,
     unknown: Vec<Unknown<'a>>,
 }
@@ -30,10 +30,10 @@ enum Kind {
     Unheard,
 }
 
-/// A key that nobody knows.
+/// An unknown key.
 #[derive(Debug, Arbitrary)]
 struct Unknown<'a> {
-    /// Before which of the frame's own keys it stands.
+    /// Position among the frame's own keys.
     at: u8,
     key: Key<'a>,
     value: Value<'a>,
@@ -51,23 +51,23 @@ enum Value<'a> {
     Number(i64),
     Text(&'a str),
     Bytes(&'a [u8]),
-    /// So many zero bytes.
+    /// This number of zero bytes.
     Long(Count),
-    /// So many lists in each other.
+    /// This number of nested lists.
     Nested(u8),
-    /// A list of so many numbers.
+    /// A list of this number of integers.
     Wide(Count),
-    /// Bytes in so many parts.
+    /// Bytes in this number of parts.
     Parts(u8),
 }
 
-/// With anything between its keys, a frame says the same; or it is refused.
+/// Unknown keys do not change the meaning of a frame, or it is refused.
 pub fn unknown_keys(bytes: &[u8]) {
     let Some(frame) = structured::<Frame<'_>>(bytes) else { return };
     let (Ok(plain), Ok(padded)) = (frame.encode(&[]), frame.encode(&frame.unknown)) else { return };
     let plain = repo_protocol::decode(&Bytes::from(plain));
     if let Ok(padded) = repo_protocol::decode(&Bytes::from(padded)) {
-        let plain = plain.expect("what is refused without other keys is refused with them");
+        let plain = plain.expect("a frame that is refused without unknown keys is refused with them");
         assert_eq!(format!("{plain:?}"), format!("{padded:?}"));
     }
 }
@@ -116,7 +116,7 @@ impl Frame<'_> {
 }
 
 impl Unknown<'_> {
-    /// Whether the key is one that some frame has: it would say something.
+    /// Whether some frame has this key, so that it would have a meaning.
     fn is_own(&self) -> bool {
         const OWN: [&str; 17] = [
             "type",

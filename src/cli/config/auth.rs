@@ -61,7 +61,7 @@ impl AuthArgs {
     }
 }
 
-/// Who may create documents.
+/// The users who may create documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WhoMayCreate {
     /// All users

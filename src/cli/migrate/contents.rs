@@ -22,16 +22,16 @@ pub(super) enum Contents {
     Nothing,
 }
 
-/// All that is stored of a document.
+/// Everything that is stored of a document.
 #[derive(Default)]
 pub(super) struct DocumentCopy {
     /// `None` if there is no content, or it was removed.
     pub(super) content: Option<Content>,
     pub(super) authors: Vec<u8>,
     pub(super) access: Option<StoredAccess>,
-    /// Where its log stands. `None` if that is not known: in files, or after a removal.
+    /// The position of its log. `None` if unknown: in files, or after a removal.
     pub(super) position: Option<Position>,
-    /// Bytes of an interrupted write at the end of its file, which are not part of it.
+    /// Bytes of an interrupted write at the end of its file, which are not part of the content.
     pub(super) torn: u64,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Content {
     pub(super) document: Automerge,
 }
 
-/// Where all logs and access records stand.
+/// The positions of all logs and access records.
 #[derive(Default)]
 pub(super) struct Positions {
     pub(super) logs: HashMap<DocumentId, Position>,
@@ -119,7 +119,8 @@ impl Contents {
         Ok(default.into_iter().chain(ids).collect())
     }
 
-    /// Where the logs of these documents, and all access records, stand. Empty for files, which nobody else changes.
+    /// The positions of the logs of these documents, and all access records. Empty for files, which no other process
+    /// changes.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -146,7 +147,7 @@ impl Contents {
                     Some(StoredDocument { bytes, authors, position, .. }) => (load(bytes)?, authors, Some(position)),
                     None => (None, store.load_authors(id).await?, None),
                 };
-                // After the content: a removal is recorded before the content goes.
+                // After the content: a removal is recorded before the content is removed.
                 let access = store.load_access_of(id).await?;
                 Ok(DocumentCopy { content, authors, access, position, torn: 0 })
             }
@@ -160,7 +161,7 @@ impl Contents {
         }
     }
 
-    /// Ends the use of the store.
+    /// Closes the store.
     pub(super) async fn close(self) {
         if let Self::Store(opened) = self {
             opened.close().await;

@@ -1,4 +1,4 @@
-//! What a document in the target lacks of the one in the source. Pure.
+//! The difference between a document in the source and in the target. Pure.
 
 use std::collections::HashSet;
 
@@ -7,10 +7,10 @@ use automerge::ChangeHash;
 use super::contents::{Content, DocumentCopy};
 use super::failure::DocumentFailure;
 
-/// An access record that says the same as none.
+/// An access record with the same meaning as none.
 const NO_RIGHTS: &[u8] = b"{}";
 
-/// What is missing in the target.
+/// The parts that the target lacks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     /// The access record to store, and the version that it replaces.
@@ -24,7 +24,7 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    /// Whether the target holds all that the source holds.
+    /// Whether the target contains everything that the source contains.
     pub(super) fn is_empty(&self) -> bool {
         self.access.is_none() && self.authors.is_empty() && self.chunks.is_empty()
     }
@@ -32,7 +32,7 @@ impl Difference {
     /// Compares a document in both stores.
     ///
     /// # Errors
-    /// When the target holds anything that the source does not.
+    /// When the target contains anything that the source does not.
     pub(super) fn between(
         source: &DocumentCopy,
         target: &DocumentCopy,

@@ -19,7 +19,7 @@ pub(super) enum MigrateError {
     /// There is nothing to move.
     #[error("{0} holds no documents: there is nothing to move")]
     NoSource(String),
-    /// The folder of the documents is there, and the file of the default document is not.
+    /// The folder of the documents exists, but the file of the default document does not.
     #[error("{} does not exist. Correct the source: files:STATE,DOCUMENTS", .0.display())]
     NoState(PathBuf),
     /// Both locations lead to one store.
@@ -28,7 +28,7 @@ pub(super) enum MigrateError {
     /// A file's document has no id, so it cannot be found in another store.
     #[error("the document in {} has no id yet. Start a server on it once, which adds one, and stop it", .0.display())]
     NoId(PathBuf),
-    /// The target was begun with another plan.
+    /// The target already contains another plan.
     #[error(
         "the target has another default document, {target}, than the source, {from}. Nothing was moved. \
          Give an empty target; a server creates a default document where it finds none, so start it after the migration"
@@ -91,10 +91,10 @@ pub(super) enum DocumentFailure {
          Nothing of it was changed. Give another target, or remove it there with `happierwork document delete ID --now`"
     )]
     OtherContent(usize),
-    /// The target knows other authors.
+    /// The target has other authors.
     #[error("refused: the target holds author lines of this document that the source does not. Give another target")]
     OtherAuthors,
-    /// Somebody has changed rights in one of the stores.
+    /// Rights were changed in one of the stores.
     #[error(
         "refused: its access record in the target differs from the one in the source. \
          To take over the source's, run the command again with --replace-access"
@@ -111,7 +111,7 @@ pub(super) enum DocumentFailure {
     /// Another process writes to the target.
     #[error("other processes keep writing to it in the target. Stop the target's servers, and run the command again")]
     Contended,
-    /// The target does not hold what was written.
+    /// The target does not contain the written data.
     #[error("the target does not hold what was written to it. Check the target, and run the command again")]
     NotVerified,
 }

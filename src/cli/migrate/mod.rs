@@ -1,16 +1,16 @@
 //! `migrate`: moves all documents of a store to another one, with their history, authors and access records.
 //!
-//! The source is only read. A document is compared with the one in the target, and only what is missing there is written. So a
+//! The source is only read. A document is compared with the one in the target, and only the missing parts are written. So a
 //! migration that was interrupted, or whose source has changed, is completed by running it again. A document in the target that
-//! holds anything else is left as it is.
+//! contains anything else is left unchanged.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `contents` | reads the documents of files and databases |
-//! | `difference` | what the target lacks of a document |
+//! | `difference` | the parts of a document that the target lacks |
 //! | `write` | writes it |
 //! | `accounts` | moves accounts |
-//! | `report` | what is printed |
+//! | `report` | the output |
 //! | `failure` | errors |
 
 mod accounts;
@@ -40,7 +40,7 @@ use super::output::{OutputError, counted, note};
 use super::storage::{OpenedStore, StorageError, StoreKind, database_options, runtime};
 use super::{FAILED, fail};
 
-/// Changed documents that are named.
+/// Maximum number of changed documents that are named.
 const MAX_NAMED: usize = 10;
 
 pub(super) fn run(args: &MigrateArgs) -> ExitCode {
@@ -74,7 +74,7 @@ async fn migrate(args: &MigrateArgs) -> Result<bool, MigrateError> {
     result
 }
 
-/// Refuses a source that is not there, so that a misspelt path does not look like an empty store.
+/// Refuses a missing source, so that a misspelt path does not look like an empty store.
 fn check_source(from: &StoreLocation, source: &Contents) -> Result<(), MigrateError> {
     match (from, source) {
         (_, Contents::Nothing) => Err(MigrateError::NoSource(from.to_string())),
@@ -90,7 +90,7 @@ fn check_source(from: &StoreLocation, source: &Contents) -> Result<(), MigrateEr
     }
 }
 
-/// Refuses files that are source and target at once.
+/// Refuses files that are both source and target.
 fn check_paths(from: &StoreLocation, to: &StoreLocation) -> Result<(), MigrateError> {
     let (StoreLocation::Files { state, documents }, StoreLocation::Files { state: to_state, documents: to_documents }) =
         (from, to)
@@ -107,7 +107,7 @@ fn check_paths(from: &StoreLocation, to: &StoreLocation) -> Result<(), MigrateEr
     Ok(())
 }
 
-/// Opens the target for writing, and creates what is missing. Its default document becomes that of the source.
+/// Opens the target for writing, and creates missing parts. Its default document becomes that of the source.
 async fn open_target(args: &MigrateArgs, source: &Contents) -> Result<OpenedStore, MigrateError> {
     let (state, documents) = match &args.to {
         StoreLocation::Database(url) => return Ok(OpenedStore::create_database(&database_options(url)).await?),
@@ -180,7 +180,7 @@ impl Migration<'_> {
         }
     }
 
-    /// Moves a document, and reads it back. Puts into `read` where it stood when it was read.
+    /// Moves a document, and verifies it in the target. Adds its position at the time of reading to `read`.
     async fn move_document(&self, id: &DocumentId, read: &mut Positions, report: &mut Report) -> Result<(), MoveError> {
         let source = self.source.read(id).await?;
         if let Some(position) = source.position {
@@ -244,7 +244,7 @@ impl Migration<'_> {
     }
 }
 
-/// Why a document stays where it is, or nothing can be printed.
+/// Why a document was not moved, or nothing can be printed.
 enum MoveError {
     Failure(Failure),
     Output(OutputError),
@@ -260,7 +260,7 @@ fn version(versions: &HashMap<DocumentId, u64>, id: &DocumentId) -> u64 {
     versions.get(id).copied().unwrap_or(0)
 }
 
-/// Whether the content of a deleted document is gone.
+/// Whether the content of a deleted document was removed.
 fn is_removed(copy: &DocumentCopy) -> Result<bool, DocumentFailure> {
     let Some(access) = copy.access.as_ref().filter(|_| copy.content.is_none()) else { return Ok(false) };
     let record = read_record(access).map_err(DocumentFailure::Access)?;

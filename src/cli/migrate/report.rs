@@ -1,4 +1,4 @@
-//! What a migration prints: progress on a terminal, one line per document otherwise, and a summary.
+//! The output of a migration: progress on a terminal, one line per document otherwise, and a summary.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -9,7 +9,7 @@ use super::difference::Difference;
 use super::failure::DocumentFailure;
 use crate::cli::output::{OutputError, counted, note, print};
 
-/// Prints what happens to each document, and counts it.
+/// Prints the result of each document, and counts it.
 pub(super) struct Report {
     is_dry_run: bool,
     has_terminal: bool,
@@ -112,7 +112,7 @@ impl Report {
     }
 }
 
-/// Says what is stored of a document.
+/// Describes the stored content of a document.
 fn describe(copy: &DocumentCopy) -> String {
     let mut parts = Vec::new();
     match &copy.content {

@@ -1,4 +1,4 @@
-//! Writes to the target what a document lacks there.
+//! Writes the missing parts of a document to the target.
 
 use automerge_chunks::chunk;
 use primitives::DocumentId;
@@ -44,7 +44,7 @@ pub(super) async fn write(
         }
     }
     if is_removed {
-        // Ends the log, so that no server can begin it again.
+        // Ends the log, so that no server can start it again.
         store.remove(id).await?;
     }
     Ok(())

@@ -3,12 +3,14 @@
 //! Handlers read the fields one by one. A derived `Deserialize` names missing, unknown and duplicate fields only in the text of
 //! its error, and cannot distinguish an absent field from `null`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{StatusCode, header};
-use plan::{Budget, BudgetError, FieldId, FieldKind, FieldValue, MAX_BUDGET};
+use plan::fields::MUST_BE_A_MONTH;
+use plan::{Budget, BudgetError, FieldId, FieldKind, FieldValue, MAX_BUDGET, Month};
 use runtime::hub::Requester;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -112,7 +114,10 @@ impl BodyFields {
     pub fn value(&mut self, field: FieldId) -> Result<Option<FieldValue>, Problem> {
         Ok(match field.kind() {
             FieldKind::Text { .. } => self.text(field.key())?.map(FieldValue::Text),
-            FieldKind::Amount => self.nullable_number(field.key())?.map(FieldValue::Amount),
+            FieldKind::Amount => self.nullable_number(field.key())?.map(FieldValue::from),
+            FieldKind::Choice(_) | FieldKind::Month => {
+                self.nullable_text(field.key())?.map(|text| text.map_or(FieldValue::Unset, FieldValue::Text))
+            }
         })
     }
 
@@ -131,13 +136,48 @@ impl BodyFields {
         serde_json::from_str(raw.get()).map(Some).map_err(|_| invalid(field, "must be a list of texts"))
     }
 
+    /// Reads a text or `null`; `None` if the field is absent, `Some(None)` if it is `null`.
+    pub fn nullable_text(&mut self, field: &str) -> Result<Option<Option<String>>, Problem> {
+        if self.take_null(field) { Ok(Some(None)) } else { Ok(self.text(field)?.map(Some)) }
+    }
+
+    /// Reads a month, or `null` or an empty text; `None` if the field is absent, `Some(None)` if it is `null` or empty.
+    pub fn nullable_month(&mut self, field: &str) -> Result<Option<Option<Month>>, Problem> {
+        let Some(text) = self.nullable_text(field)? else { return Ok(None) };
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(Some(None)) };
+        Month::parse(&text).map(|month| Some(Some(month))).ok_or_else(|| invalid(field, MUST_BE_A_MONTH))
+    }
+
     /// Reads a number or `null`; `None` if the field is absent, `Some(None)` if it is `null`.
     pub fn nullable_number(&mut self, field: &str) -> Result<Option<Option<Budget>>, Problem> {
-        if self.0.iter().any(|(name, raw)| name == field && raw.get() == "null") {
-            self.take(field);
-            return Ok(Some(None));
+        if self.take_null(field) { Ok(Some(None)) } else { Ok(self.number(field)?.map(Some)) }
+    }
+
+    /// Takes a field that is `null`. Returns whether it was.
+    fn take_null(&mut self, field: &str) -> bool {
+        let is_null = self.0.iter().any(|(name, raw)| name == field && raw.get() == "null");
+        is_null && self.take(field).is_some()
+    }
+
+    /// Reads an object of numbers or `null`; `None` if the field is absent.
+    pub fn nullable_numbers(&mut self, field: &str) -> Result<Option<BTreeMap<String, Option<Budget>>>, Problem> {
+        let Some(raw) = self.take(field) else { return Ok(None) };
+        if !raw.get().starts_with('{') {
+            return Err(invalid(field, "must be an object"));
         }
-        Ok(self.number(field)?.map(Some))
+        let mut members: Self = serde_json::from_str(raw.get()).map_err(|_| invalid(field, LONE_SURROGATE))?;
+        let mut numbers = BTreeMap::new();
+        while let Some((name, _)) = members.0.last() {
+            let name = name.clone();
+            let problem = |reason: &str| invalid(field, &format!("{name:?} {reason}"));
+            let number = members
+                .nullable_number(&name)
+                .map_err(|error| problem(error.detail.strip_prefix(&format!("{name}: ")).unwrap_or(&error.detail)))?;
+            if numbers.insert(name.clone(), number.flatten()).is_some() {
+                return Err(problem("is there twice"));
+            }
+        }
+        Ok(Some(numbers))
     }
 
     /// Reads a number; `None` if the field is absent. Numbers that serde_json cannot represent are too large.
@@ -282,6 +322,49 @@ mod tests {
         assert_eq!(number("{\"n\": null }").unwrap(), Some(None));
         assert_eq!(number("{\"n\": 5}").unwrap(), Some(Some(Budget::Int(5))));
         assert_eq!(problem(number("{\"n\": \"5\"}")).2, "n: must be a number");
+    }
+
+    #[test]
+    fn nullable_text_accepts_null() {
+        let text = |text: &str| BodyFields::parse(text.as_bytes()).unwrap().nullable_text("t");
+        assert_eq!(text("{}").unwrap(), None);
+        assert_eq!(text("{\"t\": null }").unwrap(), Some(None));
+        assert_eq!(text("{\"t\": \"\"}").unwrap(), Some(Some(String::new())));
+        assert_eq!(problem(text("{\"t\": 5}")).2, "t: must be text");
+    }
+
+    #[test]
+    fn months_are_checked() {
+        let month = |text: &str| BodyFields::parse(format!("{{\"m\":{text}}}").as_bytes()).unwrap().nullable_month("m");
+        assert_eq!(month("\"2027-04\"").unwrap(), Some(Month::parse("2027-04")));
+        for text in ["null", "\"\""] {
+            assert_eq!(month(text).unwrap(), Some(None), "{text}");
+        }
+        assert_eq!(problem(month("\"2027\"")).2, format!("m: {MUST_BE_A_MONTH}"));
+        assert_eq!(problem(month("2027")).2, "m: must be text");
+    }
+
+    #[test]
+    fn objects_of_numbers_are_checked() {
+        let numbers =
+            |text: &str| BodyFields::parse(format!("{{\"n\":{text}}}").as_bytes()).unwrap().nullable_numbers("n");
+        assert_eq!(BodyFields::parse(b"{}").unwrap().nullable_numbers("n").unwrap(), None);
+        let read = numbers("{\"HR\": 4.5, \"a \\\"b\\\"\": 1, \"Sales\": null}").unwrap().unwrap();
+        let expected = [("HR", Some(Budget::Float(4.5))), ("Sales", None), ("a \"b\"", Some(Budget::Int(1)))];
+        assert_eq!(read, expected.map(|(name, number)| (name.to_owned(), number)).into());
+        for (text, reason) in [
+            ("null", "n: must be an object"),
+            ("[]", "n: must be an object"),
+            ("5", "n: must be an object"),
+            ("{\"HR\": \"5\"}", "n: \"HR\" must be a number"),
+            ("{\"HR\": -1}", "n: \"HR\" must not be negative"),
+            ("{\"HR\": 1e300}", "n: \"HR\" must not be more than 9007199254740991"),
+            ("{\"HR\": 1, \"HR\": 1}", "n: \"HR\" is there twice"),
+            ("{\"HR\": 1, \"HR\": null}", "n: \"HR\" is there twice"),
+        ] {
+            assert_eq!(problem(numbers(text)), (422, Some("n".into()), reason.into()), "{text}");
+        }
+        assert!(problem(numbers("{\"\\ud800\": 1}")).2.contains("lone surrogate"));
     }
 
     #[test]

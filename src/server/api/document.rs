@@ -6,14 +6,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
-use plan::{Budget, Condition, Edit, PlanPatch, View, read_view};
+use plan::position::{CURRENCY, DEPARTMENT_BUDGETS, NAME, TOTAL_BUDGET, UNIT, YEAR_START};
+use plan::{Budget, Condition, DepartmentBudgetsPatch, Edit, MAX_BUDGET, Month, PlanPatch, View, read_view};
+use primitives::MAX_TEXT;
 use runtime::clock::now_ms;
 use runtime::hub::Requester;
+use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use super::body_fields::BodyFields;
 use super::extract::{AuthorQuery, DocumentPath, EditAuthor, TargetDocument};
+use super::patterns::NOT_BLANK;
 use super::scenarios;
 use super::schemas::{
     AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, DocumentRight, WriteProblem,
@@ -50,7 +54,8 @@ pub async fn read(
     let view = document_view::open(&app, &requester, &id).await?;
     let view = read_view(&view);
     let document = Document::for_requester(&requester, &app, &id, &view).with_extra(&view);
-    Ok(conditional::respond(&headers, &etag(&requester, &document, &view), || Json(document).into_response()))
+    let tag = etag(&requester, &document, &view);
+    Ok(conditional::respond(&headers, &tag, || Json(document.with_sums(&view)).into_response()))
 }
 
 /// Changes to the settings of a document. Absent fields stay as they are.
@@ -73,16 +78,40 @@ pub struct DocumentPatch {
     /// In units of the plan.
     #[schema(value_type = f64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 2500)]
     total_budget: Option<Budget>,
+    /// First month of the plan's year. Null or an empty text: none from now on.
+    #[schema(value_type = Option<String>, required = false, example = "2027-04")]
+    year_start: Option<Option<Month>>,
+    /// Budgets of departments to set, by the name of the department. Null removes the entry of a department. The other entries stay
+    /// as they are.
+    #[schema(schema_with = department_budgets, required = false)]
+    department_budgets: DepartmentBudgetsPatch,
+}
+
+/// The schema of changed budgets of departments.
+#[expect(deprecated, reason = "`example`, like the schemas that utoipa derives")]
+fn department_budgets() -> Object {
+    let amount = ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Number, Type::Null]))
+        .minimum(Some(0))
+        .maximum(Some(MAX_BUDGET));
+    let name = ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_TEXT)).pattern(Some(NOT_BLANK));
+    ObjectBuilder::new()
+        .property_names(Some(name))
+        .additional_properties(Some(amount))
+        .example(Some(json!({ "Engineering": 400 })))
+        .build()
 }
 
 impl DocumentPatch {
     fn read(fields: BodyFields) -> Result<Self, Problem> {
-        let mut fields = fields.only(&[NAME, CURRENCY, UNIT, TOTAL_BUDGET])?;
+        let mut fields = fields.only(&[NAME, CURRENCY, UNIT, TOTAL_BUDGET, YEAR_START, DEPARTMENT_BUDGETS])?;
         Ok(Self {
             name: fields.text(NAME)?,
             currency: fields.text(CURRENCY)?,
             unit: fields.number(UNIT)?,
             total_budget: fields.number(TOTAL_BUDGET)?,
+            year_start: fields.nullable_month(YEAR_START)?,
+            department_budgets: fields.nullable_numbers(DEPARTMENT_BUDGETS)?.unwrap_or_default(),
         })
     }
 }
@@ -118,18 +147,20 @@ pub async fn change(
     headers: HeaderMap,
     fields: BodyFields,
 ) -> Result<Response, Problem> {
-    let DocumentPatch { name, currency, unit, total_budget } = DocumentPatch::read(fields)?;
+    let DocumentPatch { name, currency, unit, total_budget, year_start, department_budgets } =
+        DocumentPatch::read(fields)?;
     if let Some(plan) = app.hub.scenario_of(&id).filter(|_| name.is_some()) {
         let detail = format!("name: rename a scenario with PATCH /api/documents/{plan}/scenarios/{id}");
         return Err(Problem::invalid(NAME, detail));
     }
     let view = document_view::open(&app, &requester, &id).await?;
-    let edit = Edit::Describe(PlanPatch { name, currency, unit, total_budget });
+    let edit = Edit::Describe(PlanPatch { name, currency, unit, total_budget, year_start, department_budgets });
     let edit = if_unchanged(&headers, &read_view(&view), edit)?;
     let view = document_view::edit(&app, &requester, &id, edit, author).await?;
     let view = read_view(&view);
     let document = Document::for_requester(&requester, &app, &id, &view).with_extra(&view);
-    Ok(conditional::with_etag(&etag(&requester, &document, &view), Json(document).into_response()))
+    let tag = etag(&requester, &document, &view);
+    Ok(conditional::with_etag(&tag, Json(document.with_sums(&view)).into_response()))
 }
 
 /// Delete a document.

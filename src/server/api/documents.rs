@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT};
-use plan::{Budget, Edit, PlanPatch, read_view};
+use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT, YEAR_START};
+use plan::{Budget, Edit, Month, PlanPatch, read_view};
 use primitives::DocumentId;
 use runtime::hub::Requester;
 use utoipa::ToSchema;
@@ -85,16 +85,20 @@ pub struct NewDocument {
     /// In units of the plan.
     #[schema(value_type = f64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_i64, example = 2000)]
     total_budget: Option<Budget>,
+    /// First month of the plan's year. Null, an empty text or absent: none.
+    #[schema(value_type = Option<String>, required = false, example = "2027-04")]
+    year_start: Option<Month>,
 }
 
 impl NewDocument {
     fn read(fields: BodyFields) -> Result<Self, Problem> {
-        let mut fields = fields.only(&[NAME, CURRENCY, UNIT, TOTAL_BUDGET])?;
+        let mut fields = fields.only(&[NAME, CURRENCY, UNIT, TOTAL_BUDGET, YEAR_START])?;
         Ok(Self {
             name: required(fields.text(NAME)?, NAME)?,
             currency: fields.text(CURRENCY)?.unwrap_or_else(|| "INR".to_owned()),
             unit: fields.number(UNIT)?.unwrap_or(Budget::Int(100_000)),
             total_budget: fields.number(TOTAL_BUDGET)?,
+            year_start: fields.nullable_month(YEAR_START)?.flatten(),
         })
     }
 }
@@ -124,14 +128,21 @@ pub async fn create(
     EditAuthor(author): EditAuthor,
     fields: BodyFields,
 ) -> Result<Response, Problem> {
-    let NewDocument { name, currency, unit, total_budget } = NewDocument::read(fields)?;
+    let NewDocument { name, currency, unit, total_budget, year_start } = NewDocument::read(fields)?;
     let id = DocumentId::from_random(rand::random());
-    let plan = PlanPatch { name: Some(name), currency: Some(currency), unit: Some(unit), total_budget };
+    let plan = PlanPatch {
+        name: Some(name),
+        currency: Some(currency),
+        unit: Some(unit),
+        total_budget,
+        year_start: year_start.map(Some),
+        ..PlanPatch::default()
+    };
     let edit = Edit::Create { id: id.clone(), plan, positions: Vec::new() };
     let view = document_view::edit(&app, &requester, &id, edit, author).await?;
     let view = read_view(&view);
     let location = format!("/api/documents/{id}");
-    let document = Document::for_requester(&requester, &app, &id, &view);
+    let document = Document::for_requester(&requester, &app, &id, &view).with_sums(&view);
     let tag = etag(&requester, &document, &view);
     Ok(conditional::with_etag(
         &tag,

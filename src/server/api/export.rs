@@ -65,7 +65,7 @@ pub async fn json(
         let out = run_cpu_bound(|| {
             let mut out = b"{\"document\":".to_vec();
             // Writing to memory cannot fail.
-            let _ = serde_json::to_writer(&mut out, &Document::of(&app, &id, &view).with_extra(&view));
+            let _ = serde_json::to_writer(&mut out, &Document::of(&app, &id, &view).with_extra(&view).with_sums(&view));
             out.extend_from_slice(b",\"positions\":[");
             view.join(Form::Json, b",", &mut out);
             out.extend_from_slice(b"]}");
@@ -99,9 +99,9 @@ pub async fn json(
                 ("Content-Disposition" = String, description = "A file name, derived from the plan's name"),
                 ("Happierwork-Omitted" = usize, description = "Number of values of the document that the file does not contain"),
             ),
-            example = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt\r\n\
+            example = "id,designation,department,budget,location,updatedBy,updatedAt,createdAt,status,start,end\r\n\
                 0be30cc0d3f126,UI developer,Engineering,11.5,Ahmedabad,Anita Rao,\
-                2026-11-22T14:21:00.000Z,2026-11-22T14:21:00.000Z\r\n",
+                2026-11-22T14:21:00.000Z,2026-11-22T14:21:00.000Z,approved,2027-06,\r\n",
         ),
         (status = 304, description = "Your copy is current"),
         AnyProblem, DocumentProblem,

@@ -7,12 +7,12 @@ use utoipa::Modify;
 use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr};
 
-use super::patterns::NOT_BLANK;
+use super::patterns::{MONTH_OR_EMPTY, NOT_BLANK};
 
 /// A schema with the fields of a position.
 #[derive(Clone, Copy, PartialEq)]
 enum Use {
-    /// An answer: every field is present, and `null` if it is not set.
+    /// An answer: a field that is not set is `null`, or absent if it is optional.
     Answer,
     /// The body that creates a position.
     New,
@@ -33,7 +33,11 @@ impl Modify for FieldSchemas {
             for field in FieldId::all() {
                 schema.properties.insert(field.key().to_owned(), RefOr::T(property(field, usage).into()));
             }
-            let is_required = |field: &FieldId| usage == Use::Answer || (usage == Use::New && field.is_required());
+            let is_required = |field: &FieldId| match usage {
+                Use::Answer => !field.kind().is_optional(),
+                Use::New => field.is_required(),
+                Use::Patch => false,
+            };
             let required = FieldId::all().filter(is_required).map(|field| field.key().to_owned());
             // After `id`, where that is required.
             let at = schema.required.len().min(1);
@@ -69,8 +73,27 @@ fn property(field: FieldId, usage: Use) -> Object {
                 Use::Patch => (property.minimum(Some(0)).maximum(Some(MAX_BUDGET)), " Null: unknown from now on."),
             }
         }
+        (FieldKind::Choice(_) | FieldKind::Month, Use::Answer) => {
+            (property.schema_type(nullable(Type::String)), " Absent: not set.")
+        }
+        (kind @ (FieldKind::Choice(_) | FieldKind::Month), usage) => {
+            let property = property.schema_type(nullable(Type::String));
+            let property = match kind {
+                FieldKind::Choice(choices) => property.enum_values(Some(choices_or_unset(choices))),
+                _ => property.pattern(Some(MONTH_OR_EMPTY)),
+            };
+            let rule = match usage {
+                Use::Patch => " Null or an empty text: not set from now on.",
+                _ => " Null, an empty text or absent: not set.",
+            };
+            (property, rule)
+        }
     };
     property.description(Some(format!("{}{rule}", definition.description))).build()
+}
+
+fn choices_or_unset(choices: &[&str]) -> Vec<Value> {
+    choices.iter().chain([&""]).map(|choice| Value::from(*choice)).chain([Value::Null]).collect()
 }
 
 fn nullable(kind: Type) -> SchemaType {

@@ -12,6 +12,8 @@ use utoipa::openapi::{OpenApi, RefOr};
 pub(super) const NOT_BLANK: &str = r"[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]";
 /// The same without control characters: the name of an author (`primitives::check_author_name`).
 const NAME: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb][^\u0000-\u001f\u007f-\u009f]*$";
+/// A month, or an empty text, which unsets the field (`plan::Month`).
+pub(super) const MONTH_OR_EMPTY: &str = "^((19[0-9]{2}|[2-9][0-9]{3})-(0[1-9]|1[0-2]))?$";
 /// The id of a new position (`plan::check_position_id`).
 const POSITION_ID: &str = r"^(?!(\.|%2[eE]){1,2}$)[^/\\\u0000-\u001f\u007f-\u009f]*[^/\\\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^/\\\u0000-\u001f\u007f-\u009f]*$";
 /// `default`, or base58 (`primitives::DocumentId`, which also checks the checksum).
@@ -24,9 +26,11 @@ const UP_TO_100_HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *){0
 const CURSOR: &str = r"^(0|-?[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,8})\.[0-9a-f]{64}$";
 
 /// Properties of request bodies: schema, property, expression.
-const PROPERTIES: [(&str, &str, &str); 4] = [
+const PROPERTIES: [(&str, &str, &str); 6] = [
     ("NewDocument", "name", NOT_BLANK),
+    ("NewDocument", "yearStart", MONTH_OR_EMPTY),
     ("DocumentPatch", "name", NOT_BLANK),
+    ("DocumentPatch", "yearStart", MONTH_OR_EMPTY),
     ("NewPosition", "id", POSITION_ID),
     ("Login", "email", NOT_BLANK),
 ];

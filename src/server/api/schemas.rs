@@ -1,8 +1,10 @@
 //! Schemas of the API's responses.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use plan::{Budget, Extra, Plan, View};
+use offload::run_cpu_bound;
+use plan::{Budget, Extra, Month, Plan, View, cost};
 use primitives::DocumentId;
 use runtime::hub::{Requester, Right};
 use serde::Serialize;
@@ -36,6 +38,18 @@ pub struct Document {
     /// In units of the plan.
     #[schema(value_type = Option<f64>, required = true, example = 2000)]
     pub total_budget: Value,
+    /// First month of the plan's year.
+    #[schema(required = true, example = "2027-04")]
+    pub year_start: Option<String>,
+    /// Present only if the plan has a map of them: the budgets of departments, in units of the plan. An entry shows the value in the
+    /// document, even if another program has written a value that is not an amount. Not in the list of documents.
+    #[schema(value_type = BTreeMap<String, Value>, required = false, example = json!({ "Engineering": 400 }))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub department_budgets: Option<Arc<BTreeMap<String, Value>>>,
+    /// What the positions cost. Not in the list of documents.
+    #[schema(value_type = Sums, required = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sums: Option<Sums>,
     /// Number of positions.
     #[schema(example = 60)]
     pub positions: usize,
@@ -47,7 +61,8 @@ pub struct Document {
     #[schema(value_type = BTreeMap<String, Value>, required = false, example = json!({ "scenario": "hiring freeze" }))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<BTreeMap<String, Value>>,
-    /// Present only if two users have set the same root key concurrently: the values that lost, by key.
+    /// Present only if two users have set the same root key concurrently: the values that lost, by key. Those of an entry of
+    /// `departmentBudgets` are under `departmentBudgets.<department>`.
     #[schema(value_type = BTreeMap<String, Vec<Value>>, required = false, example = json!({ "totalBudget": [1900] }))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conflicts: Option<BTreeMap<String, Vec<Value>>>,
@@ -67,6 +82,53 @@ pub struct Document {
     #[schema(value_type = DocumentRight, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<DocumentRight>,
+}
+
+/// What the positions of a plan cost, in units of the plan. Each position costs a twelfth of its budget in every month from its `start`
+/// to its `end`, both inclusive; without a valid `start` it is active from the beginning, without a valid `end` for ever. Unknown budgets
+/// are left out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Sums {
+    /// The sum of all budgets.
+    #[schema(value_type = f64, example = 1850)]
+    pub budget: Value,
+    /// The cost in the twelve months from `yearStart`. Null without `yearStart`.
+    #[schema(value_type = Option<f64>, required = true, example = 1422.5)]
+    pub this_year: Value,
+    /// The yearly cost of the positions that are active in the last of these months. Null without `yearStart`.
+    #[schema(value_type = Option<f64>, required = true, example = 1850)]
+    pub run_rate: Value,
+    /// The cost of each of these months. Null without `yearStart`.
+    #[schema(required = true)]
+    pub by_month: Option<Vec<MonthCost>>,
+}
+
+/// The cost of a month.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MonthCost {
+    /// The month.
+    #[schema(example = "2027-04")]
+    pub month: String,
+    /// In units of the plan.
+    #[schema(value_type = f64, example = 118.5)]
+    pub cost: Value,
+}
+
+impl Sums {
+    fn of(view: &View) -> Self {
+        let positions = view.rows().map(|row| &row.position);
+        let sums = run_cpu_bound(|| cost::sums(positions, view.plan().year_start));
+        let year = sums.year.as_ref();
+        let figure = |figure: Option<f64>| figure.map_or(Value::Null, number);
+        let by_month = |(month, cost): &(Month, f64)| MonthCost { month: month.to_string(), cost: number(*cost) };
+        Self {
+            budget: number(sums.budget),
+            this_year: figure(year.map(|year| year.this_year)),
+            run_rate: figure(year.map(|year| year.run_rate)),
+            by_month: year.map(|year| year.by_month.iter().map(by_month).collect()),
+        }
+    }
 }
 
 /// A right to a document: `read`; `write`, which includes `read`; `own`, which also allows granting access and deleting the
@@ -115,7 +177,7 @@ impl Document {
     /// The document of a view, without a right.
     #[must_use]
     pub fn of(app: &App, id: &DocumentId, view: &View) -> Self {
-        let Plan { name, currency, unit, total_budget } = view.plan().clone();
+        let Plan { name, currency, unit, total_budget, year_start, department_budgets: _ } = view.plan().clone();
         Self {
             id: id.to_string(),
             url: id.url(),
@@ -124,6 +186,9 @@ impl Document {
             currency,
             unit: number(unit),
             total_budget: total_budget.map_or(Value::Null, number),
+            year_start: year_start.map(|month| month.to_string()),
+            department_budgets: None,
+            sums: None,
             positions: view.len(),
             heads: heads(view),
             extra: None,
@@ -135,15 +200,23 @@ impl Document {
         }
     }
 
-    /// Adds the content of the root beyond the settings.
+    /// Adds the sums of the positions.
+    #[must_use]
+    pub fn with_sums(self, view: &View) -> Self {
+        Self { sums: Some(Sums::of(view)), ..self }
+    }
+
+    /// Adds the budgets of departments, and the content of the root beyond the settings.
     #[must_use]
     pub fn with_extra(self, view: &View) -> Self {
-        let Some(Extra { fields, conflicts, omitted, .. }) = view.extra() else { return self };
+        let department_budgets = view.plan().department_budgets.clone();
+        let document = Self { department_budgets, ..self };
+        let Some(Extra { fields, conflicts, omitted, .. }) = view.extra() else { return document };
         Self {
             extra: Some(fields).filter(|fields| !fields.is_empty()).cloned(),
             conflicts: Some(conflicts).filter(|conflicts| !conflicts.is_empty()).cloned(),
             omitted: Some(*omitted).filter(|omitted| *omitted > 0),
-            ..self
+            ..document
         }
     }
 }
@@ -188,7 +261,7 @@ pub enum ListedDocument {
     Broken(BrokenDocument),
 }
 
-/// A position. A field that is not set is null. A field shows the value in the document, even if another program has
+/// A position. A field that is not set is null; `status`, `start` and `end` are absent while they are not set. A field shows the value in the document, even if another program has
 /// written a value of another type.
 // `FieldSchemas` adds the fields of `plan::FIELDS`.
 #[derive(ToSchema)]

@@ -77,7 +77,7 @@ impl Peering {
                 None => return,
                 Some(Err(_)) => Problem::Silent,
                 Some(Ok(Err(problem))) => problem,
-                // Ends by itself when this server stops, after it has said so.
+                // Ends when this server stops, after it has announced that.
                 Some(Ok(Ok(socket))) => self.exchange(&app, socket, &metrics).await,
             };
             if app.stopping.is_cancelled() {

@@ -1,4 +1,4 @@
-//! Who may send requests: origins and host names, authentication, TLS, and the sessions of connected users.
+//! Access control for requests: origins and host names, authentication, TLS, and the sessions of connected users.
 //!
 //! | module | purpose |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! What request handlers know about a TCP connection. Every request has both types as extensions.
+//! Properties of a TCP connection for request handlers. Every request has both types as extensions.
 
 use std::net::IpAddr;
 

@@ -26,7 +26,7 @@ pub struct Progress {
     pub delivered: u64,
 }
 
-/// What to do with a connection at a tick.
+/// The action for a connection at a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Nothing: a write makes progress, or has not stalled for long enough.

@@ -21,7 +21,7 @@ use crate::server::App;
 pub struct RefusedUpgrade {
     /// The close code.
     pub code: u16,
-    /// What happened, and what to do.
+    /// The cause and the remedy.
     pub reason: String,
 }
 

@@ -11,7 +11,7 @@ from happierwork_api_client.models import LoggedIn, Login, NewPosition, Position
 
 url = os.environ["URL"]
 
-# Without a token the server says what is missing.
+# Without a token, the server requires authentication.
 refused = list_documents.sync_detailed(client=Client(base_url=url))
 assert refused.status_code == 401 and isinstance(refused.parsed, Problem), refused
 

@@ -1,5 +1,5 @@
-// What a program does with the client that openapi-typescript generates: log in, list, edit, export. Compiled with strict
-// types, so a description that is not true does not compile, or fails here.
+// Uses the client that openapi-typescript generates: log in, list, edit, export. With strict types, an error in the
+// description fails to compile or fails here.
 
 import assert from "node:assert/strict"
 import createClient from "openapi-fetch"
@@ -10,13 +10,13 @@ const { URL: baseUrl = "", EMAIL: email = "", PASSWORD: password = "" } = proces
 const client = createClient<paths>({ baseUrl })
 const documentId = "default"
 
-/** The body of an answer that must be a success. */
+/** Returns the body of a successful answer. */
 function ok<T>({ data, error, response }: { data?: T; error?: unknown; response: Response }): T {
   assert.ok(data !== undefined, `${response.url}: ${response.status} ${JSON.stringify(error)}`)
   return data
 }
 
-// Without a token the server says what is missing.
+// Without a token, the server requires authentication.
 const refused = await client.GET("/api/documents")
 assert.equal(refused.response.status, 401)
 assert.equal(refused.error?.type, "unauthorized")

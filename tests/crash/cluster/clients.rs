@@ -1,4 +1,4 @@
-//! Clients of four kinds that write to any server, and go to the next one when theirs is gone.
+//! Clients of four kinds that write to any server, and switch to the next one when it fails.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -28,13 +28,13 @@ use super::servers::Addresses;
 use crate::support::add;
 use crate::support::promises::Promises;
 
-/// Time after which a client gives up on an answer, and goes to the next server.
+/// Time after which a client stops waiting for an answer, and switches to the next server.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Pause of a client before it connects again.
 const RETRY: Duration = Duration::from_millis(50);
 /// Longest pause between two edits of a client, in milliseconds.
 const PACE: u64 = 40;
-/// Characters of a text that does not compress: some hundred edits make a log that is compacted.
+/// Characters of an incompressible text: some hundred edits fill a log until it is compacted.
 const LONG: usize = 2_000;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -47,17 +47,17 @@ pub enum Mode {
     Stop,
 }
 
-/// What all clients know.
+/// State that all clients share.
 struct Shared {
     addresses: Addresses,
     mode: watch::Receiver<Mode>,
     promises: Mutex<Promises>,
 }
 
-/// Events of a client that are told when it does not agree in time.
+/// Number of recent events of a client that are reported when it does not agree in time.
 const EVENTS: usize = 30;
 
-/// What a client that syncs has, and what has happened to it lately.
+/// A syncing client's document, and its recent events.
 #[derive(Default)]
 struct Copy {
     heads: Mutex<Vec<ChangeHash>>,
@@ -110,7 +110,7 @@ impl Clients {
         copies.filter(|(_, copy)| copy.heads.lock()[..] != *heads).map(|(name, _)| &name[..]).next()
     }
 
-    /// What has happened lately to the clients that sync: how long ago, and what.
+    /// Recent events of the syncing clients, with their age.
     pub fn events(&self) -> Vec<String> {
         let told = |(name, copy): &(String, Arc<Copy>)| {
             let events = copy.events.lock();
@@ -119,7 +119,7 @@ impl Clients {
         self.copies.iter().flat_map(told).collect()
     }
 
-    /// Compares what was promised so far with a document.
+    /// Compares the acknowledgements so far with a document.
     pub fn promises_are_kept_in(&self, doc: &automerge::Automerge, when: &str) -> usize {
         let promises = self.shared.promises.lock();
         promises.are_kept_in(doc, when);
@@ -173,7 +173,7 @@ impl Client {
         format!("{}-{}", self.name, self.count)
     }
 
-    /// Connects to the next server that accepts. `None` if the client is told to stop.
+    /// Connects to the next server that accepts. Returns `None` if the client is stopped.
     async fn connect(&mut self, path: &str) -> Option<Socket> {
         while !self.is(Mode::Stop) {
             let url = format!("ws://{}{path}", self.address());
@@ -326,7 +326,7 @@ impl Session {
         Message::binary(join.encode())
     }
 
-    /// Whether the server takes sync messages.
+    /// Whether the server accepts sync messages.
     fn is_ready(&self) -> bool {
         matches!(self.protocol, Protocol::Plain) || self.server.is_some()
     }
@@ -356,7 +356,7 @@ impl Session {
     }
 }
 
-/// Makes a row, once the document has arrived.
+/// Adds a row, once the document has arrived.
 fn add_row(doc: &mut AutoCommit, name: &str) {
     let Ok(Some((_, positions))) = doc.get(ROOT, "positions") else { return };
     let row = doc.put_object(positions, name, ObjType::Map).unwrap();

@@ -1,4 +1,4 @@
-//! What goes wrong in a round.
+//! The faults of a round.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub enum Fault {
     ServerKilled,
     /// `kill -9` of all servers.
     AllServersKilled,
-    /// A server stands still, and goes on.
+    /// A server is suspended, and continues.
     ServerFrozen,
     /// The database ends all sessions.
     SessionsEnded,
@@ -53,7 +53,7 @@ pub const ALL: [Fault; 11] = [
 ];
 
 impl Fault {
-    /// Lets the fault happen, and mends it.
+    /// Causes the fault, and repairs it.
     pub async fn happen(self, cluster: &mut Cluster, databases: &mut Databases, rng: &mut StdRng) {
         let node = rng.random_range(0..SERVERS);
         let mut pause = |longest| sleep(Duration::from_millis(rng.random_range(0..longest)));

@@ -1,5 +1,5 @@
-//! Three servers on one PostgreSQL database with a synchronous standby. Servers, databases and networks fail under load, and
-//! nothing that was acknowledged or shown is lost.
+//! Three servers on one PostgreSQL database with a synchronous standby. Servers, databases and networks fail under load, and no
+//! acknowledged or published change is lost.
 //!
 //! `ROUNDS=200 cargo test --test crash cluster` runs as many rounds; without `ROUNDS`, each fault happens once.
 
@@ -30,11 +30,11 @@ use super::support::process::Running;
 
 /// Rounds on one database, so that its document grows, and is compacted.
 const ROUNDS_PER_DATABASE: u32 = 12;
-/// One test at a time: each keeps both cores busy.
+/// One test at a time: each uses both cores.
 static TURN: Mutex<()> = Mutex::const_new(());
-/// Pause between two looks at something that takes a while.
+/// Pause between two checks of a condition.
 const LOOK: Duration = Duration::from_millis(50);
-/// A longer time until all agree is told.
+/// A longer time until all agree is reported.
 const SLOW: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +52,7 @@ async fn cluster_loses_nothing_acknowledged_or_shown() {
         let clients = Clients::start(&cluster.addresses, &document);
         let mut promises = 0;
         for round in round..rounds.min(round + ROUNDS_PER_DATABASE) {
-            // Each once, and then as chance has it.
+            // Each fault once, then random ones.
             let fault = faults::ALL.get(round as usize).copied();
             let fault = fault.unwrap_or_else(|| faults::ALL[rng.random_range(0..faults::ALL.len())]);
             let when = format!("round {round}, {fault:?}");
@@ -82,7 +82,7 @@ fn document(server: &Running) -> DocumentId {
     url.expect("printed at the start").parse().unwrap()
 }
 
-/// The default document of a server. `None` if it has none to give.
+/// The default document of a server. `None` if the server does not return it.
 async fn exported(address: SocketAddr) -> Option<Automerge> {
     let (status, bytes) = request(address, "GET", "/api/documents/default/export.automerge", String::new()).await?;
     (status == 200).then(|| Automerge::load(&bytes).unwrap())
@@ -125,7 +125,7 @@ async fn agreed(cluster: &Cluster, clients: &Clients, newcomer: &str, when: &str
     agreed
 }
 
-/// The document that all hold, or what differs.
+/// The document that all hold, or the difference.
 async fn disagreement(addresses: &[SocketAddr], clients: &Clients) -> Result<Automerge, String> {
     let mut agreed: Option<Automerge> = None;
     for (node, address) in addresses.iter().enumerate() {
@@ -146,7 +146,7 @@ async fn disagreement(addresses: &[SocketAddr], clients: &Clients) -> Result<Aut
     }
 }
 
-/// Fails if a server has logged that something is damaged.
+/// Fails if a server has logged damage.
 fn is_sound(log: &str) {
     let is_bad =
         |line: &&str| ["panicked", "quarantine", "damaged", "out of service"].iter().any(|word| line.contains(word));

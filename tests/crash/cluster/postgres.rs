@@ -17,7 +17,7 @@ const SETTINGS: &str = "-c listen_addresses=127.0.0.1 -c max_connections=200 -c 
 /// Stops the server and removes its folder when standard input closes.
 const UNTIL_CLOSED: &str = r#"cat > /dev/null; "$1" -D "$2/data" -m immediate -s stop 2> /dev/null; rm -rf "$2""#;
 
-/// One PostgreSQL server. It keeps its port when it is made anew as a standby.
+/// One PostgreSQL server. It keeps its port when it is recreated as a standby.
 pub struct Postgres {
     programs: PathBuf,
     folder: PathBuf,
@@ -61,7 +61,7 @@ impl Postgres {
         standby
     }
 
-    /// Makes this server, which has stopped, anew as a synchronous standby of another one.
+    /// Recreates this server, which has stopped, as a synchronous standby of another one.
     pub fn follow(&self, primary: &Self) {
         let _ = fs::remove_dir_all(self.data());
         let mut copy = self.command("pg_basebackup");
@@ -105,7 +105,7 @@ impl Postgres {
         run(self.control("stop").args(["-m", "immediate"]));
     }
 
-    /// `kill -9` of the process that starts the others.
+    /// `kill -9` of the main process.
     pub fn kill(&self) {
         let file = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
         run(Command::new("kill").arg("-KILL").arg(file.lines().next().unwrap()));
@@ -153,7 +153,7 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
-/// Runs a command, which must succeed. Its output goes to files: what PostgreSQL starts would keep a pipe open.
+/// Runs a command, which must succeed. Its output goes to files: PostgreSQL's processes would keep a pipe open.
 fn run(command: &mut Command) -> Vec<u8> {
     let (out, err) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
     command.stdin(Stdio::null()).stdout(out.reopen().unwrap()).stderr(err.reopen().unwrap());

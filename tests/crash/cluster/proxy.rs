@@ -4,15 +4,15 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What the network does.
+/// The state of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
     Works,
-    /// Nothing passes. All of it arrives later.
+    /// Nothing passes. Everything arrives later.
     Stalls,
     /// Requests arrive, and their answers are lost.
     LosesAnswers,
-    /// The ends at the database are closed, and the servers are not told.
+    /// The connections are closed on the database's side, and the servers are not notified.
     IsHalfOpen,
     /// Connections are closed, and new ones are refused.
     IsCut,

@@ -1,4 +1,4 @@
-//! Rights that are taken at one server are gone at the others within a second.
+//! Revoked rights end at all servers within a second.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::servers::{Cluster, Databases};
 use crate::support::users::Users;
 use crate::support::{Socket, connect_to, http_to};
 
-/// What docs/cluster.md promises.
+/// The deadline in docs/cluster.md.
 const PROMISE: Duration = Duration::from_secs(1);
 
 /// A user at a server.
@@ -89,7 +89,7 @@ async fn lost_rights_act_at_other_servers_within_a_second() {
     let position = json!({ "id": "ui", "designation": "UI", "department": "HR", "budget": 1, "location": "Pune" });
     assert_eq!(guests[1].call("POST", &format!("{document}/positions"), &position).await.0, 201);
 
-    // A role that was lowered: reads go on, and no write is accepted from the moment of the answer on.
+    // A lowered role: reads continue, and no write is accepted after the answer.
     assert_eq!(owners[1].call("PUT", &access, &json!({ "role": "viewer" })).await.0, 204);
     for (number, guest) in guests.iter().enumerate() {
         let position = json!({ "id": format!("late-{number}"), "designation": "UI" });

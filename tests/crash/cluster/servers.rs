@@ -1,4 +1,4 @@
-//! Servers on one database, each behind a network of its own.
+//! Servers on one database, each behind its own proxy.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::support::process::{Running, program};
 /// Servers of the cluster.
 pub const SERVERS: usize = 3;
 
-/// Where the servers listen at the moment. A restart changes the port.
+/// The current addresses of the servers. A restart changes the port.
 pub type Addresses = Arc<Mutex<Vec<SocketAddr>>>;
 
 /// The primary database server and its synchronous standby.
 pub struct Databases {
     pub pair: [Postgres; 2],
-    /// Which of the pair accepts writes.
+    /// Which one of the pair accepts writes.
     pub primary: usize,
 }
 

@@ -36,12 +36,12 @@ async fn row_that_no_standby_has_is_not_acknowledged_or_shown() {
     primary.kill();
     primary.start();
     let answer = waiting.await.unwrap();
-    assert_eq!(answer, Some(503), "the row is acknowledged, and the standby does not have it");
+    assert_eq!(answer, Some(503), "a row without a standby copy is acknowledged");
     assert_eq!(primary.query("plan", "SELECT count(*) FROM batch"), "3", "the row is in the primary database");
     for address in &addresses {
-        assert!(!has(*address, "waiting").await, "the row is shown, and the standby does not have it");
+        assert!(!has(*address, "waiting").await, "a row without a standby copy is shown");
     }
-    // With the standby, it is safe.
+    // The standby makes it safe.
     standby.start();
     for address in &addresses {
         while !has(*address, "waiting").await {

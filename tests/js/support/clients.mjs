@@ -10,10 +10,10 @@ import WebSocket from "ws";
 import { MemoryStorage } from "./storage.mjs";
 import { until, within } from "./until.mjs";
 
-/** How soon a client comes back, in milliseconds. (The stock default is 5 s.) */
+/** Delay before a client reconnects, in milliseconds. (The stock default is 5 s.) */
 const COMES_BACK = 100;
 
-/** A stock automerge-repo client. It comes back by itself, as stock clients do. */
+/** A stock automerge-repo client. It reconnects by itself, as stock clients do. */
 export function repoClient(server, { path = "/sync", storage = false, gossip = false, peerId } = {}) {
   const adapter = new WebSocketClientAdapter(server.ws(path), COMES_BACK);
   const repo = new Repo({
@@ -35,27 +35,27 @@ class RepoClient {
     adapter.on("peer-candidate", ({ peerId, peerMetadata }) => this.servers.push({ peerId, ...peerMetadata }));
   }
 
-  /** The document, when it is here. */
+  /** The document, once this client has it. */
   async find(url) {
-    // A stock client takes a document for unavailable if there is no server within a second.
+    // A stock client reports a document as unavailable if no server is connected within a second.
     await this.server();
     return within(this.repo.find(url), `an automerge-repo client to find ${url}`);
   }
 
-  /** What the server called itself in its last `peer` message. */
+  /** The server's last `peer` message. */
   async server() {
     await until(() => this.servers.length > 0, "the server's `peer` message", [this.adapter, "peer-candidate"]);
     return this.servers.at(-1);
   }
 
-  /** Waits until the server has said that it has all that is in this document. */
+  /** Waits until the server has acknowledged all changes of this document. */
   async saved(handle) {
     const { storageId } = await this.server();
     const same = () => String(handle.getSyncInfo(storageId)?.lastHeads) === String(handle.heads());
     await until(same, "the server to have all changes of an automerge-repo client", [handle, "remote-heads", "change"]);
   }
 
-  /** The changes of this document of which the server has not said that it has them: their hashes. */
+  /** Hashes of the document's changes that the server has not acknowledged. */
   unconfirmed(handle) {
     const heads = this.servers.flatMap(({ storageId }) => handle.getSyncInfo(storageId)?.lastHeads ?? []);
     return changesBeyond(handle.doc(), decodeHeads(heads));
@@ -74,25 +74,25 @@ class RepoClient {
   }
 }
 
-/** Ends a stock adapter for good. It would go on coming back, and throw if it is just connecting. */
+/** Ends a stock adapter for good. Otherwise it would reconnect, and throw if it is just connecting. */
 export function leave(adapter) {
   adapter.connect = () => {};
   adapter.socket?.addEventListener("error", () => {});
   if (adapter.socket) adapter.disconnect();
 }
 
-/** The hashes of a document's changes that are not among these heads and what came before them. */
+/** Hashes of the document's changes that are neither among these heads nor their ancestors. */
 function changesBeyond(doc, heads) {
   const known = [...new Set(heads)].filter((head) => Automerge.hasHeads(doc, [head]));
   return new Set(Automerge.getChangesMetaSince(doc, known).map((change) => change.hash));
 }
 
-/** Waits until a handle's document is as wanted. */
+/** Waits until a handle's document satisfies `condition`. */
 export function untilDocument(handle, condition, what) {
   return until(() => condition(handle.doc()), what, [handle, "change", "heads-changed"]);
 }
 
-/** A client of plain Automerge sync: what a binding without automerge-repo does. */
+/** A client of plain Automerge sync, like a binding without automerge-repo. */
 export async function plainClient(server, documentId, { comesBack = false } = {}) {
   const client = new PlainClient(server, documentId, comesBack);
   server.clients.push(client);
@@ -129,7 +129,7 @@ class PlainClient extends EventEmitter {
         setTimeout(() => !this.over && this.connect().catch(() => {}), COMES_BACK);
       }
     });
-    // In the turn in which it opens: the server's first message may be in the next.
+    // In the turn in which the socket opens: the server's first message may arrive in the next.
     socket.once("open", () => {
       this.socket = socket;
       this.sync = Automerge.initSyncState();
@@ -162,7 +162,7 @@ class PlainClient extends EventEmitter {
     return until(() => condition(this.doc), what, [this, "news"]);
   }
 
-  /** Waits until the server has said that it has all that is here. */
+  /** Waits until the server has acknowledged all local changes. */
   saved() {
     const same = () => {
       const mine = Automerge.getHeads(this.doc);
@@ -171,7 +171,7 @@ class PlainClient extends EventEmitter {
     return until(same, "the server to have all changes of a plain-sync client", [this, "news"]);
   }
 
-  /** The changes here of which the server has not said that it has them: their hashes. */
+  /** Hashes of local changes that the server has not acknowledged. */
   unconfirmed() {
     return changesBeyond(this.doc, this.sync.theirHeads ?? this.lastHeads ?? []);
   }
@@ -187,7 +187,7 @@ class PlainClient extends EventEmitter {
   }
 }
 
-/** A legacy client: JSON frames, and the table that the old web page makes of them. */
+/** A legacy client: JSON frames, and the table that the old web page builds from them. */
 export async function legacyClient(server, { path = "/ws/dashboard/", comesBack = false } = {}) {
   const client = new LegacyClient(server, path, comesBack);
   server.clients.push(client);
@@ -238,7 +238,7 @@ class LegacyClient extends EventEmitter {
     this.emit("news");
   }
 
-  /** Sends a request as the old web page does: JSON text in a JSON string. Resolves when it was acknowledged. */
+  /** Sends a request as the old web page does: JSON text in a JSON string. Resolves when it is acknowledged. */
   request(...items) {
     return new Promise((resolve, reject) => {
       if (!this.socket) return reject(new Error("this legacy client is offline"));
@@ -260,7 +260,7 @@ class LegacyClient extends EventEmitter {
     return this.frames.flatMap((frame) => (frame.entry ? [frame.entry] : []));
   }
 
-  /** The rows that the old web page would show, if it began with these. */
+  /** The rows that the old web page would show, starting with these. */
   table(rows = []) {
     let table = [...rows];
     for (const { entry, deleted_id: deleted } of this.frames) {
@@ -274,7 +274,7 @@ class LegacyClient extends EventEmitter {
     return until(() => condition(this), what, [this, "news"]);
   }
 
-  /** The first `entry` frame that is so. */
+  /** The first `entry` frame that satisfies `condition`. */
   entry(condition, what) {
     return this.until(() => this.entries.find(condition), `a legacy entry frame: ${what}`);
   }
@@ -285,7 +285,7 @@ class LegacyClient extends EventEmitter {
   }
 }
 
-/** A socket that says what it is told to say, for those who say it wrong. */
+/** A socket that sends given frames, for tests of misbehaviour. */
 export async function rawSocket(server, path = "/sync", options = {}) {
   const socket = new RawSocket(new WebSocket(server.ws(path), options));
   server.clients.push(socket);
@@ -330,13 +330,13 @@ class RawSocket extends EventEmitter {
     return until(found, () => `a message ${type}; there were ${JSON.stringify(this.messages)}`, [this, "news"]);
   }
 
-  /** How the server closed it. */
+  /** Waits until the server closes the socket. Returns how. */
   end() {
     return until(() => this.closed, "the server to close a socket", [this, "news"]);
   }
 }
 
-/** An automerge-repo message; what a plain-sync socket gets is none. */
+/** An automerge-repo message, if the frame is one. Frames of plain sync are not. */
 function decode(data) {
   try {
     return cbor.decode(new Uint8Array(data));

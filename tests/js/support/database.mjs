@@ -12,7 +12,7 @@ const DEMO = "demo";
 let databases = 0;
 let demo;
 
-/** Makes a database whose default document is the demo document. */
+/** Creates a database whose default document is the demo document. */
 function demoDatabase(server) {
   demo ??= (async () => {
     server.query("postgres", `CREATE DATABASE ${DEMO}`);
@@ -23,9 +23,9 @@ function demoDatabase(server) {
 }
 
 export class Database {
-  /** `state`: `null` for an empty database; without it, the demo document. */
+  /** `state`: `null` for an empty database; undefined for the demo document. */
   static async make(_folder, state) {
-    if (state) throw new Error("a database does not begin with a file");
+    if (state) throw new Error("a database cannot start from a file");
     const server = await postgres();
     const name = `test_${(databases += 1)}`;
     if (state === undefined) await demoDatabase(server);
@@ -37,7 +37,7 @@ export class Database {
     this.server = server;
     this.name = name;
     this.flags = [];
-    /** Where accounts are, for commands. */
+    /** Flags that tell commands where the accounts are. */
     this.accountFlags = ["--database", server.url(name)];
     this.environment = { HAPPIERWORK_DATABASE: server.url(name) };
   }
@@ -54,7 +54,7 @@ export class Database {
     return new Uint8Array(Buffer.from(rows.replaceAll("\n", ""), "hex"));
   }
 
-  /** How many documents are stored besides the default document. */
+  /** Number of stored documents besides the default document. */
   count() {
     return Number(this.server.query(this.name, "SELECT count(*) FROM document WHERE deleted = 0")) - 1;
   }

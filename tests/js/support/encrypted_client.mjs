@@ -1,6 +1,6 @@
-// A stock client as a process of its own: Node reads NODE_EXTRA_CA_CERTS when it starts.
+// A stock client in a separate process: Node reads NODE_EXTRA_CA_CERTS at startup.
 //
-// node encrypted_client.mjs wss://… automerge:… DESIGNATION: adds a position, and prints what is there once it is saved.
+// node encrypted_client.mjs wss://… automerge:… DESIGNATION: adds a position, and prints the positions once it is saved.
 
 import { repoClient } from "./clients.mjs";
 import { add, designations } from "./positions.mjs";

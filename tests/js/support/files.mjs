@@ -18,7 +18,7 @@ export function demoDocument() {
 }
 
 export class Files {
-  /** `state`: a file to begin with; `null` for none; without it, the demo document. */
+  /** `state`: a file to start from; `null` for none; undefined for the demo document. */
   static async make(folder, state) {
     const files = new Files(folder);
     const source = state === undefined ? await demoDocument() : state;
@@ -30,7 +30,7 @@ export class Files {
     this.state = path.join(folder, "state.automerge");
     this.documents = path.join(folder, "documents");
     this.environment = {};
-    /** Where accounts are, for commands: in the folder that they name. */
+    /** Flags that tell commands where the accounts are: none, as they are in the folder that each command names. */
     this.accountFlags = [];
     mkdirSync(this.documents);
   }
@@ -44,7 +44,7 @@ export class Files {
     return new Uint8Array(readFileSync(this.state));
   }
 
-  /** How many documents are stored besides the default document. */
+  /** Number of stored documents besides the default document. */
   count() {
     return readdirSync(this.documents).filter((name) => name.endsWith(".automerge")).length;
   }

@@ -1,5 +1,5 @@
-// Each server has a loopback address of its own, where the system has them: so a server that is started again finds its
-// ports free, whatever other tests open meanwhile.
+// Gives each server its own loopback address, where the system has them. A restarted server then finds its ports free,
+// whatever other tests open meanwhile.
 let hosts = 0;
 export function ownHost() {
   if (process.platform !== "linux") return "127.0.0.1";

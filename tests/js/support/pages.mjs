@@ -1,4 +1,4 @@
-// The commands and programs that a page of the documentation shows, as one script that a reader would have typed.
+// The commands and programs of a documentation page, as one script that a reader would type.
 
 import { execFile } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { BINARY, ROOT } from "./program.mjs";
 export { ROOT };
 
 const PACKAGES = path.join(ROOT, "tests/js/node_modules");
-/** How the output of one block is told from that of the next. */
+/** Separates the outputs of two blocks. */
 const MARK = "@@ block ";
 
 /** The fenced blocks of a page: language, text, and the line at which each begins. */
@@ -29,7 +29,7 @@ export function blocksOf(markdown) {
   return blocks;
 }
 
-/** Commands and what they are shown to print: `$ command` and the lines up to the next. */
+/** Commands and their documented output: `$ command` and the lines up to the next. */
 function consoleSteps(text) {
   const steps = [];
   for (const line of text.split("\n")) {
@@ -39,7 +39,7 @@ function consoleSteps(text) {
   return steps;
 }
 
-/** Stand-ins for what takes long or never ends. The server goes on in the background, as in a terminal of its own. */
+/** Stand-ins for programs that take long or never end. The server continues in the background, as in a second terminal. */
 const STAND_INS = {
   cargo: `case "$1" in
   run) shift; [ "\${1:-}" = --release ] && shift; [ "\${1:-}" = -- ] && shift; exec "$STAND_INS/happierwork" "$@" ;;
@@ -66,7 +66,7 @@ pid=$(cat "$HOME/.server.pid"); rm "$HOME/.server.pid"
 kill "$pid" 2>/dev/null
 for _ in $(seq 150); do kill -0 "$pid" 2>/dev/null || exit 0; sleep 0.1; done
 kill -9 "$pid"`,
-  // A program that stays connected: has it printed what it should, and is it there still?
+  // A program that stays connected: has it printed the expected text, and is it still running?
   stays: `node "$1" >"$1.out" 2>&1 &
 pid=$!
 for _ in $(seq 600); do
@@ -76,11 +76,11 @@ for _ in $(seq 600); do
 done
 cat "$1.out"
 kill "$pid"`,
-  // An answer that is an error is one.
+  // Error answers fail the script.
   curl: `exec "$CURL" --fail-with-body --max-time 20 "$@"`,
 };
 
-/** A clean machine: an empty home, a copy of the repository, the packages that the pages name. */
+/** A clean machine: an empty home, a copy of the repository, and the packages that the pages name. */
 async function machine(t) {
   const home = mkdtempSync(path.join(tmpdir(), "happierwork-docs-"));
   const copy = path.join(home, "happierwork");
@@ -89,7 +89,7 @@ async function machine(t) {
   cpSync(ROOT, copy, { recursive: true, filter: (source) => !left.has(path.basename(source)) });
   symlinkSync(PACKAGES, path.join(copy, "node_modules"));
   mkdirSync(standIns);
-  // A folder of the system, which its operator has made.
+  // A folder of the system, which its operator has created.
   mkdirSync(path.join(home, "var/lib/happierwork"), { recursive: true });
   for (const [name, text] of Object.entries(STAND_INS)) {
     writeFileSync(path.join(standIns, name), `#!/bin/bash\n${text}\n`);
@@ -101,7 +101,7 @@ async function machine(t) {
   if (!curl) throw new Error("curl is missing: the documentation uses it");
   const env = {
     HOME: home,
-    // `cargo` is there, the installed program only once it is installed.
+    // `cargo` is available; the installed program only after its installation.
     PATH: [path.join(home, "path"), path.join(home, ".cargo/bin"), system].join(path.delimiter),
     LANG: "C.UTF-8",
     STAND_INS: standIns,
@@ -109,7 +109,7 @@ async function machine(t) {
     CURL: curl,
     PORT_8000: String(ports[8000]),
     PORT_8001: String(ports[8001]),
-    // The oldest Node.js that is named has no WebSocket of its own.
+    // The oldest supported Node.js has no WebSocket of its own.
     NODE_OPTIONS: "--no-experimental-websocket",
   };
   mkdirSync(path.join(home, "path"));
@@ -128,9 +128,9 @@ function run(program, args, options) {
 }
 
 /**
- * Runs all blocks of a page that are marked `sh`, `console` or `js`, in their order, as they are written: only ports are
- * others. `skipped` and `stays` tell whether a line (or the first line of a program) is not run, and what a program prints that never ends.
- * Returns all output, and the home that the reader is left with.
+ * Runs all blocks of a page that are marked `sh`, `console` or `js`, in order and as written, except for ports. `skipped` tells
+ * whether a line (of a program: its first line) is not run; `stays` returns the expected output of a program that stays
+ * connected. Returns all output and the reader's home.
  */
 export async function follow(t, page, { skipped, stays, replace }) {
   const { home, copy, env, ports } = await machine(t);
@@ -145,7 +145,7 @@ export async function follow(t, page, { skipped, stays, replace }) {
     if (output) expected.set(line, output);
   };
   const blocks = blocksOf(markdown).filter(({ language }) => ["sh", "console", "js"].includes(language));
-  // A page about a server takes for granted that there is one.
+  // A page about a server assumes that one is running.
   const used = blocks.some(({ text }) => /(127\.0\.0\.1|localhost):8000/.test(text));
   if (used && !blocks.some(({ text }) => text.includes("cargo run --release"))) add(0, "cargo run --release");
   for (const { language, text, line } of blocks) {

@@ -15,7 +15,7 @@ export function position(designation, more = {}) {
   };
 }
 
-/** Adds a position under its designation as id, so that a test knows it wherever it shows up. */
+/** Adds a position with its designation as its id, so that tests can find it everywhere. */
 export const add = (designation, more) => (doc) => {
   doc.positions[designation] = position(designation, more);
 };
@@ -27,7 +27,7 @@ export function designations(doc) {
     .sort();
 }
 
-/** A position of a document without what only the document has: for comparing. */
+/** The positions of a document without fields that only the document has, for comparison. */
 export function plainRows(doc) {
   return Object.fromEntries(
     Object.entries(doc.positions)
@@ -44,7 +44,7 @@ export function plainRows(doc) {
   );
 }
 
-/** The same of rows that were exported or listed. */
+/** The same for rows that were exported or listed. */
 export function plainList(rows) {
   const sorted = [...rows].sort((one, other) => (one.id < other.id ? -1 : 1));
   return Object.fromEntries(
@@ -55,7 +55,7 @@ export function plainList(rows) {
   );
 }
 
-/** A document from a file's bytes, as strictly as the library has it. */
+/** Opens a document from a file's bytes, with the library's strict checks. */
 export function open(bytes) {
   return Automerge.load(bytes);
 }
@@ -64,7 +64,7 @@ function plain(value) {
   return value instanceof Automerge.ImmutableString ? value.val : value;
 }
 
-/** Fails unless two lists hold the same names, however often each; says which are missing and which are too many. */
+/** Fails unless two lists hold the same names equally often. The error names missing and surplus ones. */
 export function assertSame(actual, expected, what) {
   const count = (names) => names.reduce((counts, name) => counts.set(name, (counts.get(name) ?? 0) + 1), new Map());
   const [there, wanted] = [count(actual), count(expected)];

@@ -16,10 +16,10 @@ export const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/
 const LOGS = process.env.HAPPIERWORK_TEST_LOGS;
 
 if (!existsSync(BINARY)) {
-  throw new Error(`there is no server at ${BINARY}: run \`cargo build\`, or set HAPPIERWORK_BIN to the program`);
+  throw new Error(`${BINARY} is missing: run \`cargo build\`, or set HAPPIERWORK_BIN to the program`);
 }
 
-// Processes and folders end with the tests, also if a test fails.
+// Processes and folders are removed at the end of the tests, also if a test fails.
 const children = new Set();
 const folders = new Set();
 process.on("exit", () => {
@@ -27,7 +27,7 @@ process.on("exit", () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Kills a process when the tests end, if it is still there. */
+/** Kills a process when the tests end, if it is still running. */
 export function killAtExit(child) {
   children.add(child);
   child.once("exit", () => children.delete(child));
@@ -54,7 +54,7 @@ export async function run(...args) {
   }
 }
 
-/** The same, and fails unless the command succeeds. Returns its output. */
+/** Like `run`, but fails unless the command succeeds. Returns its output. */
 export async function must(...args) {
   const done = await run(...args);
   if (done.code !== 0) throw new Error(`happierwork ${args.join(" ")}: exit ${done.code}: ${done.stderr}`);
@@ -63,14 +63,14 @@ export async function must(...args) {
 
 /** A server process. `listening` and `exited` are promises. */
 export class Program {
-  /** `environment` is where secrets such as the URL of a database belong. */
+  /** `environment` is for secrets such as the URL of a database. */
   constructor(host, environment = {}) {
     this.host = host;
     this.port = 0;
     this.environment = environment;
   }
 
-  /** Starts the process, on its previous port if it had one, and does not wait. */
+  /** Starts the process without waiting, on its previous port if it had one. */
   spawn(args) {
     const all = ["--listen", `${this.host}:${this.port}`, ...args];
     const child = spawn(BINARY, all, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...this.environment } });

@@ -1,8 +1,8 @@
-// Chance that can be had again: the seed is printed, and HAPPIERWORK_SEED sets it.
+// Repeatable random numbers: the seed is printed, and HAPPIERWORK_SEED sets it.
 
 export const SEED = Number(process.env.HAPPIERWORK_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
-/** Numbers from 0 to below 1 (mulberry32). */
+/** Numbers from 0 up to but excluding 1 (mulberry32). */
 export function random(seed = SEED) {
   let state = seed >>> 0;
   return () => {

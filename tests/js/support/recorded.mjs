@@ -1,4 +1,4 @@
-// The 60 recorded positions, as the old backend kept them.
+// The 60 recorded positions, in the format of the old backend.
 
 import path from "node:path";
 

@@ -1,4 +1,4 @@
-// The real server with a storage of its own: one process with files, or several with one database.
+// The real server with its own storage: one process with files, or several with one database.
 
 import { Database } from "./database.mjs";
 import { Files } from "./files.mjs";
@@ -9,7 +9,7 @@ import { within } from "./until.mjs";
 export { BINARY, run } from "./program.mjs";
 export { RECORDED } from "./recorded.mjs";
 
-/** How many processes make up the server of a test. More than one share a database. */
+/** Number of processes that make up the server of a test. Several processes share a database. */
 export const SERVERS = Number(process.env.HAPPIERWORK_TEST_SERVERS ?? 1);
 const DATABASE = process.env.HAPPIERWORK_TEST_DATABASE;
 if (SERVERS > 1 !== (DATABASE === "postgres") || !(SERVERS >= 1)) {
@@ -17,14 +17,14 @@ if (SERVERS > 1 !== (DATABASE === "postgres") || !(SERVERS >= 1)) {
 }
 
 export class Server {
-  /** Starts a server that ends with the test. Options: `state` (a file to copy; null: none), `flags`. */
+  /** Starts a server that stops at the end of the test. Options: `state` (a file to copy; null: none), `flags`. */
   static async start(t, options = {}) {
     const server = await Server.prepare(t, options);
     await server.start();
     return server;
   }
 
-  /** The same, not started yet. */
+  /** Like `start`, but does not start the processes. */
   static async prepare(t, { state, flags = [] } = {}) {
     const folder = newFolder();
     const storage = await (SERVERS > 1 ? Database : Files).make(folder, state);
@@ -43,13 +43,13 @@ export class Server {
     this.turn = 0;
   }
 
-  /** Starts all processes, on the ports that they had before if they had some, and waits until they listen. */
+  /** Starts all processes, on their previous ports if they had any, and waits until they listen. */
   async start() {
     await this.spawn();
     await within(this.listening, `the server in ${this.folder} to listen`);
   }
 
-  /** Starts all processes and does not wait. `listening` and `exited` tell. */
+  /** Starts all processes without waiting. `listening` and `exited` report the rest. */
   async spawn() {
     for (const program of this.programs) program.spawn([...this.storage.flags, ...this.flags]);
   }
@@ -92,7 +92,7 @@ export class Server {
     return this.storage.documents;
   }
 
-  /** The next process in turn: what a load balancer does. */
+  /** The next process in turn, as a load balancer chooses. */
   next() {
     const program = this.programs[this.turn % this.programs.length];
     this.turn += 1;
@@ -117,7 +117,7 @@ export class Server {
     return { ws: (where) => program.ws(where), http: (where) => program.http(where), clients: this.clients };
   }
 
-  /** Ends all processes as an operator does. Returns how they exited. */
+  /** Stops all processes like an operator. Returns how they exited. */
   async stop() {
     for (const { child } of this.programs) child.kill("SIGTERM");
     return within(this.exited, "the server to stop");
@@ -126,15 +126,15 @@ export class Server {
   /** kill -9, of all processes. */
   async kill() {
     for (const { child } of this.programs) child.kill("SIGKILL");
-    return within(this.exited, "the server to be dead");
+    return within(this.exited, "the server to exit");
   }
 
-  /** The end of a test: clients leave first, as a stock client throws when its server is killed while it connects. */
+  /** Ends a test: clients leave first, as a stock client throws when its server is killed while it connects. */
   async dispose() {
     for (const client of this.clients.splice(0)) client.close();
     const running = this.programs.filter((program) => program.isRunning);
     for (const { child } of running) child.kill("SIGKILL");
-    await within(Promise.all(running.map((program) => program.exited)), "the server to be dead");
+    await within(Promise.all(running.map((program) => program.exited)), "the server to exit");
     this.storage.dispose();
     removeFolder(this.folder);
   }
@@ -144,17 +144,17 @@ export class Server {
     return this.storage.bytes();
   }
 
-  /** How many documents are stored besides the default document. */
+  /** Number of stored documents besides the default document. */
   stored() {
     return this.storage.count();
   }
 
-  /** The JSON view of what is stored of the default document. */
+  /** The JSON view of the stored default document. */
   exported() {
     return this.storage.exported();
   }
 
-  /** Result of the command `check` on what is stored of the default document. */
+  /** Result of the command `check` on the stored default document. */
   checked() {
     return this.storage.checked();
   }

@@ -1,4 +1,4 @@
-// A stock automerge-repo server on Node.js, as a process of its own.
+// A stock automerge-repo server on Node.js, in a separate process.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,7 +13,10 @@ const STOCK_SERVER = path.join(ROOT, "tests/js/support/stock_server.mjs");
 
 /** Clients treat it like a `Server`. */
 export class StockServer {
-  /** Starts one that ends with the test. `announces`: sends its documents to peers that have not asked for them. */
+  /**
+   * Starts a server that stops at the end of the test. `announces`: it sends its documents to peers that have not asked
+   * for them.
+   */
   static async start(t, { announces = true } = {}) {
     const server = new StockServer(newFolder(), announces);
     t.after(() => server.dispose());
@@ -29,7 +32,7 @@ export class StockServer {
     this.clients = [];
   }
 
-  /** Starts the process, on the port that it had before if it had one, and waits until it listens. */
+  /** Starts the process, on its previous port if it had one, and waits until it listens. */
   async start() {
     const ANNOUNCE = this.announces ? "yes" : "no";
     const env = { ...process.env, HOST: this.host, PORT: String(this.port), DATA_DIR: path.join(this.folder, "data"), ANNOUNCE };
@@ -48,7 +51,7 @@ export class StockServer {
   /** kill -9. */
   async kill() {
     this.child.kill("SIGKILL");
-    return within(this.exited, "the stock server to be dead");
+    return within(this.exited, "the stock server to exit");
   }
 
   async dispose() {

@@ -1,5 +1,5 @@
-// A stock automerge-repo server: what the documentation of its packages leads to. PORT and HOST are where it listens, DATA_DIR where
-// it keeps its documents. With ANNOUNCE=no it sends a document only to peers that ask for it.
+// A stock automerge-repo server, as in the documentation of its packages. It listens at HOST and PORT, and keeps its documents in
+// DATA_DIR. With ANNOUNCE=no it sends a document only to peers that request it.
 
 import { Repo } from "@automerge/automerge-repo";
 import { WebSocketServerAdapter } from "@automerge/automerge-repo-network-websocket";

@@ -33,7 +33,7 @@ export class MemoryStorage extends StorageAdapter {
   }
 }
 
-/** A storage in a folder, with a file for each key, that survives its process. */
+/** A storage in a folder, with a file per key, that survives its process. */
 export class FolderStorage extends StorageAdapter {
   constructor(folder) {
     super();

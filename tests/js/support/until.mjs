@@ -1,9 +1,9 @@
-// Waiting: always for something, never for long, and with words when it does not come.
+// Waiting for a condition, with a deadline and an error that describes the condition.
 
-/** How long anything may take before a test gives up on it. A debug build on two busy cores is slow. */
+/** Deadline of any wait. A debug build on two busy cores is slow. */
 export const PATIENCE = 20_000;
 
-/** A promise, or an error that says what did not happen. */
+/** Rejects with a description of the missing event if the promise takes too long. */
 export function within(promise, what, patience = PATIENCE) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -13,9 +13,9 @@ export function within(promise, what, patience = PATIENCE) {
 }
 
 /**
- * Resolves with the first truthy value of `condition`, which is looked at now and after every event of the sources.
- * A source is `[emitter, event, ...]`. `what` is a text, or a function that gives one: what was waited for, and how far
- * it got.
+ * Resolves with the first truthy value of `condition`, which is checked now and after every event of the sources. A
+ * source is `[emitter, event, ...]`. `what` describes the condition and the progress: a text, or a function that
+ * returns one.
  */
 export function until(condition, what, ...sources) {
   let stop = () => {};
@@ -37,7 +37,7 @@ export function until(condition, what, ...sources) {
   return within(met, what).finally(() => stop());
 }
 
-/** Asks again and again, and resolves with the first truthy answer: for what no event tells. */
+/** Polls until the answer is truthy. For conditions without an event. */
 export async function eventually(ask, what) {
   const deadline = Date.now() + PATIENCE;
   for (;;) {
@@ -48,7 +48,7 @@ export async function eventually(ask, what) {
   }
 }
 
-/** A pause between two writes of somebody who is not waiting for anything. */
+/** A pause between two writes that wait for nothing. */
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 function describe(what) {

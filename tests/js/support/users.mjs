@@ -1,4 +1,4 @@
-// Keys, accounts and tokens, made as an operator makes them.
+// Keys, accounts and tokens, created with the commands that operators use.
 
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -8,7 +8,7 @@ import path from "node:path";
 import { BINARY, run } from "./server.mjs";
 
 export class Users {
-  /** A folder with one key, that is gone after the test. */
+  /** A folder with one key, which is removed after the test. */
   static async make(t) {
     const folder = mkdtempSync(path.join(tmpdir(), "happierwork-users-"));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -19,7 +19,7 @@ export class Users {
 
   constructor(folder) {
     this.folder = folder;
-    /** What a server is given to know them. */
+    /** Flags that make a server accept these users. */
     this.flags = ["--auth", folder];
   }
 
@@ -33,7 +33,7 @@ export class Users {
     return this.run("token", "--user", user, "--role", role, "--documents", documents);
   }
 
-  /** An account with a password for all documents. `flags` name the place of accounts, if it is not the folder. */
+  /** An account with a password, for all documents. `flags` name the place of accounts, if it is not the folder. */
   account(name, role, password, flags = []) {
     const args = ["user", "add", name, "--role", role, ...this.flags, ...flags];
     return new Promise((resolve, reject) => {

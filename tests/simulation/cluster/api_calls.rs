@@ -1,4 +1,4 @@
-//! Callers of the API at any node, who wait for the result of their edits.
+//! Callers of the API at any node, which wait for the result of their edits.
 
 use plan::fields::{BUDGET, DEPARTMENT};
 use plan::{Budget, Done, Edit, NewPosition, PositionPatch};
@@ -18,10 +18,10 @@ pub struct Call {
     result: JoinHandle<Result<Done, EditFailure>>,
 }
 
-/// What a failed edit says about itself.
+/// Whether the error states that the edit was not stored.
 pub fn is_certainly_not_stored(error: &EditFailure) -> bool {
     match error {
-        EditFailure::Edit(_) | EditFailure::Denied(_) | EditFailure::Full(_) => true,
+        EditFailure::Edit(_) | EditFailure::Denied(_) | EditFailure::Merge(_) | EditFailure::Full(_) => true,
         EditFailure::Storage { message, .. } => message.contains("not stored"),
         EditFailure::Unavailable(_) | EditFailure::Panicked | EditFailure::Unknown => false,
     }
@@ -76,7 +76,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// The callers of a node that is gone never hear of it.
+    /// Callers of a stopped node never receive a result.
     pub(super) fn forget_calls(&mut self, life: Life) {
         self.calls.retain(|call| call.life != life);
     }

@@ -1,4 +1,4 @@
-//! Clients: their connections to one node or another, their edits, and the messages between them and the node.
+//! Clients: their connections to any node, their edits, and the messages between them and the node.
 
 use std::mem;
 
@@ -13,7 +13,7 @@ use crate::link::Link;
 use crate::network::Life;
 use crate::replica::{Flavor, Replica};
 
-/// What a sync message says, for the log.
+/// Summarizes a sync message for the log.
 fn summary(message: &[u8]) -> String {
     match sync::Message::decode(message) {
         Ok(sync::Message { heads, need, changes, .. }) => {
@@ -23,12 +23,12 @@ fn summary(message: &[u8]) -> String {
     }
 }
 
-/// A device, and the user who has it.
+/// A device and its user.
 pub struct Client {
     pub replica: Replica,
-    /// Where it is connected.
+    /// The node to which it is connected.
     life: Option<Life>,
-    /// Where the connection ends that is gone already, which the node does not know yet.
+    /// The node that still holds its broken connection, and has not noticed.
     half_open: Option<Life>,
     requester: Requester,
 }
@@ -87,7 +87,7 @@ impl Cluster {
     pub(super) fn connect(&mut self, index: usize) {
         let Some(node) = self.random_node().filter(|node| !self.nodes[*node].is_frozen()) else { return };
         self.log(|| format!("device {index} connects to node {node}"));
-        // The same peer id joins again, so the old connection has to end first, if it is at this node.
+        // The same peer id joins again, so the node's old connection must end first.
         if self.clients[index].half_open == Some(self.nodes[node].life) {
             self.drop_half_open(index);
             self.pass(5);
@@ -111,7 +111,7 @@ impl Cluster {
         }
     }
 
-    /// Disconnects the devices of users whose rights were changed. Nobody tells a device that was turned away that it may read
+    /// Disconnects the devices of users whose rights have changed. The server does not tell a refused device that it may read
     /// again.
     pub(super) fn disconnect_users(&mut self) {
         for index in 0..self.clients.len() {
@@ -130,7 +130,7 @@ impl Cluster {
         }
     }
 
-    /// A node is gone, with all its connections.
+    /// Drops all connections to a stopped node.
     pub(super) fn forget_connections(&mut self, node: usize) {
         for client in &mut self.clients {
             if client.life.is_some_and(|life| life.node == node) {
@@ -209,7 +209,7 @@ impl Cluster {
         Ok(any)
     }
 
-    /// What has left a node is stored.
+    /// Records messages that have left a node. Their changes must be stored.
     fn record_shown(&mut self, node: usize, outgoing: &[Outgoing]) -> Result<(), Violation> {
         for outgoing in outgoing {
             if let Outgoing::Sync { data, .. } = outgoing
@@ -246,14 +246,14 @@ impl Cluster {
         match outgoing {
             Outgoing::Sync { data, .. } => {
                 client.replica.receive(&data).map_err(|error| format!("device {index}: {error}"))?;
-                self.log(|| format!("device {index} gets a message: {}", summary(&data)));
+                self.log(|| format!("device {index} receives a message: {}", summary(&data)));
             }
             Outgoing::Refused { kind: CloseKind::BadMessage, message, .. } => {
-                return Err(format!("device {index} is honest, and was refused: {message}"));
+                return Err(format!("device {index} is honest, but was refused: {message}"));
             }
-            // Without the right to read, or while the database is away. A real client comes back later.
+            // The user may not read, or the database is unavailable. A real client tries again later.
             Outgoing::Missing(_) | Outgoing::Unavailable { .. } | Outgoing::Refused { .. } => {
-                self.log(|| format!("device {index} is turned away"));
+                self.log(|| format!("device {index} is refused"));
                 self.disconnect(index);
             }
             _ => {}
@@ -267,9 +267,9 @@ impl Cluster {
             let reason = self.clients[index].replica.link.as_ref().and_then(Link::close_reason);
             if let Some(reason) = reason {
                 if reason.kind == CloseKind::BadMessage {
-                    return Err(format!("device {index} is honest, and was sent away: {}", reason.message));
+                    return Err(format!("device {index} is honest, but was disconnected: {}", reason.message));
                 }
-                self.log(|| format!("device {index} is sent away: {}", reason.message));
+                self.log(|| format!("device {index} is disconnected: {}", reason.message));
                 self.disconnect(index);
             }
             let half_open = self.clients[index].replica.half_open.as_ref();

@@ -1,4 +1,4 @@
-//! Edits at two nodes on condition that the document still is as both have read it: at most one of them can be made.
+//! Edits at two nodes on condition that the document is unchanged: at most one of them may succeed.
 
 use automerge::ChangeHash;
 use plan::{Condition, Done, Edit, NewPosition};
@@ -14,7 +14,7 @@ use crate::network::Life;
 /// Two edits on one condition.
 pub struct Pair {
     edits: [Conditional; 2],
-    /// How often the database had forgotten something when they began.
+    /// Number of failovers when the edits began.
     failovers: u64,
 }
 
@@ -29,7 +29,7 @@ struct Conditional {
 enum Outcome {
     Made,
     NotMade,
-    /// The node is gone, or does not know.
+    /// The node has stopped, or does not know the result.
     Unknown,
 }
 
@@ -87,19 +87,19 @@ impl Cluster {
     }
 
     fn check_pair(&self, pair: &Pair) -> Result<(), Violation> {
-        // What the database forgot may come back beside what was stored in its place.
+        // After a failover, forgotten changes may come back beside those that were stored in their place.
         if pair.failovers != self.failovers {
             return Ok(());
         }
         let stored = self.network.lock().database.log().positions();
         if pair.edits.iter().all(|edit| edit.outcome == Some(Outcome::Made) || stored.contains(&edit.added)) {
             let names = pair.edits.each_ref().map(|edit| &*edit.added);
-            return Err(format!("{names:?} were both made on one condition"));
+            return Err(format!("{names:?} both succeeded on one condition"));
         }
         Ok(())
     }
 
-    /// The callers of a node that is gone never hear of it.
+    /// Callers of a stopped node never receive a result.
     pub(super) fn forget_pairs(&mut self, life: Life) {
         for edit in self.pairs.iter_mut().flat_map(|pair| &mut pair.edits) {
             if edit.life == life && edit.outcome.is_none() {
@@ -112,7 +112,7 @@ impl Cluster {
         !self.pairs.is_empty()
     }
 
-    /// When all nodes agree and nothing fails, exactly one of two edits is made.
+    /// When all nodes agree and nothing fails, exactly one of two edits succeeds.
     pub(super) fn check_conditional_edits_in_good_weather(&mut self) -> Result<(), Violation> {
         let heads = self.network.lock().database.log().document().get_heads();
         let one = self.rng.random_range(0..self.nodes.len());
@@ -128,7 +128,7 @@ impl Cluster {
         let made = pair.edits.iter().filter(|edit| edit.outcome == Some(Outcome::Made)).count();
         let refused = pair.edits.iter().filter(|edit| edit.outcome == Some(Outcome::NotMade)).count();
         if (made, refused) != (1, 1) {
-            return Err(format!("of two edits on one condition, {made} were made and {refused} refused"));
+            return Err(format!("of two edits on one condition, {made} succeeded and {refused} were refused"));
         }
         self.check_pair(&pair)
     }

@@ -1,4 +1,4 @@
-//! The end of a run: without faults, everybody has to agree.
+//! The end of a run: without faults, all devices and nodes must agree.
 
 use auth::Role;
 use automerge::ChangeHash;
@@ -13,16 +13,16 @@ use crate::rows;
 
 /// Deadline of convergence after the last fault, in simulated milliseconds.
 const PATIENCE: u64 = 60_000;
-/// After this, every node has looked for changes of rights.
+/// After this time, every node has read all changes of rights.
 const HEARD: u64 = 11_000;
-/// Between looks.
+/// Interval between checks.
 const LOOK: u64 = 100;
 
-/// The known contributors of changes, or why the node does not tell.
+/// The known contributors of changes, or the reason why the node does not return them.
 type Attribution = Result<Vec<(ChangeHash, Provenance)>, String>;
 
 impl Cluster {
-    /// Stops all faults. Everybody has to converge within [`PATIENCE`].
+    /// Stops all faults. All must converge within [`PATIENCE`].
     pub(super) fn converge(&mut self) -> Result<(), Violation> {
         self.log(|| "faults end".to_owned());
         self.network.lock().heal();
@@ -55,12 +55,12 @@ impl Cluster {
             }
             if self.network.lock().now() >= end {
                 let disagreement = self.disagreement()?.unwrap_or_else(|| "messages never end".to_owned());
-                return Err(format!("{disagreement}, {PATIENCE} ms after everything was well"));
+                return Err(format!("{disagreement}, {PATIENCE} ms after the last fault"));
             }
         }
     }
 
-    /// Lets all users write again, so that all devices can agree. Returns whether all can.
+    /// Gives all users write access, so that all devices can agree. Returns whether it succeeded for all.
     fn give_rights(&mut self) -> bool {
         let lacking = |user: &&str| {
             let role = self.network.lock().database.log().role(user);
@@ -90,7 +90,7 @@ impl Cluster {
             if theirs.as_ref() != Some(&heads) {
                 return Ok(Some(format!("node {node} has {theirs:?}, the database {heads:?}")));
             }
-            // Until it has read the log again after a failure, a node shows what it published, and nothing else.
+            // After a failure, a node shows only published changes until it has read the log again.
             if let Err(error) = self.attribution_at(node, Vec::new())? {
                 return Ok(Some(format!("node {node}: {error}")));
             }
@@ -102,7 +102,10 @@ impl Cluster {
     fn attribution_at(&mut self, node: usize, changes: Vec<ChangeHash>) -> Result<Attribution, Violation> {
         let (hub, id) = (self.nodes[node].hub().clone(), self.id.clone());
         let known = self.wait(node, async move { hub.attribution(&Requester::server(), &id, changes).await })?;
-        Ok(known.map(Option::unwrap_or_default).map_err(|error| error.to_string()))
+        let known = known.map(Option::unwrap_or_default).map_err(|error| error.to_string());
+        // No documents are merged here.
+        let contributed = |(change, provenance, _)| Some((change, provenance?));
+        Ok(known.map(|known| known.into_iter().filter_map(contributed).collect()))
     }
 
     /// The heads that a node shows. `None` if it cannot.
@@ -120,7 +123,7 @@ impl Cluster {
         let network = self.network.lock();
         let log = network.database.log();
         if let Some(broken) = self.promises.broken_by(log) {
-            return Err(format!("in the end: {broken}"));
+            return Err(format!("at the end: {broken}"));
         }
         let (document, len) = (log.document().clone(), log.len());
         drop(network);
@@ -137,7 +140,7 @@ impl Cluster {
         self.check_attribution(&document)
     }
 
-    /// What the store reads is what was recorded, and its chain is whole.
+    /// The store must return the recorded document with an unbroken chain.
     fn check_store(&mut self, document: &automerge::Automerge, len: usize) -> Result<(), Violation> {
         let (store, id) = (self.nodes[0].store().clone(), self.id.clone());
         let loaded = self.wait(0, async move { store.load(&id).await })?.map_err(|error| error.to_string())?;
@@ -149,7 +152,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// All nodes name the same contributor of each change, and so do the stored lines.
+    /// All nodes, and the stored lines, must name the same contributor for each change.
     fn check_attribution(&mut self, document: &automerge::Automerge) -> Result<(), Violation> {
         let (store, id) = (self.nodes[0].store().clone(), self.id.clone());
         let lines = self.wait(0, async move { store.load_authors(&id).await })?.map_err(|error| error.to_string())?;
@@ -164,7 +167,7 @@ impl Cluster {
             if known != stored {
                 let differs = |(one, other): &(_, _)| one != other;
                 let first = known.iter().zip(&stored).find(differs);
-                return Err(format!("node {node} attributes changes to others than the log does: {first:?}"));
+                return Err(format!("node {node} attributes changes to other users than the log: {first:?}"));
             }
         }
         Ok(())

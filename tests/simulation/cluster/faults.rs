@@ -1,4 +1,4 @@
-//! What goes wrong, of the database, the network and the nodes.
+//! Faults of the database, the network and the nodes.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ impl Cluster {
         match self.rng.random_range(0..18) {
             0..3 => {
                 let weather = self.random_weather();
-                self.log(|| format!("the weather changes: {weather:?}"));
+                self.log(|| format!("fault probabilities change: {weather:?}"));
                 self.network.lock().weather = weather;
             }
             3 => {
-                self.log(|| "the weather is good".to_owned());
+                self.log(|| "calls and hints are reliable again".to_owned());
                 self.network.lock().weather = Weather::default();
             }
             4 => {
@@ -39,7 +39,7 @@ impl Cluster {
             }
             7 => {
                 let is_deaf = self.rng.random_bool(0.6);
-                self.log(|| format!("node {node} hears no hint: {is_deaf}"));
+                self.log(|| format!("node {node} receives no hints: {is_deaf}"));
                 self.network.lock().set_deaf(node, is_deaf);
             }
             8 => {
@@ -55,7 +55,7 @@ impl Cluster {
             13 => self.thaw(node),
             14..17 if self.trouble == Trouble::Failover => self.fail_over(),
             _ => {
-                self.log(|| "the network and the database are well".to_owned());
+                self.log(|| "the network and the database work again".to_owned());
                 self.network.lock().heal();
             }
         }
@@ -76,9 +76,9 @@ impl Cluster {
         }
     }
 
-    /// A process ends at any instant, and is started again.
+    /// A process crashes at any moment and is restarted.
     pub(super) fn crash(&mut self, node: usize) {
-        self.log(|| format!("node {node} crashes, and starts again"));
+        self.log(|| format!("node {node} crashes and restarts"));
         self.restart(node);
         self.release_forgotten();
     }
@@ -95,17 +95,17 @@ impl Cluster {
 
     pub(super) fn thaw(&mut self, node: usize) {
         if self.nodes[node].is_frozen() {
-            // It may have been frozen for minutes.
+            // The node may have been frozen for minutes.
             if self.rng.random_bool(0.3) {
                 let minutes = self.rng.random_range(1..5);
                 self.nodes[node].pass(Duration::from_secs(60 * minutes));
             }
-            self.log(|| format!("node {node} goes on"));
+            self.log(|| format!("node {node} continues"));
             self.nodes[node].thaw();
         }
     }
 
-    /// A replica takes over that has not got the last transactions.
+    /// A replica without the last transactions takes over.
     fn fail_over(&mut self) {
         let (transactions, ms) = (self.rng.random_range(1..12), self.rng.random_range(0..4_000));
         self.log(|| format!("a failover: {transactions} transactions are forgotten"));

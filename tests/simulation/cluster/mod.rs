@@ -1,4 +1,4 @@
-//! Several servers on one database, their clients, everything between them, and the choices of one seed.
+//! Several servers on one database, their clients, the network between them, and the choices of one seed.
 
 mod api_calls;
 mod clients;
@@ -33,7 +33,7 @@ use super::node::Node;
 /// The kinds of faults in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// Calls and hints are late or lost, nodes crash and freeze, the database restarts and is full.
+    /// Calls and hints are late or lost, nodes crash and freeze, the database restarts and fills up.
     Outages,
     /// In addition, the database forgets its last transactions.
     Failover,
@@ -45,10 +45,10 @@ type Violation = String;
 const STEP: u64 = 20;
 /// Users whose rights are in the access record of the document.
 const USERS: [&str; 3] = ["ceo", "cfo", "hr"];
-/// The user of all devices where the database forgets.
+/// The user of all devices in runs with failovers.
 ///
-/// A change that only a device brings back is attributed to the user of that device. So its actor could go over to another
-/// user, whose next changes would be refused.
+/// A change that only a device still has is attributed to the user of that device. The actor could therefore pass to
+/// another user, whose next changes would be refused.
 const DEVICE_USER: &str = "devices";
 
 pub struct Cluster {
@@ -64,12 +64,12 @@ pub struct Cluster {
     calls: Vec<Call>,
     pairs: Vec<Pair>,
     role_changes: Vec<RoleChange>,
-    /// Compactions and other work whose result does not matter.
+    /// Compactions and other work whose result is irrelevant.
     background: Vec<JoinHandle<()>>,
     promises: Promises,
     names: u64,
     positions: Vec<String>,
-    /// How often the database forgot something.
+    /// Number of failovers so far.
     failovers: u64,
     tell: bool,
 }
@@ -89,7 +89,7 @@ impl Cluster {
         let mut rng = StdRng::seed_from_u64(seed);
         let id = DocumentId::from_random(rng.random());
         let network = Network::new(seed, id.clone());
-        // Only what a node remembers can come back after a failover.
+        // After a failover, only changes in the memory of a node can come back.
         let idle_after = match trouble {
             Trouble::Outages => Duration::from_secs(if rng.random_bool(0.5) { 3 } else { 1_000 }),
             Trouble::Failover => Duration::from_secs(100_000),
@@ -160,7 +160,7 @@ impl Cluster {
         let (hub, id) = (self.nodes[1].hub().clone(), self.id.clone());
         let unless_stored = Edit::OnlyIf { condition: Condition::Heads(Vec::new()), edit: Box::new(create) };
         let work = async move {
-            // The weather may have been too bad.
+            // The faults may be too frequent at the moment.
             let _ = hub.edit(&Requester::server(), &id, unless_stored, author()).await;
             for user in USERS {
                 let set = hub.set_role(&Requester::server(), &id, &user.into(), Some(Role::Editor)).await;
@@ -210,7 +210,7 @@ impl Cluster {
         self.collect()
     }
 
-    /// Looks at what is finished.
+    /// Collects the results of finished tasks.
     fn collect(&mut self) -> Result<(), Violation> {
         self.collect_calls()?;
         self.collect_pairs()?;
@@ -253,7 +253,7 @@ impl Cluster {
         Err(format!("node {node} does not answer"))
     }
 
-    /// A node that serves clients, if the first choice does.
+    /// A random node, if it serves clients.
     fn random_node(&mut self) -> Option<usize> {
         let node = self.rng.random_range(0..self.nodes.len());
         self.nodes[node].is_up().then_some(node)
@@ -293,7 +293,7 @@ fn author() -> Author {
     Author { name: "the API".to_owned(), now: 1_795_357_260_000 }
 }
 
-/// A user, whose rights are in the access record alone.
+/// A user whose rights are only in the access record.
 fn user(name: &str, surface: Surface) -> Requester {
     let documents = if name == DEVICE_USER { Documents::All } else { Documents::none() };
     Requester::authenticated(

@@ -1,5 +1,5 @@
-//! What a node has acknowledged: heads that it named, edits that it said were made. All of it must be in the database, but for
-//! what a failover forgot and nobody has any more.
+//! Acknowledgements of nodes: heads that they named, and edits that they reported as made. All of them must be in the
+//! database, except for changes that a failover forgot and no node or device still has.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use crate::network::Life;
 pub struct Promises {
     /// Changes, with the processes that named them.
     changes: BTreeMap<ChangeHash, BTreeSet<Life>>,
-    /// Positions that a process said were added.
+    /// Positions that a process reported as added.
     added: BTreeMap<String, Life>,
     /// Positions that may have been deleted.
     deleted: BTreeSet<String>,
-    /// Positions that a node said were not added.
+    /// Positions that a node reported as not added.
     refused: BTreeSet<String>,
 }
 
@@ -40,7 +40,7 @@ impl Promises {
         self.refused.insert(id.to_owned());
     }
 
-    /// What is missing in the database, or there although it was refused.
+    /// Returns a change that is missing in the database, or that is stored although it was refused.
     pub fn broken_by(&self, log: &LogRecord) -> Option<String> {
         if let Some(lost) = self.changes.keys().find(|hash| !log.has(hash)) {
             return Some(format!("change {lost} was shown, and is lost"));
@@ -55,8 +55,8 @@ impl Promises {
 }
 
 impl Cluster {
-    /// Releases the nodes from promises about what the database forgot and nobody has any more. Call it after a failover, and
-    /// after each crash.
+    /// Releases nodes from acknowledgements of forgotten changes that no one has any more. Call it after each failover and
+    /// each crash.
     pub(super) fn release_forgotten(&mut self) {
         let mut network = self.network.lock();
         let lives: BTreeSet<Life> = network.lives().collect();

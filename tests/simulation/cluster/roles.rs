@@ -1,5 +1,5 @@
-//! The owner gives users a role and takes it away, at any node. When a node says that a role is set, it is stored; the log
-//! record checks that no change of a user follows who may not write.
+//! The owner grants and revokes roles at any node. A role that a node reports as set must be stored. The log record checks
+//! that changes of a user only follow a record that allows them.
 
 use auth::Role;
 use rand::RngExt;
@@ -15,7 +15,7 @@ pub struct RoleChange {
     life: Life,
     user: &'static str,
     role: Option<Role>,
-    /// How long the log was when the call began.
+    /// The length of the log when the call began.
     log_len: usize,
     failovers: u64,
     result: JoinHandle<Result<(), EditFailure>>,
@@ -34,7 +34,7 @@ impl Cluster {
     }
 
     pub(super) fn set_role(&mut self, node: usize, user: &'static str, role: Option<Role>) {
-        self.log(|| format!("node {node} is told to make {user} {role:?}"));
+        self.log(|| format!("node {node} is asked to set the role of {user} to {role:?}"));
         let (hub, id) = (self.nodes[node].hub().clone(), self.id.clone());
         let work = async move { hub.set_role(&Requester::server(), &id, &user.into(), role).await };
         let result = self.nodes[node].spawn(work);
@@ -49,20 +49,20 @@ impl Cluster {
         self.role_changes = pending;
         for RoleChange { life, user, role, log_len, failovers, result } in over {
             let result = self.nodes[life.node].result(result);
-            self.log(|| format!("{user} is {role:?}, says node {}: {result:?}", life.node));
+            self.log(|| format!("{user} is {role:?} according to node {}: {result:?}", life.node));
             if result.is_err() || failovers != self.failovers {
                 continue;
             }
             let had = self.network.lock().database.log().roles_since(log_len, user);
             let wanted = role.map(|role| role.to_string());
             if !had.contains(&wanted) {
-                return Err(format!("{user} was never {wanted:?}, as node {} says, but {had:?}", life.node));
+                return Err(format!("{user} was never {wanted:?}, as node {} reported, but {had:?}", life.node));
             }
         }
         Ok(())
     }
 
-    /// The callers of a node that is gone never hear of it.
+    /// Callers of a stopped node never receive a result.
     pub(super) fn forget_role_changes(&mut self, life: Life) {
         self.role_changes.retain(|change| change.life != life);
     }

@@ -71,7 +71,7 @@ impl World {
         if self.intruder.as_ref().is_some_and(|link| link.close_reason().is_some())
             && let Some(link) = self.intruder.take()
         {
-            self.log(|| "the intruder is sent away".to_owned());
+            self.log(|| "the intruder is disconnected".to_owned());
             link.close(&self.life, &self.id);
         }
         for index in 0..self.replicas.len() {
@@ -79,12 +79,12 @@ impl World {
             let close_reason = replica.link.as_ref().and_then(Link::close_reason);
             if let Some(close_reason) = close_reason {
                 if close_reason.kind == CloseKind::BadMessage {
-                    return Err(format!("device {index} is honest, and was sent away: {}", close_reason.message));
+                    return Err(format!("device {index} is honest, but was disconnected: {}", close_reason.message));
                 }
                 if let Some(link) = replica.link.take() {
                     link.close(&self.life, &self.id);
                 }
-                self.log(|| format!("device {index} is sent away: {}", close_reason.message));
+                self.log(|| format!("device {index} is disconnected: {}", close_reason.message));
             }
             let replica = &mut self.replicas[index];
             if replica.half_open.as_ref().is_some_and(|link| link.close_reason().is_some())

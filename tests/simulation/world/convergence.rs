@@ -1,4 +1,4 @@
-//! The end of a run: without faults, everybody has to agree.
+//! The end of a run: without faults, all must agree.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use runtime::hub::Requester;
 use super::{PATIENCE, Rows, Violation, World, rows};
 
 impl World {
-    /// Stops all faults. Everybody has to converge within [`PATIENCE`] rounds.
+    /// Stops all faults. All must converge within [`PATIENCE`] rounds.
     pub(super) fn converge(&mut self) -> Result<(), Violation> {
         self.log(|| "faults end".to_owned());
         if self.doomed {
@@ -34,7 +34,7 @@ impl World {
             self.life.pass(Duration::from_secs(1));
         }
         let disagreement = self.disagreement()?.unwrap_or_else(|| "messages never end".to_owned());
-        Err(format!("{disagreement}, {PATIENCE} s after everything was well"))
+        Err(format!("{disagreement}, {PATIENCE} s after the last fault"))
     }
 
     pub(super) fn deliver_all(&mut self) -> Result<bool, Violation> {

@@ -41,7 +41,7 @@ impl World {
         let Some(link) = &mut self.replicas[index].link else { return false };
         let Some(message) = link.up.front().map(|up| summary(&up.bytes)) else { return false };
         link.arrive();
-        self.log(|| format!("the server gets {message} from device {index}"));
+        self.log(|| format!("the server receives {message} from device {index}"));
         true
     }
 
@@ -103,13 +103,13 @@ impl World {
         };
         match outgoing {
             Outgoing::Sync { data, .. } => {
-                self.log(|| format!("device {index} gets {}", summary(&data)));
+                self.log(|| format!("device {index} receives {}", summary(&data)));
                 self.replicas[index].receive(&data).map_err(|error| format!("device {index}: {error}"))?;
             }
             Outgoing::Refused { kind: CloseKind::BadMessage, message, .. } => {
-                return Err(format!("device {index} is honest, and was refused: {message}"));
+                return Err(format!("device {index} is honest, but was refused: {message}"));
             }
-            Outgoing::Refused { message, .. } => self.log(|| format!("device {index} is traced: {message}")),
+            Outgoing::Refused { message, .. } => self.log(|| format!("device {index} is refused: {message}")),
             _ => {}
         }
         Ok(true)

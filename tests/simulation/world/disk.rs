@@ -16,16 +16,16 @@ impl World {
         let skip = self.rng.random_range(0..4);
         match self.rng.random_range(0..8) {
             0 => {
-                self.log(|| "a write is going to fail".to_owned());
+                self.log(|| "the next write will fail".to_owned());
                 self.disk.fail(Op::Write, skip, ErrorKind::Other);
             }
             1 => {
                 let bytes = self.rng.random_range(0..200);
-                self.log(|| format!("a write is going to end after {bytes} bytes"));
+                self.log(|| format!("the next write will end after {bytes} bytes"));
                 self.disk.short_write(bytes, ErrorKind::StorageFull);
             }
             2 => {
-                self.log(|| "a sync is going to fail".to_owned());
+                self.log(|| "the next sync will fail".to_owned());
                 self.disk.fail(Op::Sync, skip, ErrorKind::Other);
             }
             3 => {
@@ -38,16 +38,16 @@ impl World {
             }
             5 => {
                 let skip = self.rng.random_range(0..12);
-                self.log(|| format!("after {skip} more calls nothing works, until the crash"));
+                self.log(|| format!("after {skip} more calls, all calls fail until the crash"));
                 self.disk.fail_all_after(skip);
                 self.doomed = true;
             }
             6 => {
-                self.log(|| "one call is going to fail".to_owned());
+                self.log(|| "one call will fail".to_owned());
                 self.disk.fail_any(skip * 3, ErrorKind::Other);
             }
             _ => {
-                self.log(|| "the disk is well again".to_owned());
+                self.log(|| "the disk works again".to_owned());
                 if !self.doomed {
                     self.disk.heal();
                 }

@@ -1,4 +1,4 @@
-//! The world: a server, devices, the network between them, the disk under it, and the choices of one seed.
+//! The simulated world: a server, devices, the network between them, the disk under it, and the choices of one seed.
 
 mod api_calls;
 mod connections;
@@ -131,7 +131,7 @@ impl World {
     fn create_plan(&mut self) -> Result<(), Violation> {
         let create = Edit::Create { id: self.id.clone(), plan: PlanPatch::default(), positions: Vec::new() };
         let made = self.life.run(self.life.hub.edit(&Requester::server(), &self.id, create, author()));
-        // The mutant that defers writes writes now.
+        // The mutant that defers writes performs them now.
         self.life.settle();
         made.map(drop).map_err(|error| error.to_string())
     }

@@ -46,7 +46,7 @@ struct Gang {
 }
 
 /// Attacks for this number of seconds.
-#[expect(clippy::print_stdout, reason = "this is how the load generator learns of it")]
+#[expect(clippy::print_stdout, reason = "the load generator reads this output")]
 pub fn attack(port: u16, document: DocumentId, seconds: u64) -> Fallible<()> {
     let server = Address { kind: Kind::Happierwork, socket: (Ipv4Addr::LOCALHOST, port).into(), path: "/sync" };
     let gang = Rc::new(Gang { server, document, bombs: bombs::all()?, done: RefCell::default() });

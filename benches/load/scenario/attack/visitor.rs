@@ -32,7 +32,7 @@ const MAKE: u32 = 20;
 /// Requests that take longer count as refused.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Who visits.
+/// The visitor.
 #[derive(Clone)]
 pub struct Visitor {
     server: Address,

@@ -1,7 +1,7 @@
-//! One of three servers is killed under load. Its clients connect to the others, at once and with what they have.
+//! One of three servers is killed under load. Its clients connect to the others at once, and keep their state.
 //!
-//! No edit that was acknowledged may be lost. The writer of the killed server would bring back what the database has lost: it
-//! stays away until the database was read.
+//! No acknowledged edit may be lost. The writer of the killed server would restore edits that the database has lost, so it stays
+//! away until the database was read.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -50,16 +50,16 @@ pub fn run(run: &mut Run) -> Fallible<()> {
     Ok(())
 }
 
-/// The clients of the server that is killed have numbers after those of the others.
+/// Clients of the killed server have the highest numbers.
 struct Clients {
     plan: Plan,
     ledger: Arc<Ledger>,
     board: Arc<Board>,
-    /// The server that is killed, and one that is not.
+    /// The killed server, and another one.
     servers: [Address; 2],
 }
 
-/// Number of the writer at the server that is killed, which is the last.
+/// Number of the writer at the killed server, which is the last one.
 const LAST: usize = 2;
 
 async fn measure(servers: &mut Servers, plan: &Plan, viewers: u32) -> Fallible<Figures> {
@@ -81,7 +81,7 @@ async fn measure(servers: &mut Servers, plan: &Plan, viewers: u32) -> Fallible<F
         crowds.push(Crowd::gather_from(first, address, vec![audience], &board, IN_ORDER));
         writers.push(Writer::start(&thread, clients(number).role(number, address, plan.open())).await?);
     }
-    // Those of the killed server.
+    // The clients of the killed server.
     let (joined, mut joining) = mpsc::unbounded_channel();
     let moved = LocalPoolHandle::new(1);
     let (synced, mut in_sync) = mpsc::unbounded_channel();
@@ -172,8 +172,8 @@ impl Clients {
         }
     }
 
-    /// Views until the server is lost, then at the other one. Tells when it has all edits that were made when it connected there.
-    /// Those of the writer of the killed server are excepted, which may be away at that time.
+    /// Views until the server is lost, then at the other one. Reports when it has all edits that were made before it connected
+    /// there, except those of the killed server's writer, which may be unavailable at that time.
     async fn view(
         self,
         number: usize,

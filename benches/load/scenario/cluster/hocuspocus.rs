@@ -18,7 +18,7 @@ use crate::scenario::stage::SETTLE;
 /// Edits before the measurement.
 const WARM_UP: u32 = 5;
 
-/// Measures the time from an edit at the first server until viewers at the same and at the other servers have it.
+/// Measures the time from an edit at the first server until viewers at this and the other servers have it.
 pub async fn measure(mut servers: Servers, viewers: u32, rate: u32, seconds: u32) -> Fallible<Taken> {
     let patience = servers.address(0).kind.patience();
     let (ledger, boards) = (Arc::new(Ledger::new(1)), <[Arc<Board>; 2]>::default());
@@ -98,7 +98,7 @@ pub async fn measure(mut servers: Servers, viewers: u32, rate: u32, seconds: u32
     Ok(Taken { figures, failure: failure.map(|failure| servers.explain(failure)) })
 }
 
-/// Viewers at all servers, a thread for each server. Returns how many use each board.
+/// Viewers at all servers, with a thread per server. Returns the number of viewers on each board.
 fn gather(
     servers: &Servers,
     viewers: u32,

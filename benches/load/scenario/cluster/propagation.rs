@@ -1,5 +1,5 @@
-//! One document with a writer at one server, and viewers at all servers: how long an edit takes to a viewer at the same and
-//! at another server.
+//! One document with a writer at one server, and viewers at all servers: the latency of an edit to viewers at the same and
+//! at other servers.
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::postgres::Postgres;
 use crate::server::{Server, Workplace};
 
-/// Running servers. They end before the database does.
+/// Running servers. They are stopped before the database.
 pub struct Servers {
     pub all: Vec<Server>,
     pub postgres: Option<Postgres>,
@@ -45,7 +45,7 @@ impl Servers {
         Ok(servers)
     }
 
-    /// The server with this number; they take turns.
+    /// The server for a client with this number: clients take turns.
     pub fn address(&self, number: usize) -> &Address {
         &self.all[number % self.all.len()].address
     }
@@ -59,7 +59,7 @@ impl Servers {
         Ok(sum)
     }
 
-    /// Processor time of what the servers share; zero if that is nothing.
+    /// Processor time of the database or Redis; zero without one.
     pub fn database_cpu(&self) -> Fallible<Duration> {
         match (&self.postgres, &self.redis) {
             (Some(postgres), _) => Ok(postgres.cpu()?),
@@ -87,14 +87,14 @@ impl Servers {
     }
 }
 
-/// What the metrics of a server say of its appends.
+/// The appends of a server, from its metrics.
 #[derive(Debug, Clone, Default)]
 pub struct Appends {
     /// Number of appends.
     count: f64,
-    /// Number of tries that came too late.
+    /// Number of attempts that came too late.
     behind: f64,
-    /// Upper bounds of the durations in seconds, and how many appends took no longer.
+    /// Upper bounds of durations in seconds, with the number of appends up to each.
     buckets: Vec<(f64, f64)>,
 }
 
@@ -141,7 +141,7 @@ impl Appends {
         }
     }
 
-    /// Tries for each append; 1 if no other server has ever been first.
+    /// Attempts per append; 1 if no other server was ever first.
     pub fn tries(&self) -> f64 {
         1.0 + self.behind / self.count
     }

@@ -25,8 +25,8 @@ const WARM_UP: u32 = 2;
 /// Number of writers that join at the same time.
 const JOINING: usize = 32;
 
-/// Clients of each document. The first writer of the document with number n is at server n, the next at the one after it; so
-/// are viewers, from server n + 1 on.
+/// Clients of each document. The first writer of document n is at server n, the next one at the following server, and so on.
+/// Viewers start at server n + 1.
 #[derive(Clone, Copy)]
 pub struct Cast<'a> {
     pub plans: &'a [Plan],
@@ -38,7 +38,7 @@ pub struct Cast<'a> {
 pub struct Stage {
     pub servers: Servers,
     pub writers: Vec<Writer>,
-    /// Progress of the viewers at the server of a document's first writer, and of the others.
+    /// Progress of the viewers at the server of a document's first writer, and of all others.
     pub boards: [Arc<Board>; 2],
     ledgers: Vec<Arc<Ledger>>,
     /// Number of viewers of each document that use each board.
@@ -150,7 +150,7 @@ impl Stage {
         Ok(())
     }
 
-    /// The sum of something of each document over its viewers, for each board.
+    /// For each board, the sum over all viewers of a value of their document.
     fn wanted(&self, each: impl Fn(&Ledger) -> u64) -> [u64; 2] {
         let documents = self.viewers.iter().zip(&self.ledgers);
         documents.fold([0; 2], |[same, other], (viewers, ledger)| {

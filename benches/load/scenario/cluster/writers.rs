@@ -1,4 +1,4 @@
-//! Writers at different servers that edit one document as fast as possible. Each append excludes the others.
+//! Writers at different servers that edit one document as fast as possible. Appends exclude each other.
 
 use std::time::Duration;
 

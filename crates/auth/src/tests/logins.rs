@@ -54,7 +54,7 @@ async fn password_change_and_account_removal_end_sessions() {
     assert!(authority.verify(&after.token, NOW).is_ok());
     home.write("users.json", "{\"users\":{}}");
     authority.refresh();
-    assert_eq!(authority.verify(&after.token, NOW), Err(Refused::Disabled), "the account is gone");
+    assert_eq!(authority.verify(&after.token, NOW), Err(Refused::Disabled), "the account was removed");
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ async fn no_token_is_accepted_after_10_s_without_the_database() {
     let server = Authority::open_shared(&home.options(), Arc::clone(&database), NOW).await.unwrap();
     let token = home.token("cfo");
     let grant = server.verify(&token, NOW).unwrap();
-    // The database is away: its connections are closed, and there is a folder in place of its file.
+    // The database is unavailable: its connections are closed, and a folder is in place of its file.
     database.shut_down().await;
     let file = home.path("../accounts.db");
     fs::remove_file(&file).unwrap();

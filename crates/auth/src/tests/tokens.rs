@@ -286,7 +286,7 @@ fn disabled_user_is_refused_also_on_open_connections() {
     assert_eq!(authority.recheck(&grant, NOW), Err(Refused::Disabled));
     home.change("cfo", Account::enable);
     authority.refresh();
-    assert_eq!(authority.verify(&token, NOW), Err(Refused::Disabled), "it is from before");
+    assert_eq!(authority.verify(&token, NOW), Err(Refused::Disabled), "the token is older than the change");
     assert!(authority.verify(&home.token("ceo"), NOW).is_ok(), "other users are unaffected");
 }
 
@@ -319,7 +319,7 @@ fn revocation_survives_a_restart() {
         assert_eq!(authority.verify(&token, NOW), Err(Refused::LoggedOut));
         assert_eq!(authority.recheck(&grant, NOW), Err(Refused::LoggedOut));
         assert!(authority.verify(&home.token("cfo"), NOW).is_ok(), "another token of the same user");
-        authority.end(&token, NOW).expect("it is out already");
+        authority.end(&token, NOW).expect("it is revoked already");
     }
     assert_eq!(fs::read_to_string(home.path("revoked.jsonl")).unwrap().lines().count(), 1);
 }

@@ -210,7 +210,7 @@ proptest! {
         let entries = server.pages(&ALL, MAX_ENTRIES);
         prop_assert_eq!(as_text(&server.pages(&ALL, limit)), as_text(&entries), "pages add up");
         let afresh = History::of(&server.doc).unwrap().page(&server.doc, &ALL).unwrap();
-        prop_assert_eq!(as_text(&afresh.entries), as_text(&entries), "as if made afresh");
+        prop_assert_eq!(as_text(&afresh.entries), as_text(&entries), "equal to a new history");
         prop_assert_eq!(entries.first().map(|entry| entry.heads.clone()), Some(Some(server.doc.get_heads())));
 
         let all: BTreeSet<ChangeHash> = server.doc.get_changes(&[]).iter().map(Change::hash).collect();
@@ -230,7 +230,7 @@ proptest! {
             prop_assert_eq!(&positions, &rows_at(&server.doc, &heads));
             let fork = server.doc.fork_at(&heads).unwrap();
             prop_assert_eq!(fork.get_heads(), heads);
-            prop_assert_eq!(fork.get_changes(&[]).len(), below.len(), "with all that comes before it");
+            prop_assert_eq!(fork.get_changes(&[]).len(), below.len(), "with all its ancestors");
 
             let (before, after) = (rows_at(&server.doc, change.deps()), rows_at(&server.doc, &[entry.hash]));
             let has = |rows: &[super::Row], id: &Arc<str>| rows.iter().any(|row| row.position == *id);
@@ -322,7 +322,7 @@ proptest! {
 
     /// For positions that are not created again, and texts that are written whole.
     #[test]
-    fn what_was_set_last_is_what_stands_there(
+    fn last_listed_value_is_the_current_one(
         steps in proptest::collection::vec((0..3usize, 0..5u8, 0..4u8, 0..4usize, 0..9i64), 1..60)
     ) {
         let mut doc = plan();

@@ -55,8 +55,12 @@ impl Server {
         assert!(changes.is_empty() || ours != self.doc.get_heads());
         let change = View::update(&self.view, &self.doc, &changes);
         let fresh = View::new(&self.doc, NO_FORMS);
-        assert_eq!(snapshot(&self.view()), snapshot(&fresh), "as if read afresh");
-        assert_eq!((self.view().extra(), self.view().plan()), (fresh.extra(), fresh.plan()), "as if read afresh");
+        assert_eq!(snapshot(&self.view()), snapshot(&fresh), "equal to a fresh reading");
+        assert_eq!(
+            (self.view().extra(), self.view().plan()),
+            (fresh.extra(), fresh.plan()),
+            "equal to a fresh reading"
+        );
         change
     }
 
@@ -305,7 +309,7 @@ fn document_of_another_kind_has_no_positions() {
     assert!(server.view().is_empty());
     assert_eq!(server.view().plan(), &Plan::default());
     let fields = server.view().extra().map(|extra| json!(extra.fields));
-    assert_eq!(fields, Some(json!({ "positions": "a text", "unit": "a text" })), "and nothing of it is dropped");
+    assert_eq!(fields, Some(json!({ "positions": "a text", "unit": "a text" })), "all of it is kept");
 }
 
 #[derive(Debug, Clone)]

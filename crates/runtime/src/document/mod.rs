@@ -43,7 +43,7 @@ pub struct Document {
     renderings: Renderings,
 }
 
-/// What to send after a batch.
+/// The messages to send after a batch.
 #[derive(Debug, Default)]
 pub struct Published {
     /// Sync messages. They must be delivered: a lost one can stall a peer.

@@ -155,7 +155,7 @@ fn server_actor_is_reserved() {
 }
 
 #[test]
-fn lost_change_of_another_server_comes_back_from_a_user() {
+fn user_restores_a_lost_change_of_another_server() {
     let (mut document, log) = plan();
     let edit = |name| Item::Edit {
         edit: AuthoredEdit { edit: Edit::Add(position(name)), author: author() },
@@ -177,7 +177,7 @@ fn lost_change_of_another_server_comes_back_from_a_user() {
     let items = vec![carrying(PeerKey(9), &[lost.hash()], std::slice::from_ref(&lost))];
     let (outcomes, _) = run(&mut other, items);
     assert!(matches!(outcomes[0], Outcome::Synced), "{outcomes:?}");
-    assert_eq!(contributor_of(&other, &lost.hash()).as_deref(), Some("cfo"), "the user who brought it back");
+    assert_eq!(contributor_of(&other, &lost.hash()).as_deref(), Some("cfo"), "the user who sent it again");
 }
 
 #[test]

@@ -385,7 +385,7 @@ fn change_is_acknowledged_despite_a_later_message_in_the_batch() {
     remote.doc.put(ROOT, "theirs", 1).unwrap();
     remote.doc.commit();
     let change = remote.message().unwrap();
-    // What it sends when an earlier message of ours crosses its change.
+    // Its message when an earlier message of ours crosses its change.
     let says = sync::Message {
         heads: remote.doc.get_heads(),
         need: Vec::new(),

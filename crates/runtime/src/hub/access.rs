@@ -49,7 +49,7 @@ impl From<Role> for Right {
 /// Why a request is not permitted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// The document does not exist, or `requester` may not know of it.
+    /// The document does not exist, or must be hidden from `requester`.
     #[error("there is no document {0} here")]
     Missing(DocumentId),
     /// The right to edit is missing.
@@ -180,7 +180,7 @@ pub(super) struct Access {
     may_create: Option<Role>,
     records: RwLock<HashMap<DocumentId, Versioned>>,
     scenarios: Scenarios,
-    /// Documents known to exist without a look at the disk.
+    /// Documents known to exist, without access to the disk.
     existing: RwLock<HashSet<DocumentId>>,
     /// Locks of the records that are being changed. A lock is held while its record is read, changed and written.
     record_locks: Mutex<HashMap<DocumentId, Weak<AsyncMutex<()>>>>,
@@ -318,7 +318,8 @@ impl Access {
         self.records.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    /// Changes the record of a document durably. If another process has changed it meanwhile, changes what that process has stored.
+    /// Changes the record of a document durably. If another process has changed it meanwhile, the change is applied to that
+    /// process's record.
     pub(super) async fn change<T>(
         &self,
         id: &DocumentId,
@@ -327,7 +328,7 @@ impl Access {
         let lock = self.record_lock(id);
         let _guard = lock.lock().await;
         for _ in 0..MAX_ATTEMPTS {
-            // What this process knows may be out of date, and a change of it may be none of what is stored.
+            // The record in memory may be outdated, so the change is applied to the latest stored record.
             self.refresh(id).await?;
             let (record, result) = self.changed(id, &mut change);
             if self.store_record(id, record).await? {
@@ -353,7 +354,7 @@ impl Access {
         Ok(stored)
     }
 
-    /// The record after a change; `None` if the change leaves it as it is.
+    /// The record after a change; `None` if the change has no effect.
     fn changed<T>(&self, id: &DocumentId, change: &mut impl FnMut(&mut AccessRecord) -> T) -> (Option<Versioned>, T) {
         let Versioned { version, record: before, .. } = self.versioned(id).unwrap_or_default();
         let mut record = AccessRecord::clone(&before);
@@ -383,8 +384,8 @@ impl Access {
         }
     }
 
-    /// Sets the role of a user on a document. `None` removes it, which leaves what the user's token grants. Checks
-    /// under the record's lock that `requester` is an owner, and that an owner remains.
+    /// Sets the role of a user on a document. `None` removes it, and leaves the rights of the user's token. Checks under the
+    /// record's lock that `requester` is an owner, and that an owner remains.
     pub(super) async fn set_role(
         &self,
         requester: &Requester,

@@ -90,7 +90,7 @@ impl Hub {
         }
     }
 
-    /// Takes a message of another process.
+    /// Handles a message of another process.
     pub(super) fn take_message(&self, message: Vec<u8>) {
         match decode(message) {
             Some((Head::Ephemeral { document, sender, session, count, user }, data)) => {
@@ -99,7 +99,7 @@ impl Hub {
                 self.try_send_if_open(&id, Command::RemoteEphemeral { user, message });
             }
             Some((Head::Surface, data)) => {
-                // Fails if there is no such protocol here.
+                // Fails if this process has no such protocol.
                 let _ = self.inner.surface_messages.0.send(data);
             }
             Some((Head::Unknown, _)) => {}

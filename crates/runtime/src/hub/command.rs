@@ -77,7 +77,7 @@ pub(super) enum Command {
     Ephemeral { from: ConnectionKey, message: Arc<Ephemeral> },
     /// An ephemeral message of a client of another process.
     RemoteEphemeral { user: Option<Arc<str>>, message: Arc<Ephemeral> },
-    /// What a peer knows of the heads of another storage.
+    /// A peer reports the heads of another storage.
     RemoteHeads { from: ConnectionKey, heads: Arc<RemoteHeads> },
     /// A peer subscribes to the heads of these storages.
     WatchStorages { peer: ConnectionKey, storages: Vec<Arc<str>> },
@@ -131,7 +131,7 @@ pub(super) enum Command {
     HistoryBuilt(Option<Box<History>>),
     /// Returns a page of the history; `None` if there is no history.
     HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<AttributedPage, PageError>>> },
-    /// Returns the provenance of these changes, as far as it is known; `None` if the document does not exist.
+    /// Returns the known provenance of these changes; `None` if the document does not exist.
     Attribution { changes: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>> },
     /// Returns the document at these heads; `None` if the document does not exist.
     Past { heads: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Past>, ReadFailure>> },

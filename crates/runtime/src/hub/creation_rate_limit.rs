@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Minimum time between two log lines about waiting clients.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
-/// Documents that one user may create at once, if the total allows: a client that was offline brings everything it
-/// has made.
+/// Documents that one user may create at once, if the total allows: a client that was offline sends all of its new
+/// documents.
 const USER_BURST: usize = 6_000;
 
 /// The rate limit of new documents.

@@ -16,7 +16,7 @@ use super::outbox::ConnectionKey;
 pub(super) enum PermitKey {
     /// A user or a network, over all its connections.
     Payer(Payer),
-    /// One connection, where neither is known: clients over loopback cannot be told apart.
+    /// One connection, where neither is known: clients over loopback are indistinguishable.
     Connection(ConnectionKey),
 }
 
@@ -110,7 +110,7 @@ mod tests {
         let mut honest = Box::pin(permits.acquire(user("honest")));
         assert!((&mut honest).now_or_never().is_none());
         drop(permit);
-        let second = (&mut hostile[0]).now_or_never().expect("was first to wait");
+        let second = (&mut hostile[0]).now_or_never().expect("it waited first");
         drop(second);
         assert!((&mut honest).now_or_never().is_some(), "the others of the hostile user come later");
     }

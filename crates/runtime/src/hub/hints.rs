@@ -1,6 +1,6 @@
-//! Hints that other processes have appended to a document, on their way to the document's task.
+//! Hints about batches of other processes, on their way to the document's task.
 //!
-//! A hint may be lost, doubled or late, so it only says where to look: the task compares positions.
+//! A hint may be lost, doubled or late, so it only triggers a check: the task compares positions.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -22,9 +22,9 @@ pub(super) struct Hints {
 pub(super) struct Waiting {
     /// Batches with their positions.
     pub(super) batches: Vec<(Position, Batch)>,
-    /// The latest position that was named without a batch, or whose batch had no room.
+    /// The latest position that was announced without a batch, or whose batch had no room.
     pub(super) latest: Option<Position>,
-    /// The end of the log, as it was read from the store.
+    /// The end of the log, as read from the store.
     pub(super) end: Option<Position>,
     bytes: usize,
 }
@@ -45,7 +45,7 @@ impl Hints {
         self.arrived.notify_one();
     }
 
-    /// Adds where the log ends in the store, and wakes the task.
+    /// Adds the end of the log in the store, and wakes the task.
     pub(super) fn push_end(&self, end: Position) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).end = Some(end);
         self.arrived.notify_one();

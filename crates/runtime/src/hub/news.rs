@@ -1,4 +1,4 @@
-//! Follows what other processes tell about the store that they share with this one.
+//! Follows the news of other processes about the shared store.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -15,7 +15,7 @@ use super::Hub;
 const CONTROL_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Hub {
-    /// Follows the news of the store in a task of its own, until the shutdown begins. Does nothing for a store with a single
+    /// Follows the news of the store in a separate task, until the shutdown begins. Does nothing for a store with a single
     /// writer. Call it once, after [`Hub::load_access`].
     pub fn follow_news(&self) {
         let Some(mut news) = self.inner.store.news() else { return };
@@ -70,7 +70,7 @@ impl Hub {
         self.is_shared() && self.inner.store.is_polling()
     }
 
-    /// Tells every open document where its log ends in the store.
+    /// Sends every open document the end of its log in the store.
     async fn compare_positions(&self) {
         let open = self.registry().clone();
         let ids = open.keys().cloned().collect();

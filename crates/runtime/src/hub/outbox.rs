@@ -49,7 +49,7 @@ pub enum Outgoing {
         document: DocumentId,
         /// Whether a retry may help. Also the close kind of a connection that is about this document alone.
         kind: CloseKind,
-        /// What happened, and what to do.
+        /// The cause and the remedy.
         message: Arc<str>,
     },
     /// An ephemeral message of another peer.
@@ -109,7 +109,7 @@ pub struct RemoteHeads {
 pub struct CloseReason {
     /// Selects the close code.
     pub kind: CloseKind,
-    /// Sent to the client before closing: what happened, and what to do.
+    /// The cause and the remedy, sent to the client before closing.
     pub message: String,
 }
 
@@ -187,7 +187,7 @@ impl Shared {
     }
 }
 
-/// Who is notified when the outbox has drained.
+/// The document or connection that is notified when the outbox has drained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DrainListener {
     /// A document.

@@ -28,8 +28,8 @@ impl Hub {
         Ok(self.inner.access.record(plan.as_ref().unwrap_or(id)).unwrap_or_default())
     }
 
-    /// Sets the role of a user on a document, effective at once. `None` removes it, which leaves what the user's
-    /// token grants.
+    /// Sets the role of a user on a document, effective at once. `None` removes it, and leaves the rights of the user's
+    /// token.
     ///
     /// # Errors
     /// When `requester` is not an owner, or the record could not be stored.
@@ -55,7 +55,7 @@ impl Hub {
         .await
     }
 
-    /// Deletes a document for ever: clients cannot reach it, and cannot create it again. The content stays on disk
+    /// Deletes a document permanently: clients cannot reach it, and cannot create it again. The content stays on disk
     /// until [`Hub::remove_deleted`]. The scenarios of a plan are deleted with it. `now`: milliseconds since 1970.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ impl Hub {
     pub async fn remove_deleted(&self, before: i64) -> Result<Vec<DocumentId>, StoreError> {
         let ids = self.inner.access.deleted_before(before);
         for id in &ids {
-            // A client may have asked for it just before, in vain.
+            // A client may have requested it just before, without success.
             self.close(id).await;
             self.inner.store.remove(id).await?;
             // A scenario is removed by the deletion of its plan.

@@ -111,7 +111,7 @@ impl Hub {
             if self.is_hidden_from(peer, &id) {
                 continue;
             }
-            // Otherwise very many documents would wait for room, and all of them try again whenever there is some.
+            // Otherwise very many documents would wait for room, and all of them would retry whenever there is some.
             while peer.outbox.try_reserve(&DrainListener::Connection).is_none() {
                 drained.notified().await;
             }

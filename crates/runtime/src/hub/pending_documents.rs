@@ -1,7 +1,7 @@
 //! Limits on waiting for documents that do not exist: per connection, per user, and for the server.
 //!
 //! A client that opens a stale link waits for a document that may never exist. Each such document is a task in
-//! memory, so their number is bounded. A client that *brings* a document does not wait, and is not counted here.
+//! memory, so their number is bounded. A client that *sends* a document does not wait, and is not counted here.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,7 +3,7 @@
 //! A running call can be measured but not interrupted. A batch over the apply budget is not stored, but stock clients reconnect
 //! after five seconds and send the same changes again, so each time the document would be busy for as long. Therefore the sender
 //! (a user, or a network where users are unknown) may not write to the document for a while, over any connection. When several
-//! senders are slow or cannot be told apart, the document itself may be slow: then it accepts no changes at all. Stored content is
+//! senders are slow or indistinguishable, the document itself may be slow: then it accepts no changes at all. Stored content is
 //! sound, and is served and synced to all clients.
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +23,7 @@ const POLICY: BackOffPolicy = BackOffPolicy::new(Duration::from_secs(60), LONGES
 /// sender.
 const SLOW_SENDERS: usize = 3;
 
-/// All quarantines of the server. They survive that a document is unloaded, but not a restart.
+/// All quarantines of the server. They survive the unloading of a document, but not a restart.
 #[derive(Default)]
 pub(super) struct Quarantines(Mutex<BTreeMap<DocumentId, DocumentState>>);
 
@@ -33,7 +33,7 @@ struct DocumentState {
     /// Of the document itself.
     document: Option<Quarantine>,
     senders: HashMap<Payer, Quarantine>,
-    /// One entry for each slow batch of a sender that cannot be told from others.
+    /// One entry for each slow batch of an unknown sender.
     unknown: Vec<Quarantine>,
 }
 
@@ -43,7 +43,7 @@ struct Quarantine {
     back_off: BackOff,
 }
 
-/// What is quarantined, and for how long.
+/// The scope of a quarantine, and its duration.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum QuarantineScope {
     /// The document rejects changes of this sender.
@@ -86,7 +86,7 @@ impl DocumentState {
 }
 
 impl Quarantines {
-    /// Starts a quarantine after changes of this sender to a document took too long. `None`: the sender cannot be told from others.
+    /// Starts a quarantine after changes of this sender to a document took too long. `None` is an unknown sender.
     pub(super) fn start(&self, id: &DocumentId, sender: Option<Payer>, now: Instant) -> QuarantineScope {
         let mut documents = self.lock();
         documents.retain(|_, state| {

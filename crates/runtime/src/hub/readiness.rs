@@ -32,8 +32,8 @@ impl Readiness {
             return error.clone().map_or(Ok(()), Err);
         }
         let store = Arc::clone(store);
-        // In a task of its own, since the caller may be dropped while the disk is busy. The lock keeps it the only
-        // probe.
+        // In a separate task, since the caller may be dropped while the disk is busy. The lock prevents concurrent
+        // probes.
         let probe = tokio::spawn(async move {
             let error = store.probe().await.err().map(Arc::new);
             let was_well = last.as_ref().is_none_or(|answer| answer.error.is_none());

@@ -26,7 +26,7 @@ pub(super) type DocumentRegistry = HashMap<DocumentId, DocumentHandle>;
 pub(super) struct DocumentHandle {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) published_view: Arc<PublishedView>,
-    /// What other processes have appended, as far as they have told.
+    /// Batches that other processes have announced.
     pub(super) hints: Arc<Hints>,
     /// Set while a `Recheck` command is queued behind a full mailbox.
     recheck_pending: Arc<AtomicBool>,

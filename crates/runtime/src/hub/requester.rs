@@ -1,4 +1,4 @@
-//! The identity behind a connection or request, as authorization sees it.
+//! The identity behind a connection or request, for authorization.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,7 +29,7 @@ struct Inner {
 enum Identity {
     /// The server itself. Has all rights.
     Server,
-    /// A client of a server without authentication. Holds the payer that is charged for its use, if it can be told.
+    /// A client of a server without authentication. Holds the payer that is charged for its use, if it can be identified.
     Anonymous(Option<Payer>),
     /// An authenticated user.
     User {
@@ -145,8 +145,7 @@ impl Requester {
         self.grant().map(|grant| Arc::clone(&grant.user))
     }
 
-    /// The payer that is charged for this client's use. `None` for the server, and for clients that cannot be told
-    /// apart.
+    /// The payer that is charged for this client's use. `None` for the server, and for clients that cannot be distinguished.
     #[must_use]
     pub fn payer(&self) -> Option<Payer> {
         match &self.0.identity {

@@ -50,7 +50,7 @@ impl Hub {
             return;
         }
         let (store, none) = (&self.inner.store, DocumentId::from_random(rand::random()));
-        // The file does not exist, so the results do not matter.
+        // The file does not exist, so the results are irrelevant.
         let _ = store.load(&none).await;
         let _ = store.load_authors(&none).await;
         let _ = store.load_peers(&none).await;
@@ -97,7 +97,7 @@ impl Hub {
             }
             return Ok(());
         }
-        // A closing connection does not wait for a permit: nothing of its message was acknowledged.
+        // A closing connection does not wait for a permit: its message was not acknowledged.
         let closing = peer.outbox.closing();
         // Where a peer may create the document, the message is decoded before the look-up. So an invalid message gets
         // the same answer whether the document exists or not.
@@ -251,8 +251,8 @@ impl Hub {
         self.try_send_if_open(&id, Command::Ephemeral { from, message: Arc::new(message) });
     }
 
-    /// Forwards what a peer knows of another storage's heads, if another peer watches that storage and the document
-    /// is not busy.
+    /// Forwards a peer's report of another storage's heads, if another peer watches that storage and the document is
+    /// not busy.
     pub fn remote_heads(&self, from: ConnectionKey, heads: RemoteHeads) {
         if !self.inner.storages.is_watched(&heads.storage) {
             return;

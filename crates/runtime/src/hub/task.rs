@@ -89,11 +89,11 @@ struct Subscribers {
     has_new_peers: bool,
     /// Peers whose rights have changed. They get a message with their new role after the batch.
     role_changed: Vec<ConnectionKey>,
-    /// What is known of the connected peerings.
+    /// State of the connected peerings.
     peerings: PeeringState,
     /// Closed connections that are not removed yet.
     disconnected: Vec<ConnectionKey>,
-    /// Peers that came while cannot open the document, with whether they only requested it.
+    /// Peers that joined while the document could not be opened, with whether they only requested it.
     waiting_peers: BTreeMap<ConnectionKey, (SyncPeer, bool)>,
     /// Peers whose wait was refused, with the reason. They are told once their outbox has room.
     unsent_refusals: HashMap<ConnectionKey, (SyncPeer, Arc<str>)>,
@@ -104,7 +104,7 @@ struct Pipeline {
     log: DocumentLog,
     /// How often the current batch was applied again because the log had moved on.
     rewinds: u32,
-    /// These decide by the time of the last run whether to offload the step.
+    /// These use the time of the last run to decide whether to offload the step.
     preparing: AdaptiveOffload,
     applying: AdaptiveOffload,
     publishing: AdaptiveOffload,
@@ -164,7 +164,7 @@ struct Usage {
 struct PeerSubscription {
     peer: SyncPeer,
     right: Right,
-    /// The peer has to be told that the document does not exist, once its outbox has room.
+    /// Whether the peer must be told that the document does not exist, once its outbox has room.
     missing_unsent: bool,
     /// Whether the peer has sent an ephemeral message, and so probably reads them.
     reads_ephemerals: bool,
@@ -293,7 +293,7 @@ impl DocumentTask {
         Box::pin(self.close()).await;
     }
 
-    /// Takes over what hints tell. Recovers from a panic.
+    /// Takes over the batches that hints announce. Recovers from a panic.
     async fn take_hints_catching(&mut self, document: &mut Document) -> ControlFlow<()> {
         match AssertUnwindSafe(Box::pin(self.take_hints(document))).catch_unwind().await {
             Ok(()) => ControlFlow::Continue(()),

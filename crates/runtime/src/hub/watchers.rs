@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use plan::{RowEvent, View, ViewChange};
+use plan::{PlanEvent, RowEvent, View, ViewChange};
 
 use super::access::Denied;
 use super::outbox::{CloseKind, ConnectionKey, DrainListener, Outbox, Outgoing};
@@ -42,7 +42,7 @@ impl MissedChanges {
     }
 
     fn add(&mut self, change: &ViewChange) {
-        self.plan |= change.plan.is_some();
+        self.plan |= matches!(change.plan, Some(PlanEvent::Edited(_)));
         self.rows.extend(change.rows.iter().map(|event| Arc::clone(event.id())));
     }
 
@@ -52,7 +52,7 @@ impl MissedChanges {
             Some(row) => RowEvent::Edited(Arc::clone(row)),
             None => RowEvent::Deleted(Arc::clone(id)),
         });
-        ViewChange { rows: rows.collect(), plan: self.plan.then(|| view.plan().clone()) }
+        ViewChange { rows: rows.collect(), plan: self.plan.then(|| PlanEvent::Edited(view.plan().clone())) }
     }
 }
 

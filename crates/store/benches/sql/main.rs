@@ -1,4 +1,4 @@
-//! How fast the SQL store appends on PostgreSQL and MariaDB servers that this starts, and on SQLite.
+//! Append throughput of the SQL store on PostgreSQL and MariaDB servers that this program starts, and on SQLite.
 
 #![allow(clippy::print_stdout, reason = "a measurement")]
 #![allow(async_fn_in_trait, reason = "helpers of the tests")]
@@ -30,7 +30,7 @@ use crate::place::{MySqlPlace, Place, PostgresPlace, SqlitePlace};
 
 const TIME: Duration = Duration::from_secs(5);
 
-/// Appends to as many documents at once for some seconds.
+/// Appends to this number of documents at once for some seconds.
 async fn append_to<E: Engine>(store: &Arc<SqlStore<E>>, count: u8) -> String {
     let started = Instant::now();
     let mut tasks = Vec::new();
@@ -86,7 +86,7 @@ async fn rates<P: Place>(name: &str) {
     println!("{name}: 4 nodes on one document: {rate:.0}/s, {tries:.2} tries for each");
 }
 
-/// Time from the answer to an append until another node has heard of it.
+/// Time from the answer to an append until another node has been notified.
 async fn hints() {
     let place = PostgresPlace::new().await;
     let (store, other) = (place.open().await, place.open().await);

@@ -50,7 +50,8 @@ impl Inner {
         let Some(log) = log.as_mut() else { return Ok(None) };
         let bytes = log.read().map_err(|source| StoreError::Read { id: id.clone(), source })?;
         let (document, snapshot_len) = (log.take_document(), log.lengths().snapshot);
-        Ok(Some(Loaded { bytes, document, snapshot_len, repair, position: Position::START }))
+        let authors = self.load_authors(id)?;
+        Ok(Some(Loaded { bytes, authors, document, snapshot_len, repair, position: Position::START }))
     }
 
     /// Reads the file of a document without opening its log.

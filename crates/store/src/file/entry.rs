@@ -17,7 +17,7 @@ const EVICTION_CANDIDATES: usize = 8;
 pub(super) struct DocumentEntry {
     /// Held while the file is replaced or closed.
     pub(super) rewrite: Arc<AsyncMutex<()>>,
-    /// Held by every call that uses the file. `None` inside: the document is not open.
+    /// Held by every call that uses the file. Contains `None` while the document is not open.
     pub(super) log: Arc<AsyncMutex<Option<Log>>>,
 }
 

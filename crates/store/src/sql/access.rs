@@ -68,7 +68,8 @@ impl<E: Engine> SqlStore<E> {
                     self.tell_control().await;
                     return Ok(AccessChanged::Stored(expected + 1));
                 }
-                // Another node appended, changed the record or added a control meanwhile, or the answer was lost: look again.
+                // Another node appended, changed the record or added a control meanwhile, or the answer was lost: check
+                // again.
                 Ok(TransactionEnd::Unmet(_)) => backoff.wait(busy()).await?,
                 Err(error) if error.failure == Failure::Unknown => {
                     *is_open = true;
@@ -79,7 +80,7 @@ impl<E: Engine> SqlStore<E> {
         }
     }
 
-    /// The outcome of a change of an access record, if it is decided: the stored version is another than the expected one.
+    /// The outcome of a change of an access record, if it is decided: the stored version differs from the expected one.
     async fn stored_access(
         &self,
         id: &DocumentId,
@@ -175,7 +176,7 @@ impl<E: Engine> SqlStore<E> {
         }
     }
 
-    /// Tells the other nodes that there are new controls.
+    /// Notifies the other nodes of new controls.
     async fn tell_control(&self) {
         match self.control_revision().await {
             Ok(revision) => self.engine.tell(News::Control(revision)),

@@ -15,7 +15,7 @@ use crate::position::{Control, ControlKind};
 /// Longest account name, token id or bucket name in bytes.
 const MAX_KEY: usize = 255;
 
-/// An account as it is stored.
+/// A stored account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its name.
@@ -58,12 +58,12 @@ pub struct Bucket {
 pub enum AttemptOutcome {
     /// It may, and was counted.
     Counted,
-    /// It may be made after this time. It was not counted.
+    /// The next attempt may be made after this time. This one was not counted.
     Wait(Duration),
 }
 
 impl<E: Engine> SqlStore<E> {
-    /// An account. `None` if there is none with this name.
+    /// An account. `None` if no account has this name.
     ///
     /// # Errors
     /// If the database is not available.
@@ -83,7 +83,7 @@ impl<E: Engine> SqlStore<E> {
         Ok(accounts)
     }
 
-    /// Stores an account in place of the one with the version `expected`; 0 stands for none. All nodes hear of it.
+    /// Stores an account in place of the one with the version `expected`; 0 stands for none. Notifies all nodes.
     ///
     /// # Errors
     /// If the database is not available. The account may be stored if the connection was lost.
@@ -95,7 +95,7 @@ impl<E: Engine> SqlStore<E> {
         match self.with_control(steps, &control).await {
             Ok(true) => Ok(Changed::Stored(expected + 1)),
             Ok(false) => Ok(Changed::Behind),
-            // The answer was lost. What is stored tells, if it is the record or another version.
+            // The answer was lost. The stored record shows whether it is this one or another version.
             Err(DatabaseError::Unavailable(error)) if error.failure == Failure::Unknown => {
                 match self.account(name).await? {
                     Some(stored) if stored.version == expected + 1 && stored.record == record => {
@@ -109,7 +109,7 @@ impl<E: Engine> SqlStore<E> {
         }
     }
 
-    /// Revokes a token until it expires. All nodes hear of it. Revoking it again changes nothing.
+    /// Revokes a token until it expires, and notifies all nodes. Revoking it again changes nothing.
     ///
     /// # Errors
     /// If the database is not available. The token may be revoked if the connection was lost.
@@ -182,10 +182,10 @@ impl<E: Engine> SqlStore<E> {
 }
 
 impl Bucket {
-    /// When a bucket that is full at `whole_at` is full again after one attempt more.
+    /// The time at which a bucket that is full at `whole_at` is full again after one more attempt.
     ///
     /// # Errors
-    /// How long to wait if it is empty.
+    /// The time to wait if it is empty.
     fn count(self, whole_at: i64, now: i64) -> Result<i64, Duration> {
         let every = i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX).max(1);
         let slack = every.saturating_mul(i64::from(self.at_once.saturating_sub(1)));

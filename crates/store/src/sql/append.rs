@@ -1,4 +1,4 @@
-//! Appending a batch, and finding out what happened to one whose answer was lost.
+//! Appends batches, and determines the result of an append whose answer was lost.
 
 use primitives::DocumentId;
 
@@ -8,7 +8,7 @@ use super::{DatabaseError, SqlStore, is_passing, now_ms};
 use crate::position::{Appended, Batch, BatchKind, News, Position};
 use crate::{Lengths, integrity};
 
-/// Bytes of a batch that is sent along with the hint that it was appended. Larger ones do not fit into a notification.
+/// Bytes of a batch that is sent along with its hint. Larger ones do not fit into a notification.
 const MAX_HINTED: usize = 5_600;
 
 impl<E: Engine> SqlStore<E> {
@@ -43,10 +43,10 @@ impl<E: Engine> SqlStore<E> {
     /// Inserts a row after a position. Returns whether it is the next row now.
     async fn insert(&self, id: &DocumentId, after: Position, row: &NewBatch) -> Result<bool, DatabaseError> {
         let mut backoff = self.backoff();
-        // Whether an earlier try may be committed.
+        // Whether an earlier attempt may be committed.
         let mut is_open = false;
         loop {
-            // After a lost answer, the row itself tells.
+            // After a lost answer, the row itself shows the result.
             let found = if is_open { self.find(id, row).await } else { Ok(None) };
             let result = match found {
                 Ok(Some(is_own)) => return Ok(is_own),
@@ -56,8 +56,8 @@ impl<E: Engine> SqlStore<E> {
             let error = match result {
                 Ok(true) => return Ok(true),
                 Ok(false) if !is_open => return Ok(false),
-                // The try before this one is in the log, or another node's batch is. If neither is, the log was compacted
-                // since, and nothing tells any more.
+                // The log contains the previous try, or the batch of another node. If it contains neither, the log was
+                // compacted since, and the result is unknown.
                 Ok(false) => match self.find(id, row).await {
                     Ok(Some(is_own)) => return Ok(is_own),
                     Ok(None) => {
@@ -94,7 +94,7 @@ impl<E: Engine> SqlStore<E> {
         Ok(end == TransactionEnd::Committed)
     }
 
-    /// Whether the row with the number of this one is this one. `None` if there is no such row.
+    /// Whether the stored row with this number is this row. `None` if there is no such row.
     async fn find(&self, id: &DocumentId, row: &NewBatch) -> Result<Option<bool>, EngineError> {
         let rows = self.engine.query(sql::tip_at(id, row.at.seq)).await?;
         let tip = rows.first().and_then(|found| found.bytes(0).ok());
@@ -114,7 +114,7 @@ impl<E: Engine> SqlStore<E> {
         }
     }
 
-    /// Tells the other nodes about a batch that is durable.
+    /// Notifies the other nodes of a durable batch.
     pub(super) fn tell_moved(&self, id: &DocumentId, row: &NewBatch) {
         let is_small = row.chunks.len() + row.authors.len() <= MAX_HINTED;
         let batch =

@@ -1,14 +1,14 @@
 //! Checks the rows of a document. Pure.
 //!
-//! Every batch carries the hash over itself and all before it. So a row that is missing, doubled, changed by hand or restored
-//! from elsewhere is found when the document is read, and named.
+//! Every batch carries a hash over itself and all batches before it. When a document is read, rows that are missing, doubled,
+//! changed by hand or restored from elsewhere are detected and named.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::position::{Batch, BatchKind, Position, Tip};
 
-/// A row of the table `batch`, as it is stored.
+/// A stored row of the table `batch`.
 #[derive(Debug, Clone)]
 pub(super) struct BatchRow {
     pub(super) seq: u64,
@@ -37,10 +37,10 @@ pub enum ChainDamage {
     Gap {
         /// The first missing number.
         missing: u64,
-        /// The next number that is there.
+        /// The next existing number.
         next: u64,
     },
-    /// The first row that is expected is not there.
+    /// The first expected row does not exist.
     #[error("row {0} of its batches is missing; restore the row from a backup of the database")]
     Missing(u64),
     /// A row was changed, or comes from another history.
@@ -59,7 +59,7 @@ pub enum ChainDamage {
     /// The snapshot was changed.
     #[error("its snapshot at row {0} does not match its checksum; restore it from a backup of the database")]
     Snapshot(u64),
-    /// All rows match their hashes, and Automerge cannot load what is in them.
+    /// All rows match their hashes, but Automerge cannot load their content.
     #[error("its batches up to row {0} cannot be loaded as an Automerge document")]
     Unloadable(u64),
 }
@@ -69,7 +69,7 @@ pub enum ChainDamage {
 pub(super) struct Chain {
     /// Where the log stands.
     pub(super) at: Position,
-    /// Where the snapshot stands; [`Position::START`] if there is none.
+    /// The position of the snapshot; [`Position::START`] if there is none.
     pub(super) snapshot: Position,
     /// All chunks: the snapshot, and those of the batches after it.
     pub(super) bytes: Vec<u8>,
@@ -90,7 +90,7 @@ impl Chain {
         let Some(first) = batches.peek() else {
             return snapshot.map_or(Ok(None), |snapshot| Err(ChainDamage::Missing(snapshot.seq)));
         };
-        // A removal deletes all that was before it.
+        // A removal deletes everything before it.
         if first.kind == BatchKind::Deletion as i64 {
             let at = Position { seq: first.seq, tip: tip(&first.tip, first.seq)? };
             let authors = first.authors.to_vec();
@@ -118,7 +118,7 @@ impl Chain {
         Ok(Some(chain))
     }
 
-    /// Begins with a snapshot and the row at its position, which compaction leaves in place.
+    /// Starts with a snapshot and the row at its position, which compaction leaves in place.
     fn start_at(&mut self, snapshot: SnapshotRow, row: Option<BatchRow>) -> Result<(), ChainDamage> {
         let row = row.ok_or(ChainDamage::Missing(snapshot.seq))?;
         if row.seq != snapshot.seq {

@@ -1,4 +1,4 @@
-//! Verifies all that is stored of a document, and names the row that is damaged.
+//! Verifies everything that is stored of a document, and names the damaged row.
 
 use automerge::ReadDoc;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use super::{ChainDamage, DatabaseError, SqlStore};
 use crate::integrity::{Damage, VerifiedContent};
 use crate::position::{BatchKind, Position};
 
-/// What is stored of a document without damage.
+/// The stored content of an undamaged document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentSummary {
     /// Where its log stands.
@@ -37,7 +37,7 @@ pub enum DocumentDamage {
     /// The rows contradict each other.
     #[error(transparent)]
     Chain(#[from] ChainDamage),
-    /// The snapshot matches its checksum, and cannot be loaded.
+    /// The snapshot matches its checksum, but cannot be loaded.
     #[error("its snapshot at row {seq} cannot be loaded: {damage}")]
     Snapshot {
         /// Number of the row at which it stands.
@@ -45,7 +45,7 @@ pub enum DocumentDamage {
         /// The reason.
         damage: Damage,
     },
-    /// A row matches its hash, and the document cannot be loaded with it.
+    /// A row matches its hash, but the document cannot be loaded with it.
     #[error("row {seq} of its batches cannot be loaded: {damage}")]
     Batch {
         /// Number of the row.
@@ -56,7 +56,7 @@ pub enum DocumentDamage {
 }
 
 impl<E: Engine> SqlStore<E> {
-    /// Verifies the rows of a document and loads what is in them. `None` if nothing is stored. Takes no document out of service.
+    /// Verifies and loads the rows of a document. `None` if nothing is stored. Takes no document out of service.
     ///
     /// # Errors
     /// If the database is not available.

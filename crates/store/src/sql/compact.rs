@@ -12,10 +12,10 @@ use crate::integrity::VerifiedContent;
 use crate::position::{Appended, Batch, Position};
 use crate::{Lengths, SnapshotError};
 
-/// How long the reservation of a compaction lasts, if the node that has it dies.
+/// How long a reservation of a compaction lasts if its node dies.
 const RESERVED_MS: i64 = 120_000;
 
-/// How often a removal or a recovery starts anew because other nodes append meanwhile.
+/// How often a removal or a recovery is retried because other nodes append meanwhile.
 const TRIES: usize = 100;
 
 /// The rows of a document up to one of them.
@@ -29,14 +29,15 @@ struct Prefix {
 }
 
 impl<E: Engine> SqlStore<E> {
-    /// Replaces the rows of a document up to `at` by a snapshot, which must hold the very same changes. Appends may go on
-    /// meanwhile and are kept. The row at `at` stays, since the next append refers to it.
+    /// Replaces the rows of a document up to `at` by a snapshot, which must hold exactly the same changes. Appends may
+    /// continue meanwhile and are kept. The row at `at` stays, since the next append refers to it.
     ///
     /// Does nothing if another node compacts the document or has done so up to a later row. Returns the size of
     /// the document afterwards.
     ///
     /// # Errors
-    /// [`DatabaseError::Snapshot`] if the snapshot is not what is stored. After any error the old rows are in place.
+    /// [`DatabaseError::Snapshot`] if the snapshot differs from the stored content. After any error the old rows are in
+    /// place.
     pub async fn compact(&self, id: &DocumentId, at: Position, snapshot: Vec<u8>) -> Result<Lengths, DatabaseError> {
         self.check_len(id, snapshot.len())?;
         let now = now_ms();
@@ -171,7 +172,7 @@ impl<E: Engine> SqlStore<E> {
                     self.tell_moved(id, &row);
                     return Ok(());
                 }
-                // Another node appended meanwhile, or the answer was lost: the next look at the last row tells.
+                // Another node appended meanwhile, or the answer was lost. The next attempt reads the last row again.
                 Ok(TransactionEnd::Unmet(_)) => backoff.wait(busy()).await?,
                 Err(error) if error.failure == Failure::Unknown => backoff.wait(error).await?,
                 Err(error) => return Err(error.into()),

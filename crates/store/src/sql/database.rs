@@ -18,11 +18,11 @@ use super::url::{DatabaseUrl, ServerUrl};
 use super::{DatabaseError, DatabaseOpenError, SqlOptions, SqlStore, schema};
 use crate::Store;
 
-/// Connections for statements that one process opens at most.
+/// Maximum number of connections for statements of one process.
 const CONNECTIONS: usize = 16;
 
-/// How long a call tries to get through. A client that writes while the database is away waits for two calls: the append, and the
-/// reload after it.
+/// How long a call tries to reach the database. A client that writes while the database is unavailable waits for two calls: the
+/// append, and the reload after it.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Result of [`Database::check`].
@@ -30,7 +30,7 @@ pub type Checked = Result<DocumentSummary, DocumentDamage>;
 
 /// A [`SqlStore`] on any database.
 pub trait Database: Store {
-    /// The id under which clients remember what they have in common with this cluster: the same at all nodes.
+    /// The id under which clients remember the state that they share with this cluster. It is the same at all nodes.
     fn storage_id(&self) -> [u8; 16];
 
     /// The default document. `None` if none was chosen.
@@ -51,13 +51,13 @@ pub trait Database: Store {
     /// If the database is not available.
     fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, DatabaseError>>;
 
-    /// An account. `None` if there is none with this name.
+    /// An account. `None` if no account has this name.
     ///
     /// # Errors
     /// If the database is not available.
     fn account(&self, name: &str) -> BoxFuture<'_, Result<Option<Account>, DatabaseError>>;
 
-    /// Stores an account in place of the one with the version `expected`; 0 stands for none. All nodes hear of it.
+    /// Stores an account in place of the one with the version `expected`; 0 stands for none. Notifies all nodes.
     ///
     /// # Errors
     /// If the database is not available. The account may be stored if the connection was lost.
@@ -69,7 +69,7 @@ pub trait Database: Store {
     /// If the database is not available.
     fn revocations(&self, now: i64) -> BoxFuture<'_, Result<Vec<Revocation>, DatabaseError>>;
 
-    /// Revokes a token until it expires. All nodes hear of it. Revoking it again changes nothing.
+    /// Revokes a token until it expires, and notifies all nodes. Revoking it again changes nothing.
     ///
     /// # Errors
     /// If the database is not available. The token may be revoked if the connection was lost.
@@ -99,13 +99,13 @@ pub trait Database: Store {
     /// As of [`Store::load`].
     fn stored(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<StoredDocument>, DatabaseError>>;
 
-    /// Verifies all that is stored of a document. `None` if nothing is stored. Takes no document out of service.
+    /// Verifies everything that is stored of a document. `None` if nothing is stored. Takes no document out of service.
     ///
     /// # Errors
     /// If the database is not available.
     fn check(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Checked>, DatabaseError>>;
 
-    /// How this node hears of the changes of others at the moment.
+    /// How this node currently learns of the changes of others.
     fn news_mode(&self) -> NewsMode;
 
     /// Ends background work and closes connections.
@@ -205,7 +205,7 @@ pub async fn open(options: &DatabaseOptions) -> Result<Arc<dyn Database>, Databa
     open_with(options, Tables::Create).await?.ok_or_else(missing)
 }
 
-/// Opens a database that has the tables of documents. `None` if it does not: then nothing is created.
+/// Opens a database that has the tables of documents. Returns `None`, and creates nothing, if it has none.
 ///
 /// # Errors
 /// As for [`open`].
@@ -213,7 +213,7 @@ pub async fn open_existing(options: &DatabaseOptions) -> Result<Option<Arc<dyn D
     open_with(options, Tables::Require).await
 }
 
-/// What to do with a database that has no tables.
+/// The treatment of a database without tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tables {
     Create,

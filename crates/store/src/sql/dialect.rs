@@ -1,4 +1,4 @@
-//! The differences between the SQL of the databases, as far as our statements meet them.
+//! The differences between the SQL of the databases that affect our statements.
 
 use std::borrow::Cow;
 

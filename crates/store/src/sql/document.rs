@@ -16,10 +16,10 @@ const POSITIONS_AT_ONCE: usize = 500;
 /// A node that is this many batches behind loads the document again.
 const FAR_BEHIND: usize = 5_000;
 
-/// A document as it is stored.
+/// A stored document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDocument {
-    /// All of it: a chain of whole Automerge chunks.
+    /// A chain of whole Automerge chunks.
     pub bytes: Vec<u8>,
     /// How many of the bytes are a leading document chunk; 0 if the first chunk is of another kind.
     pub snapshot_len: u64,
@@ -37,7 +37,7 @@ impl StoredDocument {
     }
 }
 
-/// The rows of a document as one statement has read them.
+/// The rows of a document, read by one statement.
 pub(super) struct DocumentRows {
     pub(super) snapshot: Option<SnapshotRow>,
     /// Author lines that compaction has moved.
@@ -72,8 +72,8 @@ impl DocumentRows {
 }
 
 impl<E: Engine> SqlStore<E> {
-    /// A document as it is stored. `None` if nothing of it is stored, or it was removed. A document whose log holds access
-    /// records alone is empty.
+    /// A stored document. `None` if nothing of it is stored, or it was removed. A document whose log holds only access
+    /// records is empty.
     ///
     /// # Errors
     /// [`DatabaseError::Damaged`] if its rows contradict each other, which takes it out of service until a load finds
@@ -101,7 +101,7 @@ impl<E: Engine> SqlStore<E> {
         Ok(self.load_chain(id).await?.map(|(_, authors)| authors).unwrap_or_default())
     }
 
-    /// All content of a document's rows, unchecked: what can be saved of one that is damaged. `None` if there is none.
+    /// All content of a document's rows, unchecked, to save the content of a damaged document. `None` if there is none.
     ///
     /// # Errors
     /// If the database is not available.
@@ -169,7 +169,7 @@ impl<E: Engine> SqlStore<E> {
                     batches.push((next, batch));
                     last = next;
                 }
-                // Without the own row, nothing but the hash tells that the next one is of the same history.
+                // Without the own row, only the hash shows that the next one belongs to the same history.
                 Err(ChainDamage::Tip(_)) if own.is_none() && batches.is_empty() && at != Position::START => {
                     return Ok(After::Reload);
                 }
@@ -184,7 +184,7 @@ impl<E: Engine> SqlStore<E> {
         Ok(After::Batches(batches))
     }
 
-    /// Where the logs of these documents stand; documents without a log are left out.
+    /// The positions of the logs of these documents, without documents that have no log.
     ///
     /// # Errors
     /// If the database is not available.
@@ -220,7 +220,7 @@ impl<E: Engine> SqlStore<E> {
         self.open.lock().insert(id.clone(), Known { at, lengths });
     }
 
-    /// Size of a document as the database has it.
+    /// Size of a document in the database.
     pub(super) async fn measure(&self, id: &DocumentId) -> Result<Lengths, DatabaseError> {
         let rows = self.query(|| sql::lengths(E::DIALECT, id)).await?;
         let number = |column| match rows.first() {

@@ -72,7 +72,7 @@ impl From<&[u8]> for Value {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row(pub Vec<Value>);
 
-/// A column does not hold what the schema says.
+/// A value does not have the type of its column in the schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column} of a result is not {expected}")]
 pub struct UnexpectedColumn {
@@ -228,7 +228,7 @@ impl EngineError {
     }
 }
 
-/// How this node hears of the changes of others.
+/// How this node learns of the changes of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NewsMode {
     /// The database delivers notifications.
@@ -287,10 +287,10 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// The news of other nodes, from now on.
     fn news(&self) -> BoxStream<'static, News>;
 
-    /// Tells the other nodes, without waiting and without a promise.
+    /// Notifies the other nodes, without waiting and without a guarantee.
     fn tell(&self, news: News);
 
-    /// How this node hears of the changes of others at the moment.
+    /// How this node currently learns of the changes of others.
     fn news_mode(&self) -> NewsMode;
 
     /// Ends background work and closes connections.

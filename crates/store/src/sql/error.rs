@@ -46,10 +46,10 @@ pub enum DatabaseError {
     Damaged {
         /// The document.
         id: DocumentId,
-        /// Which row, and what is wrong with it.
+        /// The row and its damage.
         damage: ChainDamage,
     },
-    /// A snapshot or a full copy does not match what is stored. The old content is in place.
+    /// A snapshot or a full copy differs from the stored content, which is kept.
     #[error("document {id} keeps its old content: {why}")]
     Snapshot {
         /// The document.
@@ -145,7 +145,7 @@ pub enum DatabaseOpenError {
         /// The database.
         name: String,
     },
-    /// The user may not do what is needed.
+    /// The user lacks a required privilege.
     #[error(
         "the user{} has too few privileges in the database at {location}: {detail}. Grant SELECT, INSERT, UPDATE and DELETE \
          on its tables; migrations also need CREATE and ALTER", of_user(.user)

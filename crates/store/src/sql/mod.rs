@@ -1,9 +1,9 @@
 //! Documents in a database that several nodes share.
 //!
 //! A document's log is a sequence of rows. A node appends with one statement that inserts the next row only if the last row is
-//! the one that the node has read; the primary key lets one of two concurrent appends win. So a writer has read all that
-//! was written before, without locks, leases or a leader, and its checks hold across nodes. Each row carries a hash over itself
-//! and all rows before it ([`Position`]).
+//! the one that the node has read; the primary key lets one of two concurrent appends win. So a writer has read all earlier
+//! rows, without locks, leases or a leader, and its checks hold across nodes. Each row carries a hash over itself and all rows
+//! before it ([`Position`]).
 //!
 //! ```text
 //!  snapshot (seq 40)            batch
@@ -30,15 +30,15 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `document` | loading, what follows a position, positions of many documents |
-//! | `append` | appends, and what happened to one whose answer was lost |
+//! | `document` | loading, batches after a position, positions of many documents |
+//! | `append` | appends, and the results of appends whose answer was lost |
 //! | `compact` | snapshots in place of rows, recovery from a full copy, removal |
-//! | `access`, `accounts`, `peers` | what is kept beside documents |
+//! | `access`, `accounts`, `peers` | data beside documents |
 //! | `chain`, `check` | verification of rows |
 //! | `store` | [`SqlStore`] as a [`Store`](crate::Store) |
 //! | `schema`, `statements`, `dialect` | tables, statements, differences between databases |
-//! | `engine` | what a database must offer |
-//! | `backoff` | waits between tries |
+//! | `engine` | the interface to a database |
+//! | `backoff` | waits between attempts |
 //! | `postgres`, `sqlite`, `mysql` | the databases |
 //! | `hint` | the format of notifications between nodes |
 //! | `database` | opens the database that a URL names |
@@ -120,7 +120,7 @@ const HINT_KEY: &str = "hint key";
 /// Name of the default document in `meta`.
 const DEFAULT_DOCUMENT: &str = "default document";
 
-/// How often a node says in its table that it is alive.
+/// Interval at which a node writes its heartbeat to its table.
 const NODE_INTERVAL: Duration = Duration::from_secs(10);
 /// Nodes that were last alive longer ago are forgotten.
 const FORGET_NODE_AFTER: Duration = Duration::from_secs(86_400);
@@ -128,11 +128,11 @@ const FORGET_NODE_AFTER: Duration = Duration::from_secs(86_400);
 /// Settings of a [`SqlStore`].
 #[derive(Debug, Clone)]
 pub struct SqlOptions {
-    /// How long a call tries to get through to the database before it fails.
+    /// How long a call tries to reach the database before it fails.
     pub patience: Duration,
     /// The version of this program, for the table of nodes.
     pub version: String,
-    /// The random part of waits between tries.
+    /// The random part of waits between attempts.
     pub jitter: Jitter,
 }
 
@@ -175,7 +175,7 @@ impl<E: Engine> SqlStore<E> {
     /// Opens the store: creates or migrates the tables, and joins the other nodes.
     ///
     /// # Errors
-    /// If the database cannot be used. [`DatabaseOpenError::is_temporary`] tells whether to try again.
+    /// If the database cannot be used. [`DatabaseOpenError::is_temporary`] returns whether to try again.
     pub async fn open(engine: E, options: SqlOptions) -> Result<Self, DatabaseOpenError> {
         schema::migrate(&engine).await?;
         let storage_id = shared_value(&engine, STORAGE_ID, random::<16>().to_vec()).await?;
@@ -201,7 +201,7 @@ impl<E: Engine> SqlStore<E> {
         })
     }
 
-    /// The id under which clients remember what they have in common with this cluster: the same at all nodes.
+    /// The id under which clients remember the state that they share with this cluster. It is the same at all nodes.
     #[must_use]
     pub const fn storage_id(&self) -> [u8; 16] {
         self.storage_id
@@ -258,7 +258,7 @@ impl<E: Engine> SqlStore<E> {
         Health { unavailable: damaged.keys().map(|id| (id.clone(), UnavailableReason::Quarantined)).collect() }
     }
 
-    /// How this node hears of the changes of others at the moment.
+    /// How this node currently learns of the changes of others.
     #[must_use]
     pub fn news_mode(&self) -> NewsMode {
         self.engine.news_mode()
@@ -292,12 +292,12 @@ impl<E: Engine> SqlStore<E> {
         self.engine.news()
     }
 
-    /// Tells the other nodes, without waiting. The message may be lost.
+    /// Notifies the other nodes, without waiting. The message may be lost.
     pub fn tell(&self, news: News) {
         self.engine.tell(news);
     }
 
-    /// Ends background work and closes connections. Calls that are under way may fail.
+    /// Ends background work and closes connections. Pending calls may fail.
     pub async fn shut_down(&self) {
         self.heartbeat.abort();
         if let Err(error) = self.engine.execute(sql::forget_node(&self.node)).await {
@@ -316,7 +316,8 @@ impl<E: Engine> SqlStore<E> {
         Ok(self.retry(|| self.engine.execute(statement()), |failure| failure != Failure::Rejected).await?)
     }
 
-    /// Calls until the call succeeds, fails for good, or patience ends. `again` says after which failures to call again.
+    /// Calls until the call succeeds, fails for good, or patience ends. `again` selects the failures after which it calls
+    /// again.
     async fn retry<T, F: Future<Output = Result<T, EngineError>> + Send>(
         &self,
         call: impl Fn() -> F + Send,
@@ -331,7 +332,7 @@ impl<E: Engine> SqlStore<E> {
         }
     }
 
-    /// The waits between tries of a call.
+    /// The waits between attempts of a call.
     fn backoff(&self) -> Backoff {
         Backoff::new(self.options.patience, self.options.jitter.clone())
     }
@@ -380,7 +381,7 @@ async fn shared_value<E: Engine>(
     value.ok_or_else(|| engine.open_error(EngineError::new(Failure::Rejected, format!("meta has no {name}"))))
 }
 
-/// Keeps the row of this node fresh, and drops the rows of nodes that are gone.
+/// Keeps the row of this node fresh, and drops the rows of nodes that have stopped.
 async fn say_alive<E: Engine>(engine: Arc<E>, node: String, version: String) {
     loop {
         let now = now_ms();
@@ -394,7 +395,7 @@ async fn say_alive<E: Engine>(engine: Arc<E>, node: String, version: String) {
     }
 }
 
-/// Whether a failure may pass.
+/// Whether a failure may be temporary.
 const fn is_passing(failure: Failure) -> bool {
     matches!(failure, Failure::NotSent | Failure::Retry | Failure::Unknown)
 }

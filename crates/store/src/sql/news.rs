@@ -6,10 +6,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::position::News;
 
-/// News that are kept for a slow receiver.
+/// Number of news that are kept for a slow receiver.
 pub(super) const CAPACITY: usize = 4_096;
 
-/// The news of a channel. [`News::LookAtAll`] stands for what a slow receiver has missed.
+/// The news of a channel. [`News::LookAtAll`] replaces news that a slow receiver has missed.
 pub(super) fn stream(receiver: broadcast::Receiver<News>) -> impl Stream<Item = News> + Send {
     futures_util::stream::unfold(receiver, |mut receiver| async move {
         match receiver.recv().await {
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_slow_receiver_is_told_to_look() {
+    async fn slow_receiver_gets_look_at_all() {
         let (sender, receiver) = broadcast::channel(2);
         for revision in 0..5 {
             sender.send(News::Control(revision)).expect("a receiver");

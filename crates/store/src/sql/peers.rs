@@ -1,6 +1,6 @@
 //! Remembered peers of a document: a cache that all nodes share.
 //!
-//! Each node saves the peers that it knows. Peers that only another node knows stay.
+//! Each node saves the peers that it knows. Peers that only another node knows are kept.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -78,7 +78,7 @@ impl<E: Engine> SqlStore<E> {
         Ok(())
     }
 
-    /// Tells records apart that this process has seen.
+    /// Distinguishes records that this process has seen.
     fn fingerprint(&self, bytes: &[u8]) -> u64 {
         self.hasher.hash_one(bytes)
     }

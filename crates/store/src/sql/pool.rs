@@ -1,7 +1,7 @@
 //! A small pool of connections.
 //!
-//! A connection goes back only after a call that has ended: when a call fails or its future is dropped, the connection
-//! is closed, since an answer or an open transaction may be left on it.
+//! A connection is returned only after a call that has ended. When a call fails or its future is dropped, the
+//! connection is closed, since an answer or an open transaction may be left on it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,7 +17,7 @@ const MAX_IDLE: Duration = Duration::from_secs(300);
 
 /// Connections of a kind.
 pub(super) struct Pool<C> {
-    /// The last one given back is taken first.
+    /// The connection that was returned last is taken first.
     idle: Mutex<Vec<Idle<C>>>,
     permits: Semaphore,
     /// Increases when all connections become unusable.
@@ -75,7 +75,7 @@ impl<C> Pool<C> {
         None
     }
 
-    /// Adds a connection that was made elsewhere.
+    /// Adds an existing connection.
     pub(super) fn add(&self, connection: C) {
         let generation = self.generation.load(Ordering::Acquire);
         self.idle.lock().push(Idle { connection, generation, since: Instant::now() });
@@ -95,7 +95,7 @@ impl<C> Pool<C> {
 }
 
 impl<C> Lease<'_, C> {
-    /// Gives the connection back. Call this only if nothing is left on it.
+    /// Returns the connection to the pool. Call this only if no answer is pending on it.
     pub(super) fn give_back(self) {
         if self.pool.generation.load(Ordering::Acquire) == self.generation && !self.pool.permits.is_closed() {
             let idle = Idle { connection: self.connection, generation: self.generation, since: Instant::now() };
@@ -129,14 +129,14 @@ mod tests {
         assert_eq!(lease.connection, 0);
         drop(lease);
         let lease = pool.take(PATIENCE, |_| true, counter.connect()).await.expect("taken");
-        assert_eq!(lease.connection, 1, "the dropped one is gone");
+        assert_eq!(lease.connection, 1, "the dropped connection is closed");
         lease.give_back();
         let lease = pool.take(PATIENCE, |connection| *connection > 1, counter.connect()).await.expect("taken");
-        assert_eq!(lease.connection, 2, "an unusable one is gone");
+        assert_eq!(lease.connection, 2, "an unusable connection is closed");
         pool.clear();
         lease.give_back();
         let lease = pool.take(PATIENCE, |_| true, counter.connect()).await.expect("taken");
-        assert_eq!(lease.connection, 3, "one from before the clearing is gone");
+        assert_eq!(lease.connection, 3, "an older connection is closed by the clearing");
     }
 
     #[tokio::test(start_paused = true)]

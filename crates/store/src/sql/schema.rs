@@ -1,4 +1,4 @@
-//! The tables, and how a database gets from one version of them to the next.
+//! The tables, and the migrations between their versions.
 //!
 //! | table | holds |
 //! |---|---|
@@ -14,8 +14,8 @@
 //! | `attempt` | when a bucket of login attempts is full again |
 //! | `node` | the processes that use the database |
 //!
-//! Migrations only add. So a node of the previous version can go on while another one migrates the database, and be restarted:
-//! `meta` also says which is the oldest version that can use the schema.
+//! Migrations only add. So a node of the previous version can continue, and be restarted, while another one migrates the
+//! database: `meta` also contains the oldest version that can use the schema.
 
 use super::dialect::Dialect;
 use super::engine::{Engine, EngineError, Failure, Row, SchemaSession, Statement};
@@ -35,7 +35,7 @@ const OLDEST: &str = "oldest schema version that can use this one";
 
 const META: &str = "CREATE TABLE IF NOT EXISTS meta (name {name} NOT NULL PRIMARY KEY, value {blob} NOT NULL)";
 
-/// Statements that lead to each version from the one before. Entries never change once released.
+/// Statements that migrate to each version from the previous one. Entries never change once released.
 const MIGRATIONS: &[&[&str]] = &[&[
     "CREATE TABLE IF NOT EXISTS document (id {id} NOT NULL PRIMARY KEY, created {int} NOT NULL, deleted {int} NOT NULL, \
      quarantined_until {int} NOT NULL, compacting_until {int} NOT NULL)",
@@ -61,12 +61,12 @@ const POSTGRES_EXTRA: &[&[&str]] = &[&[
     "ALTER TABLE snapshot ALTER COLUMN bytes SET STORAGE EXTERNAL",
 ]];
 
-/// Creates the tables of an empty database, and brings those of an earlier version up to date.
+/// Creates the tables of an empty database, and migrates those of an earlier version.
 ///
 /// # Errors
 /// If the database is newer than this program or belongs to another one, or if a statement fails.
 pub(super) async fn migrate<E: Engine>(engine: &E) -> Result<(), DatabaseOpenError> {
-    // Without the lock and the rights to change tables, if there is nothing to do.
+    // Does not need the lock, or the right to change tables, if there is nothing to do.
     if current(engine).await? == Some(SCHEMA_VERSION) {
         return Ok(());
     }
@@ -101,7 +101,7 @@ async fn current<E: Engine>(engine: &E) -> Result<Option<u64>, DatabaseOpenError
     Ok(version.map(|version| version.min(SCHEMA_VERSION)))
 }
 
-/// Refuses a schema that this program is too old for.
+/// Refuses a schema that requires a newer program.
 fn usable(found: u64, oldest: Option<u64>) -> Result<(), DatabaseOpenError> {
     if found > SCHEMA_VERSION && oldest.is_none_or(|oldest| oldest > SCHEMA_VERSION) {
         return Err(DatabaseOpenError::SchemaNewer { found, known: SCHEMA_VERSION });
@@ -156,7 +156,7 @@ async fn migrate_locked<S: SchemaSession>(session: &mut S, dialect: Dialect) -> 
     Ok(())
 }
 
-/// Tables that an empty database does not have.
+/// Tables that do not exist in an empty database.
 const OUR_TABLES: [&str; 11] =
     ["document", "batch", "snapshot", "author", "access", "control", "peer", "account", "revoked", "attempt", "node"];
 

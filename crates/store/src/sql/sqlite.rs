@@ -1,10 +1,10 @@
 //! SQLite: a database in one file on this machine.
 //!
-//! One thread writes. It commits all calls that wait in one transaction, so that they share one fsync. Reads run beside it on
-//! connections of their own: in WAL mode neither waits for the other.
+//! One thread writes. It commits all queued calls in one transaction, so that they share one fsync. Reads use separate
+//! connections: in WAL mode neither waits for the other.
 //!
-//! Other processes may use the file at the same time, such as the command line. This process sees their changes when it
-//! looks, several times a second.
+//! Other processes may use the file at the same time, such as the command line. This process polls for their changes several
+//! times a second.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -29,11 +29,11 @@ use crate::position::News;
 
 /// How long a statement waits for the lock of another process.
 const BUSY: Duration = Duration::from_secs(5);
-/// Calls that are committed together at most.
+/// Maximum number of calls that are committed together.
 const MAX_GROUP: usize = 512;
 /// Idle connections that are kept for reads.
 const MAX_READERS: usize = 4;
-/// How often to look for changes of other processes.
+/// Polling interval for changes of other processes.
 const LOOK: Duration = Duration::from_millis(250);
 /// SQLite's limit for one value is 10^9 bytes.
 const MAX_VALUE: usize = 900_000_000;
@@ -154,7 +154,7 @@ fn commit(connection: &Connection, group: Vec<(Vec<Step>, Answer<Outcome>)>) {
             outcomes.push(savepoint(connection, steps)?);
         }
         connection.execute_batch("COMMIT").map_err(|error| match write_error(&error) {
-            // Its pages may be in the file.
+            // Its pages may be in the file already.
             error if error.failure == Failure::Rejected => EngineError { failure: Failure::Unknown, ..error },
             error => error,
         })
@@ -269,7 +269,7 @@ fn read_error(error: &rusqlite::Error) -> EngineError {
     write_error(error)
 }
 
-/// A connection of its own with the lock on the file.
+/// A separate connection with the lock on the file.
 pub struct SqliteSchemaSession(Connection);
 
 impl SchemaSession for SqliteSchemaSession {
@@ -345,7 +345,8 @@ impl Engine for Sqlite {
                 let Some(writer) = writer.upgrade() else { return };
                 match ask(&writer, Request::DataVersion).await {
                     Ok(version) => {
-                        // The first look counts as a change: one may have been made since this process read the file.
+                        // The first poll counts as a change: another process may have changed the file since this process
+                        // read it.
                         if last.replace(version) != Some(version) {
                             let _ = news.send(News::LookAtAll);
                         }

@@ -12,7 +12,7 @@ const LARGE: usize = 1 << 20;
 
 /// An integer for the database.
 pub(super) fn int(number: u64) -> Value {
-    // Numbers of rows and milliseconds do not reach 2^63.
+    // Row numbers and milliseconds stay below 2^63.
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
@@ -42,7 +42,7 @@ impl Statement {
     }
 }
 
-/// A batch as the row that it becomes.
+/// The row of a batch.
 #[derive(Debug, Clone)]
 pub(super) struct NewBatch {
     pub(super) at: Position,
@@ -58,7 +58,7 @@ impl NewBatch {
     }
 }
 
-/// Appends a batch, if the log ends at `after` in an entry that is no deletion. One row if the batch was appended.
+/// Appends a batch, if the log ends at `after` in an entry other than a deletion. One row if the batch was appended.
 pub(super) fn append(dialect: Dialect, document: &DocumentId, after: Position, batch: &NewBatch) -> Statement {
     let values = "INSERT INTO batch (document, seq, tip, kind, chunks, authors) SELECT $1, $2, $3, $4, $5, $6";
     let guard = if after == Position::START {
@@ -86,18 +86,18 @@ pub(super) fn tip_at(document: &DocumentId, seq: u64) -> Statement {
     Statement::new("SELECT tip FROM batch WHERE document = $1 AND seq = $2").id(document).with(int(seq))
 }
 
-/// Adds the row of a document, unless it is there.
+/// Adds the row of a document, unless it exists.
 pub(super) fn add_document(dialect: Dialect, document: &DocumentId, now_ms: i64) -> Statement {
     let sql = "INSERT INTO document (id, created, deleted, quarantined_until, compacting_until) SELECT $1, $2, 0, 0, 0";
-    // Without a condition, SQLite would take `ON CONFLICT` for a part of the SELECT.
+    // Without a condition, SQLite would parse `ON CONFLICT` as a part of the SELECT.
     Statement::new(format!("{sql}{} WHERE 1 = 1", dialect.one_row()))
         .id(document)
         .with(now_ms)
         .skipping_duplicates(dialect)
 }
 
-/// Snapshot, moved authors and batches of a document, as they are at one moment. Columns: part (0 snapshot, 1 authors,
-/// 2 batch), seq, tip, kind, content, more (checksum or authors). In no order: not every database sorts large rows well.
+/// Snapshot, moved authors and batches of a document at one moment. Columns: part (0 snapshot, 1 authors, 2 batch), seq, tip,
+/// kind, content, more (checksum or authors). Unordered: not every database sorts large rows well.
 pub(super) fn load(document: &DocumentId) -> Statement {
     Statement::new(
         "SELECT 0 AS part, seq, tip, 0 AS kind, bytes, sha256 AS more FROM snapshot WHERE document = $1 \
@@ -137,7 +137,7 @@ pub(super) fn batch_at(document: &DocumentId, seq: u64) -> Statement {
         .long()
 }
 
-/// Where the logs of these documents stand. Columns: document, seq, tip (NULL if there is none).
+/// The positions of the logs of these documents. Columns: document, seq, tip (NULL if there is none).
 pub(super) fn positions(documents: &[DocumentId]) -> Statement {
     let list = (1..=documents.len()).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ");
     // The subqueries read one entry of the primary key each. MAX with GROUP BY would read every row of the logs.
@@ -356,7 +356,7 @@ pub(super) fn forget_revoked(now: i64) -> Statement {
     Statement::new("DELETE FROM revoked WHERE expires < $1").with(now)
 }
 
-/// When the bucket is full again. Columns: `whole_at`.
+/// The time at which the bucket is full again. Columns: `whole_at`.
 pub(super) fn attempts(bucket: &str) -> Statement {
     Statement::new("SELECT whole_at FROM attempt WHERE bucket = $1").with(bucket)
 }
@@ -369,7 +369,7 @@ pub(super) fn first_attempt(dialect: Dialect, bucket: &str, whole_at: i64) -> St
         .skipping_duplicates(dialect)
 }
 
-/// Moves when the bucket is full again. No row if another attempt was counted meanwhile.
+/// Changes the time at which the bucket is full again. No row if another attempt was counted meanwhile.
 pub(super) fn next_attempt(bucket: &str, old: i64, whole_at: i64) -> Statement {
     Statement::new("UPDATE attempt SET whole_at = $1 WHERE bucket = $2 AND whole_at = $3")
         .with(whole_at)
@@ -442,7 +442,7 @@ pub(super) fn set_meta(dialect: Dialect, name: &str, value: Vec<u8>) -> Statemen
         .with(value)
 }
 
-/// Says that a node is alive.
+/// Records the heartbeat of a node.
 pub(super) fn see_node(dialect: Dialect, node: &str, now_ms: i64, version: &str) -> Statement {
     Statement::new(format!(
         "INSERT INTO node (id, seen, version) VALUES ($1, $2, $3){}",

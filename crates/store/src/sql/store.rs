@@ -16,8 +16,9 @@ impl<E: Engine> Store for SqlStore<E> {
         let id = id.clone();
         async move {
             let stored = SqlStore::load(self, &id).await?;
-            Ok(stored.map(|StoredDocument { bytes, snapshot_len, position, .. }| Loaded {
+            Ok(stored.map(|StoredDocument { bytes, snapshot_len, position, authors }| Loaded {
                 bytes,
+                authors,
                 document: None,
                 snapshot_len,
                 repair: None,

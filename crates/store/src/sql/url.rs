@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where the database is, and how to log in.
+/// Location of the database and login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// `postgres://` or `postgresql://`.
@@ -41,11 +41,11 @@ pub struct ServerUrl {
     pub tls: Option<Tls>,
     /// Certificates of authorities to trust instead of the system's, as a PEM file.
     pub root_certificates: Option<PathBuf>,
-    /// Whether the server must prove that it ends the TLS connection itself (PostgreSQL).
+    /// Whether the server must prove that it terminates the TLS connection itself (PostgreSQL).
     pub requires_channel_binding: bool,
     /// Settings of the session, such as `-c search_path=plan` (PostgreSQL).
     pub options: Option<String>,
-    /// The name that the server shows for our connections.
+    /// The name of our connections in the server's statistics.
     pub application_name: Option<String>,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
@@ -102,7 +102,7 @@ pub enum InvalidDatabaseUrl {
     /// No database.
     #[error("the name of the database is missing: postgres://USER:PASSWORD@HOST/DATABASE")]
     NoDatabase,
-    /// A port that is none.
+    /// An invalid port.
     #[error("a port must be a number from 1 to 65535")]
     Port,
     /// `@` at an unexpected place.
@@ -120,7 +120,7 @@ pub enum InvalidDatabaseUrl {
 }
 
 impl DatabaseUrl {
-    /// Where the database is, for messages to the operator: hosts or a file.
+    /// Location of the database, for messages to the operator: hosts or a file.
     #[must_use]
     pub fn location(&self) -> String {
         match self {
@@ -199,7 +199,7 @@ impl ServerUrl {
             "sslmode" | "ssl-mode" => {
                 self.tls = match value.to_ascii_lowercase().as_str() {
                     "disable" | "disabled" => Some(Tls::Off),
-                    // These modes accept a connection without encryption. Here the host decides.
+                    // These modes accept an unencrypted connection. Here the host decides.
                     "allow" | "prefer" | "preferred" => None,
                     "require" | "required" | "verify-ca" | "verify_ca" | "verify-full" | "verify_identity" => {
                         Some(Tls::VerifyFull)
@@ -224,7 +224,7 @@ impl ServerUrl {
                 Ok(seconds @ 1..=300) => self.connect_timeout = Duration::from_secs(seconds),
                 _ => return Err(InvalidDatabaseUrl::Value("connect_timeout", "1 to 300 seconds")),
             },
-            // Was read before the hosts.
+            // Parsed before the hosts.
             "port" => {}
             "host" | "socket" => self.hosts = vec![HostPort { host: value, port: default_port }],
             _ => return Err(InvalidDatabaseUrl::Parameter),
@@ -323,7 +323,7 @@ fn parse_port(text: &str) -> Result<u16, InvalidDatabaseUrl> {
     text.parse().ok().filter(|port| *port != 0).ok_or(InvalidDatabaseUrl::Port)
 }
 
-/// Decodes `%2F` and the like.
+/// Decodes percent-encoding such as `%2F`.
 fn decode(text: &str) -> Result<String, InvalidDatabaseUrl> {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -435,7 +435,7 @@ mod tests {
 
     #[test]
     fn passwords_are_shown_nowhere() {
-        // With characters that should have been encoded, parts of the password are taken for other parts of the URL.
+        // If characters are not encoded, parts of the password are parsed as other parts of the URL.
         for password in
             ["hunter2", "hun@ter2", "hun/ter2", "hun?ter2", "hun?ter2=1", "hun#ter2", "hun%ter2", "hun:ter2"]
         {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::documents::{append, bytes};
 use crate::place::Place;
 
-/// A node with one document, as the runtime would use the store.
+/// A node with one document, which uses the store like the runtime.
 pub struct Replica<E: Engine> {
     pub store: Arc<SqlStore<E>>,
     pub document: automerge::AutoCommit,
@@ -25,7 +25,7 @@ impl<E: Engine> Replica<E> {
         Self { store, document: automerge::AutoCommit::new(), at: Position::START, behind: 0 }
     }
 
-    /// Reads what others have appended.
+    /// Reads the batches of others.
     pub async fn pull(&mut self) {
         match self.store.after(&id(1), self.at).await.expect("reads") {
             After::Same => {}
@@ -43,7 +43,7 @@ impl<E: Engine> Replica<E> {
         }
     }
 
-    /// Makes an edit and appends it, however often that takes.
+    /// Makes an edit and appends it, with as many attempts as necessary.
     pub async fn edit(&mut self, key: String) {
         automerge::transaction::Transactable::put(&mut self.document, automerge::ROOT, key.as_str(), 1).expect("put");
         self.document.commit();
@@ -156,7 +156,7 @@ pub async fn compaction_runs_beside_appends<P: Place>() {
     }
     let (keys, authors) = keys_and_authors(&place.open().await).await;
     assert_eq!(keys.len(), 2 * EDITS);
-    assert_eq!(keys, authors, "every author line is there once");
+    assert_eq!(keys, authors, "every author line is stored once");
 }
 
 pub async fn access_changes_and_appends_run_beside_each_other<P: Place>() {

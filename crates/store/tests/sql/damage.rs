@@ -1,4 +1,4 @@
-//! Rows that were changed behind the back of the store, and databases that are not ours.
+//! Rows that were changed without the store, and foreign databases.
 
 use store::conformance::{TestEditor, id};
 use store::sql::{ChainDamage, DatabaseError, DatabaseOpenError, SCHEMA_VERSION};
@@ -34,7 +34,7 @@ pub async fn damaged_rows_are_named<P: Place>() {
         assert_eq!(store.health().unavailable.len(), 1);
         let error = store.after(&id(1), Position::START).await;
         assert!(matches!(error, Err(DatabaseError::Damaged { .. })), "{sql}: {error:?}");
-        assert!(store.raw(&id(1)).await.expect("reads").is_some(), "what is left can be saved");
+        assert!(store.raw(&id(1)).await.expect("reads").is_some(), "the remaining content can be saved");
         assert_eq!(bytes(&store, 2).await, Some(healthy), "others serve");
     }
 }
@@ -61,7 +61,7 @@ pub async fn lost_rows_make_nodes_reload<P: Place>() {
     let batch = Batch::changes(author.edit(), Vec::new());
     assert_eq!(store.append(&id(1), second, batch).await.expect("answers"), Appended::Behind);
     assert_eq!(store.after(&id(1), second).await.expect("reads"), After::Reload);
-    // The node still has the changes, and brings them back.
+    // The node still has the changes, and stores them again.
     let (at, _) = store.recover(&id(1), author.save()).await.expect("recovers");
     assert_eq!(at.seq, 2);
     assert_eq!(TestEditor::count_edits(&bytes(&place.open().await, 1).await.expect("stored")), 3);

@@ -256,7 +256,7 @@ pub async fn log_of_access_records_is_an_empty_document<P: Place>() {
     assert_eq!((loaded.bytes.len(), loaded.position.seq), (0, 1));
     let batch = Batch::changes(author.edit(), Vec::new());
     let stored = store.append(&id(1), loaded.position, batch).await.expect("answers");
-    assert!(matches!(stored, Appended::Stored { .. }), "its end is a place to append at");
+    assert!(matches!(stored, Appended::Stored { .. }), "appends continue at its end");
     assert_eq!(TestEditor::count_edits(&bytes(&store, 1).await.expect("stored")), 1);
 }
 
@@ -288,7 +288,7 @@ pub async fn removed_document_stays_removed<P: Place>() {
     let After::Batches(batches) = other.after(&id(9), at).await.expect("reads") else { panic!("an access record") };
     let at = batches.last().expect("one").0;
     for _ in 0..2 {
-        store.remove(&id(9)).await.expect("removes, also a document that is removed already");
+        store.remove(&id(9)).await.expect("removes, even if it was removed before");
         assert!(bytes(&store, 9).await.is_none());
     }
     let store = place.open().await;

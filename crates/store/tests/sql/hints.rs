@@ -13,7 +13,7 @@ use crate::documents::append;
 use crate::place::{Place, PostgresPlace, options, postgres_client};
 use crate::servers;
 
-/// The first of the news that is wanted, within some seconds.
+/// The first matching news within some seconds.
 async fn hear<T>(news: &mut BoxStream<'static, News>, wanted: impl Fn(&News) -> Option<T>) -> T {
     let heard = timeout(Duration::from_secs(10), async {
         loop {
@@ -51,7 +51,7 @@ async fn hints_carry_batches() {
     };
     let (at, heard) = hear(&mut news, moved).await;
     assert_eq!((Position::START.next(&batch), Some(batch)), (at, heard));
-    // A large one is announced without its content.
+    // A large batch is announced without its content.
     let batch = Batch::changes(TestEditor::new().edit(), vec![b'x'; 10_000]);
     store.append(&id(1), at, batch.clone()).await.expect("appends");
     assert_eq!(hear(&mut news, moved).await, (at.next(&batch), None));

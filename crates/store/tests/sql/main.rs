@@ -1,4 +1,4 @@
-//! The SQL store on real databases: PostgreSQL and MariaDB servers that this starts, and SQLite.
+//! The SQL store on real databases: PostgreSQL and MariaDB servers that the tests start, and SQLite.
 
 #![allow(async_fn_in_trait, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! Databases that cannot be used: each error says why and what to do.
+//! Databases that cannot be used: each error states the cause and the remedy.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -45,7 +45,7 @@ async fn postgres_says_why_it_was_not_opened() {
     assert!(matches!(error, DatabaseOpenError::Tls { .. }), "{error:?}");
     let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{name}?sslmode=require&sslrootcert=/none");
     assert!(open_postgres(&url).await.to_string().contains("`/none`"));
-    // Something that accepts connections and says nothing.
+    // A server that accepts connections and sends nothing.
     let silent = TcpListener::bind(("127.0.0.1", 0)).await.expect("binds");
     let silent = silent.local_addr().expect("bound").port();
     let error =
@@ -62,7 +62,7 @@ async fn postgres_refuses_unsafe_settings_and_missing_rights() {
     let weak = format!("postgres://weak_{name}:{PASSWORD}@127.0.0.1:{port}/{name}");
     let error = open_postgres(&weak).await;
     assert!(matches!(&error, DatabaseOpenError::NoPrivilege { user, .. } if user.starts_with("weak")), "{error:?}");
-    // Without the right to create tables, a node can use those that are there.
+    // Without the right to create tables, a node can use existing ones.
     place.open().await;
     client
         .batch_execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO weak_{name}"))

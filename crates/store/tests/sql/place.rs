@@ -28,7 +28,7 @@ pub trait Place: Sized + Send + Sync {
 
     async fn try_open_with(&self, options: SqlOptions) -> Result<SqlStore<Self::Engine>, DatabaseOpenError>;
 
-    /// Changes rows behind the back of the store.
+    /// Changes rows without the store.
     async fn sql(&self, sql: &str);
 }
 

@@ -1,7 +1,7 @@
 //! A TCP proxy that loses answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ pub struct Proxy {
     pub port: u16,
     /// Requests that contain this text are forwarded; their answers are not, and the connection is closed.
     marker: Arc<parking_lot::Mutex<Option<Vec<u8>>>>,
-    cut: Arc<AtomicUsize>,
+    cut: watch::Sender<usize>,
     is_open: watch::Sender<bool>,
 }
 
@@ -21,15 +21,15 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("binds");
         let port = listener.local_addr().expect("bound").port();
         let (is_open, opened) = watch::channel(true);
-        let proxy = Self { port, marker: Arc::default(), cut: Arc::default(), is_open };
-        let (marker, cut) = (Arc::clone(&proxy.marker), Arc::clone(&proxy.cut));
+        let proxy = Self { port, marker: Arc::default(), cut: watch::Sender::new(0), is_open };
+        let (marker, cut) = (Arc::clone(&proxy.marker), proxy.cut.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if !*opened.borrow() {
                     continue;
                 }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else { continue };
-                let (marker, cut, mut opened) = (Arc::clone(&marker), Arc::clone(&cut), opened.clone());
+                let (marker, cut, mut opened) = (Arc::clone(&marker), cut.clone(), opened.clone());
                 tokio::spawn(async move {
                     tokio::select! {
                         () = forward(client, server, marker, cut) => {}
@@ -52,7 +52,12 @@ impl Proxy {
 
     /// Connections that were closed in place of an answer.
     pub fn cut(&self) -> usize {
-        self.cut.load(Ordering::SeqCst)
+        *self.cut.borrow()
+    }
+
+    /// Waits until this many connections were closed in place of an answer.
+    pub async fn wait_for_cuts(&self, count: usize) {
+        self.cut.subscribe().wait_for(|cut| *cut >= count).await.expect("the proxy exists");
     }
 
     /// Closes all connections, and refuses new ones until [`open`](Self::open).
@@ -69,7 +74,7 @@ async fn forward(
     client: TcpStream,
     server: TcpStream,
     marker: Arc<parking_lot::Mutex<Option<Vec<u8>>>>,
-    cut: Arc<AtomicUsize>,
+    cut: watch::Sender<usize>,
 ) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
@@ -93,7 +98,7 @@ async fn forward(
         let mut buffer = vec![0; 1 << 20];
         while let Ok(len @ 1..) = from_server.read(&mut buffer).await {
             if is_cutting.load(Ordering::SeqCst) {
-                cut.fetch_add(1, Ordering::SeqCst);
+                cut.send_modify(|cut| *cut += 1);
                 return;
             }
             if to_client.write_all(&buffer[..len]).await.is_err() {

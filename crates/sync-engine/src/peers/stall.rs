@@ -3,7 +3,7 @@
 use automerge::sync;
 
 /// Repeated messages after which a peer's state is reset. A healthy exchange has some: several messages may be sent before the
-/// first is answered, and then each answer says the same.
+/// first is answered, and then all answers are equal.
 const MAX_REPEATS: u8 = 16;
 /// Resets after which a peer that still repeats itself is not answered any more, until it sends something else, the document
 /// changes, or [`Stall::retry`] is called.
@@ -11,7 +11,7 @@ const MAX_RESETS: u8 = 2;
 
 /// How long the exchange with one peer has made no progress.
 ///
-/// A lost message leaves both sides wrong about what the other has: each answers the other for ever, as fast as the network
+/// A lost message leaves both sides wrong about what the other has: each answers the other forever, as fast as the network
 /// allows. The sync protocol has no remedy, because it presumes that no message is lost.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Stall {

@@ -113,7 +113,7 @@ impl World {
             assert_eq!(delivered.remove(&key), message, "the shared message is the private one");
             remote.down.extend(message);
         }
-        assert!(delivered.is_empty(), "nobody else got anything");
+        assert!(delivered.is_empty(), "no other peer got a message");
     }
 
     /// The socket of a peer accepts messages again.
@@ -138,7 +138,7 @@ impl World {
         remote.doc.sync().receive_sync_message(&mut remote.state, message).unwrap();
         let answer = remote.doc.sync().generate_sync_message(&mut remote.state);
         let silent = answer.as_ref().is_none_or(|message| message.changes.is_empty());
-        assert!(silent || remote.edited, "what was sent does not come back");
+        assert!(silent || remote.edited, "sent changes are not returned");
         remote.up.extend(answer.map(|message| Bytes::from(message.encode())));
     }
 
@@ -187,7 +187,7 @@ impl World {
                 return;
             }
         }
-        panic!("the peers never came to rest");
+        panic!("the peers do not stop sending");
     }
 }
 

@@ -17,8 +17,16 @@ export interface ColumnProblem {
   problem: string
 }
 
+/** Splits a name at capital letters: `jobTitle` is two words. */
+const splitCapitals = (name: string): string => name.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2")
+
 const RANKS = new Map<string, { field: FieldKey; rank: number }>(
-  FIELD_DEFINITIONS.flatMap(({ key, columnNames }) => columnNames.map((name, rank) => [name, { field: key, rank }] as const)),
+  // Exported files name columns by key or label.
+  FIELD_DEFINITIONS.flatMap(({ key, label, columnNames }) =>
+    [...columnNames, splitCapitals(key).toLowerCase(), label.toLowerCase()]
+      .map((name, rank) => [name, { field: key as FieldKey, rank }] as const)
+      .reverse(),
+  ),
 )
 /** A column named by its unit alone, such as `₹ lakh`. */
 const UNNAMED_BUDGET = { field: "budget", rank: RANKS.size } as const
@@ -50,9 +58,7 @@ const NOISE = /^(annual|annually|annum|yearly|year|yr|pa|per|in|of|the|a|fy|fy\d
 
 /** Splits a column name into words without punctuation. Currency symbols are words; `jobTitle` is two words, `p.a.` is one. */
 const wordsOf = (head: string): string[] =>
-  head
-    .normalize("NFKC")
-    .replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2")
+  splitCapitals(head.normalize("NFKC"))
     .replace(/(?<!\p{L})(?:\p{L}\.\s?)+\p{L}(?!\p{L})\.?/gu, (abbreviation) => `${abbreviation.replace(/[.\s]/g, "")} `)
     .match(/\p{Sc}|[\p{L}\p{N}\p{M}]+/gu) ?? []
 

@@ -1,8 +1,13 @@
 /** Detects the type of a file and decodes text files. */
 
-/** The text of a file with notes for the user, or the reason why it is rejected. */
-export type DecodedFile = { text: string; notes: string[] } | { problem: string }
+/** Text with notes for the user, or why a file is rejected. */
+export type DecodedText = { text: string; notes: string[] } | { problem: string }
 
+/** Text, a workbook (`.xlsx`), or why a file is rejected. */
+export type DecodedFile = DecodedText | { workbook: Uint8Array }
+
+const SAVE_AS_XLSX = "Save it as an Excel workbook (.xlsx) or as CSV (UTF-8) and drop that file."
+export const ENCRYPTED = "The workbook is protected by a password. Save a copy without a password and import that."
 const SAVE_AS_CSV = "Save the sheet as CSV (UTF-8) and drop that file."
 const EXPORT_AS_CSV = "Export the table as CSV (UTF-8) and drop that file."
 /** Number of bytes searched for file signatures. */
@@ -16,6 +21,7 @@ const decodeLatin1 = (bytes: Uint8Array): string => new TextDecoder("latin1").de
 /** Detects the type by content, not by file name. */
 export function decodeFile(bytes: Uint8Array): DecodedFile {
   const problem = detectBinary(bytes)
+  if (problem === "workbook") return { workbook: bytes }
   if (problem !== null) return { problem }
   const decoded = decode(bytes)
   if ("problem" in decoded) return decoded
@@ -23,28 +29,34 @@ export function decodeFile(bytes: Uint8Array): DecodedFile {
   return other === null ? decoded : { problem: other }
 }
 
+/** `workbook`, or why binary data is rejected; `null` for other files. */
 function detectBinary(bytes: Uint8Array): string | null {
   const head = decodeLatin1(bytes.subarray(0, SIGNATURE_BYTES))
   if (startsWith(bytes, 0x50, 0x4b, 0x03, 0x04) || startsWith(bytes, 0x50, 0x4b, 0x05, 0x06)) return describeZip(bytes, head)
   if (startsWith(bytes, 0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1))
-    return `This is an Excel workbook (.xls), not a CSV file. ${SAVE_AS_CSV}`
+    // A protected workbook is in the container of older programs.
+    return isEncrypted(bytes) ? ENCRYPTED : `This is a workbook of an older kind (.xls). ${SAVE_AS_XLSX}`
   if (head.trimStart().startsWith("%PDF-"))
     return "This is a PDF, not a CSV file. Export the table as CSV from the program that created it."
   if (head.startsWith("{\\rtf")) return `This is a text document (RTF), not a CSV file. ${EXPORT_AS_CSV}`
   return null
 }
 
+/** Whether the directory of a container lists encrypted content. Its names are UTF-16. */
+const isEncrypted = (bytes: Uint8Array): boolean => decodeLatin1(bytes).includes([..."EncryptedPackage"].join("\0"))
+
 function describeZip(bytes: Uint8Array, head: string): string {
   if (head.includes("mimetypeapplication/vnd.oasis.opendocument.spreadsheet"))
-    return `This is an OpenDocument spreadsheet (.ods), not a CSV file. ${SAVE_AS_CSV}`
+    return `This is an OpenDocument spreadsheet (.ods). ${SAVE_AS_XLSX}`
   // A ZIP archive lists its files at the end.
   const names = head + decodeLatin1(bytes.subarray(-65_536))
-  if (/xl\/(workbook|worksheets)/.test(names)) return `This is an Excel workbook (.xlsx), not a CSV file. ${SAVE_AS_CSV}`
+  if (/xl\/workbook\.bin/.test(names)) return `This is a binary workbook (.xlsb). ${SAVE_AS_XLSX}`
+  if (/xl\/(workbook|worksheets)/.test(names)) return "workbook"
   if (/Index\/[\w/-]*\.iwa|Index\.zip/.test(names)) return `This is a Numbers document, not a CSV file. ${EXPORT_AS_CSV}`
   return `This is a ZIP archive or a document of another program, not a CSV file. ${EXPORT_AS_CSV}`
 }
 
-function decode(bytes: Uint8Array): DecodedFile {
+function decode(bytes: Uint8Array): DecodedText {
   if (startsWith(bytes, 0xff, 0xfe, 0, 0) || startsWith(bytes, 0, 0, 0xfe, 0xff))
     return { problem: `The file is UTF-32 text. ${SAVE_AS_CSV}` }
   if (startsWith(bytes, 0xff, 0xfe))
@@ -83,7 +95,7 @@ function isUtf16(bytes: Uint8Array): boolean {
  * Decodes text of older Windows spreadsheets. The encoding cannot be detected with certainty, so a note quotes the words that depend on it.
  * Undefined bytes and unusual characters reject the file.
  */
-function decodeWindows1252(bytes: Uint8Array): DecodedFile {
+function decodeWindows1252(bytes: Uint8Array): DecodedText {
   const text = new TextDecoder("windows-1252").decode(bytes)
   const rejected = { problem: `The encoding of the file is unknown. ${SAVE_AS_CSV}` }
   // Undefined bytes decode to control characters.

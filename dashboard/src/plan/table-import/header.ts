@@ -24,10 +24,33 @@ export interface Header {
 
 /** Number of lines to search for the header. Titles and blank lines may come first. */
 const MAX_HEADER_LINES = 20
-/** Other columns of an exported plan. */
-const EXPORT_COLUMNS = new Set(["id", "createdAt", "updatedAt", "updatedBy"])
+/** Begin of the problem of a header without a designation. */
+export const NO_DESIGNATION = "No column is recognized as the designation."
+/** Other columns of an exported plan. They are recognized, and not imported. */
+const EXPORT_COLUMNS = new Set([
+  "id",
+  "created",
+  "updated",
+  "updated by",
+  "createdat",
+  "updatedat",
+  "updatedby",
+  "approvedbudget",
+  "approvedat",
+  "approvedby",
+  "conflicts",
+  "omitted",
+])
+/** An export puts the names of calculated columns in square brackets. */
+const CALCULATED = /^\[.*\]$/
 
-const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem => meaning !== null && "problem" in meaning
+/** Whether a column of an exported plan is not imported. */
+export const isExportColumn = (head: string): boolean => EXPORT_COLUMNS.has(head.trim().toLowerCase()) || CALCULATED.test(head.trim())
+
+export const isIdHead = (head: string): boolean => head.trim().toLowerCase() === "id"
+
+export const isProblem = (meaning: ColumnMeaning | ColumnProblem | null): meaning is ColumnProblem =>
+  meaning !== null && "problem" in meaning
 
 /** Number of cells up to the last one that is not blank. */
 export function widthOf(row: readonly string[]): number {
@@ -46,7 +69,9 @@ export function findHeader(rows: readonly string[][]): Header | null {
     inspected += 1
     if (inspected > MAX_HEADER_LINES) break
     const meanings = cells.map(parseColumnName)
-    const fields = new Set(meanings.flatMap((meaning) => (meaning === null ? [] : isProblem(meaning) ? "budget" : meaning.field)))
+    const fields = new Set<string>(meanings.flatMap((meaning) => (meaning === null ? [] : isProblem(meaning) ? "budget" : meaning.field)))
+    // A table of ids and new values needs no designations.
+    if (cells.some(isIdHead)) fields.add("id")
     // A single name may be a title, unless the table has only one column.
     const isAlone = cells.length === 1 && rows.some((other) => widthOf(other) > 1)
     if (isAlone || (!fields.has("designation") && fields.size < 2)) continue
@@ -57,7 +82,7 @@ export function findHeader(rows: readonly string[][]): Header | null {
 
 function readHeader(headerCells: readonly string[], row: number): Header {
   const header: Header = { row, columns: {}, width: widthOf(headerCells), ignored: [], notes: [], problem: null }
-  const meanings = headerCells.slice(0, header.width).map(parseColumnName)
+  const meanings = headerCells.slice(0, header.width).map((head) => (isExportColumn(head) ? null : parseColumnName(head)))
   for (const field of FIELDS) {
     const found = meanings.flatMap((meaning, at): MappedColumn[] =>
       meaning !== null && !isProblem(meaning) && meaning.field === field ? [{ ...meaning, at, head: headerCells[at]?.trim() ?? "" }] : [],
@@ -69,14 +94,14 @@ function readHeader(headerCells: readonly string[], row: number): Header {
   const used = new Set(Object.values(header.columns).map(({ at }) => at))
   for (const [at, head] of headerCells.slice(0, header.width).entries()) {
     const meaning = meanings[at] ?? null
-    if (used.has(at) || isBlank(head) || EXPORT_COLUMNS.has(head.trim())) continue
+    if (used.has(at) || isBlank(head) || isExportColumn(head)) continue
     header.ignored.push(head.trim())
     // An unreadable budget column only matters if there is no other budget column.
     if (isProblem(meaning) && !header.columns.budget) header.notes.push(meaning.problem)
   }
   if (!header.columns.designation) {
     const names = headerCells.filter((head) => !isBlank(head)).map((head) => `“${head.trim()}”`)
-    header.problem ??= `No column is recognized as the designation. Rename one of ${names.join(", ")} to “Designation” or “Job title”.`
+    header.problem ??= `${NO_DESIGNATION} Rename one of ${names.join(", ")} to “Designation” or “Job title”.`
   }
   return header
 }

@@ -1,6 +1,7 @@
 /** Decides whether a table without a header has the default columns. */
 import { type AmountFormat, isBlankAmount, parseAmount } from "../amount"
-import { FIELD_LIST, FIELDS, isAmountField, isRequiredField } from "../fields"
+import { FIELD_LIST, FIELDS, isAmountField, isRequiredField, isTextField } from "../fields"
+import { parseValue } from "../input"
 import { isBlank } from "../text"
 import { widthOf } from "./header"
 
@@ -12,6 +13,7 @@ export function fitsDefaultColumns(row: readonly string[], format: AmountFormat)
   return FIELDS.every((field, at) => {
     const cell = row[at] ?? ""
     if (isAmountField(field)) return isBlankAmount(cell) || isAmount(cell, format)
+    if (!isTextField(field)) return "value" in parseValue(field, cell, { currency: "", unit: 1 })
     return isBlank(cell) ? !isRequiredField(field) : !isAmount(cell, format)
   })
 }

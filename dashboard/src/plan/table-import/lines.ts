@@ -1,12 +1,27 @@
 /** Parses the lines below the header. */
-import { type AmountFormat, CANONICAL_SEPARATORS, isBlankAmount, parseAmount } from "../amount"
-import { codesOf } from "../currencies"
-import { type NewPosition, validateField } from "../edit"
-import { FIELDS, type FieldKey, fieldLabel, fieldValues, isAmountField, TEXT_FIELDS } from "../fields"
+import type { AmountFormat } from "../amount"
+import { parseChoice } from "../choice"
+import { validateField } from "../edit"
+import {
+  emptyValue,
+  FIELDS,
+  type FieldKey,
+  fieldLabel,
+  fieldValues,
+  isAmountField,
+  isMonthField,
+  isTextField,
+  type MonthKey,
+  TEXT_FIELDS,
+} from "../fields"
 import { unescapeFormulas } from "../formula-escaping"
+import { type DateOrder, parseMonth } from "../month"
+import type { FieldValue } from "../schema"
 import { isBlank } from "../text"
+import { readAmount } from "./amounts"
 import { type Header, widthOf } from "./header"
 import type { ImportLine, SkippedLine } from "./preview"
+import { cellName, type RawTable, typedCell } from "./raw-table"
 
 /** A position, a skipped line with the reason, or `null` for a blank line. */
 export type ParsedLine = { line: ImportLine } | { skipped: SkippedLine } | null
@@ -17,39 +32,74 @@ const TOTAL_OF = /^(grand |sub[ -]?)?totals? (budget|cost|salary|amount|headcoun
 
 /** Context for parsing the lines of a table. */
 export interface LineContext {
+  table: RawTable
   header: Header
-  /** Cells of the header row. */
-  headerCells: readonly string[]
+  /** Index of the column with the ids of positions; -1 if there is none. */
+  idColumn: number
+  /** Currency units of an amount without a unit of its own. */
+  unit: number
   format: AmountFormat
+  /** Order of day and month in the dates of a column, where one of its dates shows it. */
+  dateOrders: Partial<Record<MonthKey, DateOrder>>
 }
 
-/** Parses one row; `null` if it is blank. */
-export function parseLine(number: number, row: readonly string[], context: LineContext): ParsedLine {
-  const { header, headerCells } = context
+/** Parses the row at an index; `null` if it is blank. */
+export function parseLine(at: number, context: LineContext): ParsedLine {
+  const { table, header, idColumn } = context
+  const row = table.rows[at] ?? []
+  const number = at + 1 + table.lineOffset
   const width = widthOf(row)
   if (width === 0) return null
-  if (header.row >= 0 && isRepeatedHeader(row, headerCells)) return { skipped: { number, reason: "repeats the header" } }
-  if (isTotal(row, header)) return { skipped: { number, reason: "is a total" } }
-  const cell = (field: FieldKey) => row[header.columns[field]?.at ?? -1] ?? ""
-  const budget = readBudget(cell("budget"), context)
-  const position = fieldValues((field) =>
-    isAmountField(field) ? ("value" in budget ? budget.value : null) : unescapeFormulas(cell(field)),
-  )
-  const problem =
-    width > header.width
-      ? `${width} cells, ${header.width} ${header.width === 1 ? "column" : "columns"}. Quote cells that contain the separator.`
-      : "problem" in budget
-        ? `${fieldLabel("budget")}: ${budget.problem}`
-        : validateTexts(position)
-  return { line: { number, position, problem } }
+  const id = idColumn < 0 ? "" : (row[idColumn] ?? "").trim()
+  // An exported position may be called “Total”.
+  if (id === "") {
+    if (header.row >= 0 && isRepeatedHeader(row, table.rows[header.row] ?? [])) return { skipped: { number, reason: "repeats the header" } }
+    if (isTotal(row, header)) return { skipped: { number, reason: "is a total" } }
+  }
+  const problems: Partial<Record<FieldKey, string>> = {}
+  const texts: Partial<Record<FieldKey, string>> = {}
+  const position = fieldValues((field) => {
+    const column = header.columns[field]?.at
+    if (column === undefined) return emptyValue(field)
+    const read = readCell(field, at, column, context)
+    texts[field] = textAt(at, column, table)
+    if ("problem" in read) problems[field] = read.problem
+    return "problem" in read ? (isTextField(field) ? (texts[field] ?? "") : null) : read.value
+  })
+  const [first] = FIELDS.flatMap((field) => (problems[field] === undefined ? [] : [`${fieldLabel(field)}: ${problems[field]}`]))
+  // Workbooks may have notes beside the table.
+  const isTooWide = table.hasEscapes && width > header.width
+  const problem = isTooWide
+    ? `${width} cells, ${header.width} ${header.width === 1 ? "column" : "columns"}. Quote cells that contain the separator.`
+    : (first ?? null)
+  return { line: { number, id, position, texts, problems, problem } }
 }
 
-function validateTexts(position: NewPosition): string | null {
-  for (const field of FIELDS) {
-    const problem = validateField(field, position[field])
-    if (problem !== null) return `${fieldLabel(field)}: ${problem}`
+/** The text of a cell without escapes. */
+function textAt(at: number, column: number, table: RawTable): string {
+  const text = table.rows[at]?.[column] ?? ""
+  return table.hasEscapes ? unescapeFormulas(text) : text
+}
+
+function readCell(field: FieldKey, at: number, column: number, context: LineContext): { value: FieldValue } | { problem: string } {
+  const { table, unit } = context
+  const cell = typedCell(table, at, column)
+  const text = textAt(at, column, table)
+  if (cell?.kind === "error") return { problem: `${cellName(at, column)} has the error ${cell.value}.` }
+  if (cell?.kind === "formula")
+    return {
+      problem: `The file has no result for the formula in ${cellName(at, column)}. Open it in a spreadsheet program and save it again.`,
+    }
+  if (isAmountField(field)) {
+    const read = readAmount(text, cell, unit, context.format)
+    if ("problem" in read) return read
+    const problem = validateField(field, read.value)
+    return problem === null ? read : { problem }
   }
-  return null
+  if (isMonthField(field)) return parseMonth(text, context.dateOrders[field] ?? null)
+  if (!isTextField(field)) return parseChoice(field, text)
+  const problem = validateField(field, text)
+  return problem === null ? { value: text } : { problem }
 }
 
 const isRepeatedHeader = (row: readonly string[], headerCells: readonly string[]): boolean =>
@@ -63,17 +113,6 @@ function isTotal(row: readonly string[], { columns }: Header): boolean {
   return TOTAL_OF.test(designation) && TEXT_FIELDS.every((field) => field === "designation" || isBlank(text(field)))
 }
 
-/** Parses a budget in the unit of the plan. The unit of the column applies to amounts without their own unit. */
-function readBudget(text: string, { header, format }: LineContext): { value: number | null } | { problem: string } {
-  const cell = unescapeFormulas(text)
-  const unit = header.columns.budget?.unit ?? ""
-  if (isBlankAmount(cell)) return { value: null }
-  const hasOwnUnit = (cell.match(/\p{L}+/gu) ?? []).some((word) => codesOf(word) === null && !/^e$/i.test(word))
-  if (unit === "" || hasOwnUnit) return parseAmount(cell, format)
-  const read = parseAmount(`${cell} ${unit}`, format)
-  return "value" in read ? read : parseAmount(cell, format)
-}
-
-/** The number format of a table. Exported plans have a decimal point in every language. */
-export const amountFormatOf = (headerCells: readonly string[], delimiter: string, format: AmountFormat): AmountFormat =>
-  delimiter === "," && headerCells.includes("createdAt") ? { ...format, separators: CANONICAL_SEPARATORS } : format
+/** Whether the page or the server wrote a table. Its amounts have a decimal point in every language. */
+export const isExportedTable = (headerCells: readonly string[], delimiter: string): boolean =>
+  delimiter === "," && headerCells.includes("createdAt")

@@ -1,11 +1,18 @@
-/** Preview of an import. */
+/** The lines of a table as they were read, before they are compared with the plan. */
 import type { NewPosition } from "../edit"
+import type { FieldKey } from "../fields"
 
 /** A line that was parsed as a position. */
 export interface ImportLine {
   /** Line number as in a spreadsheet, starting at 1. */
   number: number
+  /** Id of the position in the table; empty if it has none. */
+  id: string
   position: NewPosition
+  /** Text of each field that the table has. */
+  texts: Partial<Record<FieldKey, string>>
+  /** Why the value of a field cannot be imported. */
+  problems: Partial<Record<FieldKey, string>>
   /** Why the line cannot be imported; `null` if it can. */
   problem: string | null
 }

@@ -23,6 +23,10 @@ export class Copy implements Plan {
     return newHeads ? encodeHeads(newHeads) : undefined
   }
 
+  update: Plan["update"] = (callback) => {
+    this.current = callback(this.current)
+  }
+
   readPosition(id: string): Position | null {
     const position = readPosition(id, rowsOf(this.current)[id])
     return position && { ...position, conflicts: readConflicts(this.current, id) }

@@ -1,9 +1,10 @@
-import { type FieldValues, fieldValues, isAmountField } from "../../../src/plan/fields"
+import { emptyValue, type FieldValues, fieldValues } from "../../../src/plan/fields"
 import type { Position } from "../../../src/plan/schema"
+import type { ExportTable } from "../../../src/plan/table-export"
 
 /** The fields of a position; those that are not given are empty. */
 export const newPosition = (given: Partial<FieldValues>): FieldValues => ({
-  ...fieldValues((field) => (isAmountField(field) ? null : "")),
+  ...fieldValues(emptyValue),
   ...given,
 })
 
@@ -14,6 +15,17 @@ export const shownPosition = (given: Partial<Position>): Position => ({
   createdAt: null,
   updatedAt: null,
   updatedBy: "",
+  approval: null,
   conflicts: null,
   ...given,
+})
+
+/** All positions of a plan, as a table to export. */
+export const exportTable = (positions: Position[], extras: ExportTable["extras"] = new Map()): ExportTable => ({
+  positions,
+  extras,
+  total: positions.length,
+  scope: "All positions",
+  yearStart: "2027-04",
+  at: 0,
 })

@@ -271,7 +271,7 @@ impl RepoSocket {
             Message::Request { sender, document, data, .. } if self.check_sender(&sender) => {
                 self.sync(document, data, true, reservation, out).await
             }
-            // A server may relay what it has got from this one.
+            // A server may relay messages that it has received from this one.
             Message::Ephemeral(message) if self.relays() && message.sender == self.identity.peer => Ok(()),
             Message::Ephemeral(message) if self.relays() || self.check_sender(&message.sender) => {
                 // Ephemeral messages are best effort.

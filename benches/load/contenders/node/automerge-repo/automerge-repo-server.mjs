@@ -1,5 +1,5 @@
-// The smallest sync server that the documentation of today's automerge-repo packages leads to. Settings are as in the
-// published sync server: PORT and DATA_DIR; documents are not announced to peers that did not ask for them.
+// The smallest sync server that follows the documentation of the current automerge-repo packages. Settings are as in
+// the published sync server: PORT and DATA_DIR; documents are not announced to peers that did not ask for them.
 
 import { Repo } from "@automerge/automerge-repo";
 import { WebSocketServerAdapter } from "@automerge/automerge-repo-network-websocket";

@@ -1,5 +1,5 @@
-// The smallest Hocuspocus server that shares documents with others through Redis, as its documentation describes. It has no storage:
-// the measured time from server to server does not contain any. Arguments: the port of Redis.
+// The smallest Hocuspocus server that shares documents through Redis, as its documentation describes. It has no storage, so the
+// measured time between servers includes none. Arguments: the port of Redis.
 
 import { Redis } from "@hocuspocus/extension-redis";
 import { Server } from "@hocuspocus/server";

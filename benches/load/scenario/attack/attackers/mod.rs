@@ -167,7 +167,7 @@ struct Arsenal {
 }
 
 /// Attacks on command of the load generator.
-#[expect(clippy::print_stdout, reason = "this is how the load generator learns of it")]
+#[expect(clippy::print_stdout, reason = "the load generator reads this output")]
 pub fn obey() -> Fallible<()> {
     let mut lines = std::io::stdin().lock().lines();
     let brief: Brief = serde_json::from_str(&lines.next().ok_or("no brief")??)?;

@@ -26,7 +26,7 @@ impl Access {
                 Some(StoredAccess { version, record, .. }) => (version, parse_stored(id, &record)?),
                 None => (0, AccessRecord::default()),
             };
-            // What was known before the read was stored before it.
+            // The known record was stored before this one was read.
             if version < before.version && before.follows(version, &record) {
                 if self.store_record(id, Some(Versioned::new(version, before.record))).await? {
                     tracing::warn!(document = %id, "the store had lost the access record; it is stored again");

@@ -1,4 +1,4 @@
-//! An access record as the store has it, and what this process has seen of its history.
+//! An access record in the store, and the part of its history that this process has seen.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl Versioned {
         Self { version, record, earlier: VecDeque::new() }
     }
 
-    /// Takes the place of the known version.
+    /// Replaces the known version.
     pub(super) fn replace(&mut self, version: u64, record: Arc<AccessRecord>) {
         if version <= self.version {
             // The history that this process has seen was lost.
@@ -53,7 +53,7 @@ mod tests {
         assert!(versioned.follows(0, &AccessRecord::default()) && versioned.follows(1, &record("one")));
         assert!(!versioned.follows(2, &record("another")), "another history");
         versioned.replace(2, Arc::new(record("another")));
-        assert!(!versioned.follows(1, &record("one")), "what came before in the other history is not known");
+        assert!(!versioned.follows(1, &record("one")), "earlier versions of the other history are unknown");
         for version in 3..20 {
             versioned.replace(version, Arc::new(record("later")));
         }

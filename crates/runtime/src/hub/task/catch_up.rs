@@ -8,20 +8,20 @@ use crate::document::{Applied, Document, Item};
 use crate::document_log::{Append, CaughtUp};
 use crate::hub::hints::Waiting;
 
-/// How often one batch may find that the log has moved on. Each time another batch was stored, so nothing is stuck.
+/// How often one batch may find that the log has moved on. Each time another batch was stored, so the system makes progress.
 const MAX_ATTEMPTS: u32 = 100;
 
-/// What becomes of a batch that could not be appended because the log had moved on.
+/// The next step for a batch that could not be appended because the log had moved on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// What is left of it is appended now.
+    /// Append the rest of the batch.
     Append,
-    /// It is no longer applied: its items must be applied again.
+    /// The batch was dropped. Apply its items again.
     Items,
 }
 
 impl DocumentTask {
-    /// Absorbs what was appended meanwhile into the document and into a batch that is applied and not stored.
+    /// Absorbs the batches of other processes into the document and into a batch that is applied and not stored.
     async fn absorb_others(
         &mut self,
         document: &mut Document,
@@ -29,12 +29,12 @@ impl DocumentTask {
         has_edits: bool,
     ) -> Result<Retry, StoreError> {
         self.hub.inner.metrics.appends_behind.increment(1);
-        // An edit was checked against the document as it was: whether its position exists, and its precondition.
+        // An edit was checked against the earlier document: whether its position exists, and its precondition.
         if has_edits {
             return self.rewind_batch(document, applied).await;
         }
         match self.pipeline.log.catch_up(document, applied).await? {
-            // What was checked before the rights changed must be checked again.
+            // Items that were checked before the rights changed must be checked again.
             CaughtUp::Absorbed { access_changed: false } => Ok(Retry::Append),
             CaughtUp::Absorbed { access_changed: true } | CaughtUp::MustRewind => {
                 self.rewind_batch(document, applied).await
@@ -42,7 +42,7 @@ impl DocumentTask {
         }
     }
 
-    /// Appends a batch after those that other processes have appended first, however often that happens.
+    /// Appends a batch after the batches that other processes have appended first, however often that happens.
     pub(super) async fn append_after_others(
         &mut self,
         document: &mut Document,
@@ -61,7 +61,7 @@ impl DocumentTask {
         Err(StoreError::Contended { id: self.id.clone() })
     }
 
-    /// A user at another process is making the document: reads what there is. Returns the items, which must be applied again.
+    /// Another process is creating the document: reads its log. Returns the items, which must be applied again.
     pub(super) async fn rewind_for_creation(
         &mut self,
         document: &mut Document,
@@ -78,19 +78,19 @@ impl DocumentTask {
         }
     }
 
-    /// Drops a batch that is applied and not stored, and reads what others have stored. If the log turns out to have the batch, only
-    /// its outcomes are left.
+    /// Drops a batch that is applied and not stored, and reads the batches of others. If the log turns out to contain the batch,
+    /// only its outcomes are left.
     async fn rewind_batch(&mut self, document: &mut Document, applied: &mut Applied) -> Result<Retry, StoreError> {
         self.rewind(document).await?;
         if self.pipeline.log.needs_reload() || !document.engine.has_changes_of(applied) {
             return Ok(Retry::Items);
         }
-        // The answer to its append was lost, and so was the row that would have told.
+        // The answer to its append was lost, and so was the row that would have shown the result.
         applied.note_stored();
         Ok(Retry::Append)
     }
 
-    /// Drops what is applied and not stored, reads the log and the access record, and publishes what others have stored.
+    /// Drops applied batches that are not stored, reads the log and the access record, and publishes the batches of others.
     async fn rewind(&mut self, document: &mut Document) -> Result<(), StoreError> {
         self.pipeline.rewinds += 1;
         if self.pipeline.rewinds > MAX_ATTEMPTS {
@@ -99,7 +99,7 @@ impl DocumentTask {
         match self.pipeline.log.rewind(document).await? {
             Some(applied) => {
                 if let Err(error) = self.refresh_access(document).await {
-                    // Nothing of what was read is published.
+                    // The batches that were read are not published.
                     self.pipeline.log.require_reload();
                     return Err(error);
                 }
@@ -123,7 +123,7 @@ impl DocumentTask {
         Ok(())
     }
 
-    /// Takes over what hints say that others have appended.
+    /// Takes over the batches of others, as far as hints announce them.
     pub(super) async fn take_hints(&mut self, document: &mut Document) {
         let Waiting { batches, latest, end: stored_end, .. } = self.hints.take();
         // The position of a stale document is unknown. Its recovery reads the log.
@@ -159,7 +159,7 @@ impl DocumentTask {
         self.answer_pending_requests(document);
     }
 
-    /// Absorbs the batches that follow the known end of the log, and, if that is not all, what the store has after them.
+    /// Absorbs the batches that follow the known end of the log, and, if more exist, those that the store has after them.
     async fn catch_up_with(
         &mut self,
         document: &mut Document,
@@ -182,7 +182,7 @@ impl DocumentTask {
             Err(_) => {}
         }
         if access_changed && let Err(error) = self.refresh_access(document).await {
-            // The position stands for a record that is not known.
+            // The position belongs to an unknown record.
             self.pipeline.log.require_reload();
             return Err(error);
         }

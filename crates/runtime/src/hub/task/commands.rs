@@ -25,7 +25,7 @@ impl DocumentTask {
             Command::StartSync(peer) if self.is_denied(document, &peer) => self.hub.deny(&self.id, &peer, false, None),
             Command::StartSync(peer) => {
                 let key = peer.key;
-                // The peer may have the document. Its first message will tell.
+                // The peer may have the document. Its first message will show that.
                 if self.admit(document, peer) && self.track_pending_peer(document, key, true) {
                     batch.new_peers.push(key);
                 }

@@ -37,7 +37,7 @@ const MAX_BATCH_BYTES: usize = 8 << 20;
 const MAX_BATCH_MEMORY: u64 = 64 << 20;
 /// Number of operations in a batch that have to be applied within the ordinary budget.
 const ORDINARY_OPERATIONS: u64 = 1_000_000;
-/// Additional time for each further operation: about five times what it takes.
+/// Additional time for each further operation: about five times its actual cost.
 const TIME_PER_OPERATION: Duration = Duration::from_micros(20);
 /// Size of the sync messages in a batch, in bytes, from which on applying them takes long: some hundred changes.
 const LARGE_BATCH: usize = 32 << 10;
@@ -53,7 +53,7 @@ pub(super) enum ItemSource {
     },
 }
 
-/// A batch: its items, and what to do after it was published.
+/// A batch: its items, and the work after it was published.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) items: Vec<Item>,

@@ -7,7 +7,7 @@
 //! user's messages.
 //!
 //! A server relays the messages of its own peers, under their names. Such a message is dropped if its sender's name belongs to
-//! another user: it has come back, or arrives a second time over another server.
+//! another user: it was returned, or arrived a second time over another server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn message_that_comes_back_over_a_server_is_dropped() {
+    fn message_returned_by_a_server_is_dropped() {
         let (ceo, office, mut sources) = (user("ceo"), user("office"), EphemeralSources::default());
         sources.accept(ceo.as_ref(), ONE, false, &message("laptop", "s", 1)).expect("passed on");
         assert!(sources.accept(office.as_ref(), OTHER, true, &message("laptop", "s", 1)).is_none());

@@ -1,4 +1,4 @@
-//! The history of a document, as far as its task is concerned.
+//! The document task's part in serving the history.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

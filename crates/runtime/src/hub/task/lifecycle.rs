@@ -33,15 +33,20 @@ impl DocumentTask {
             Unavailable::Store(format!("document {}: {public}", self.id))
         };
         let open_failures = &self.hub.inner.open_failures;
-        let loaded = store.load(&self.id).await.map_err(|error| {
+        let mut loaded = store.load(&self.id).await.map_err(|error| {
             open_failures.record_failure(&self.id, error.is_too_large());
             let unavailable = failed(&error, error.public_message());
             if error.is_too_large() { Unavailable::TooLarge(self.id.clone()) } else { unavailable }
         })?;
-        let (authors, unreadable) = Authors::read(&store.load_authors(&self.id).await.map_err(|error| {
-            open_failures.record_failure(&self.id, false);
-            failed(&error, error.public_message())
-        })?);
+        let authors = match &mut loaded {
+            Some(loaded) => std::mem::take(&mut loaded.authors),
+            // Lines are stored before the changes, so a document that does not exist yet may have some.
+            None => store.load_authors(&self.id).await.map_err(|error| {
+                open_failures.record_failure(&self.id, false);
+                failed(&error, error.public_message())
+            })?,
+        };
+        let (authors, unreadable) = Authors::read(&authors);
         if unreadable > 0 {
             tracing::error!(document = %self.id, unreadable, "cannot read some provenance records; the contributors of their changes are unknown");
         }
@@ -112,7 +117,7 @@ impl DocumentTask {
         ControlFlow::Break(())
     }
 
-    /// Adds the peers that came while the document could not be opened. Their messages were dropped; they send them
+    /// Adds the peers that joined while the document could not be opened. Their messages were dropped; they send them
     /// again after the document's first message.
     pub(super) fn admit_waiting_peers(&mut self, document: &mut Document) {
         for (key, (peer, request)) in std::mem::take(&mut self.subscribers.waiting_peers) {

@@ -12,7 +12,7 @@ use crate::document::Document;
 use crate::hub::command::Command;
 use crate::hub::outbox::ConnectionKey;
 
-/// What a document knows of the connected peerings.
+/// A document's state of the connected peerings.
 #[derive(Debug, Default)]
 pub(super) struct PeeringState {
     /// The version of the list of peerings that were added.
@@ -68,7 +68,7 @@ impl DocumentTask {
         if self.subscribers.peerings.is_used { idle_after } else { idle_after.min(MAINTENANCE_INTERVAL) }
     }
 
-    /// Removes the peerings before the document is unloaded. What both sides have is recorded. If the document stays open, the next
+    /// Removes the peerings before the document is unloaded. The shared heads are recorded. If the document stays open, the next
     /// batch adds them again.
     pub(super) fn release_peerings(&mut self, document: &mut Document) {
         let keys: Vec<ConnectionKey> = self.subscribers.peers.keys().copied().collect();

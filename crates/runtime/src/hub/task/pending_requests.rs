@@ -58,9 +58,9 @@ struct Announcement {
 
 #[derive(Debug)]
 struct Request {
-    /// It is not answered before this time, also if nobody has announced the document.
+    /// It is not answered before this time, even if no peer has announced the document.
     earliest: Instant,
-    /// It is answered at this time, also if the announced document has not arrived.
+    /// It is answered at this time, even if the announced document has not arrived.
     latest: Instant,
     /// The request comes from a server.
     relayed: bool,
@@ -101,7 +101,7 @@ impl PendingRequests {
         self.requests.remove(&peer);
     }
 
-    /// The next time to look at the requests; `None` if there are none.
+    /// The next time to check the requests; `None` if there are none.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.next_deadline
     }
@@ -115,7 +115,7 @@ impl PendingRequests {
         self.announcements.extract_if(|_, announcement| announcement.until <= now).map(|(peer, _)| peer).collect()
     }
 
-    /// The time at which to answer a request, if nothing happens before.
+    /// The time at which to answer a request if nothing happens before.
     fn deadline(&self, request: &Request) -> Instant {
         let only_questions = self.announcements.values().all(|announcement| announcement.is_question);
         let nobody_has_it = self.announcements.is_empty() || (request.relayed && only_questions);
@@ -149,9 +149,9 @@ impl PendingRequests {
 }
 
 impl DocumentTask {
-    /// Records what a message of a peer says about a document that does not exist: `has_document` is an announcement.
-    /// Without one the peer waits for the document. Returns false if the limit of waiting peers is reached; the peer
-    /// was removed then.
+    /// Records the information in a peer's message about a document that does not exist: `has_document` is an announcement.
+    /// Without one the peer waits for the document. Returns false if the limit of waiting peers is reached; the peer was removed
+    /// then.
     pub(super) fn track_pending_peer(
         &mut self,
         document: &mut Document,
@@ -175,8 +175,8 @@ impl DocumentTask {
         self.acquire_pending_permit(document, key)
     }
 
-    /// Counts a peer that waits for a document that does not exist. Returns false if a limit is reached: the peer was
-    /// told, and removed.
+    /// Counts a peer that waits for a document that does not exist. Returns false if a limit is reached; the peer was told, and
+    /// removed.
     fn acquire_pending_permit(&mut self, document: &mut Document, key: ConnectionKey) -> bool {
         let Some(subscription) =
             self.subscribers.peers.get_mut(&key).filter(|subscription| subscription.pending_permit.is_none())

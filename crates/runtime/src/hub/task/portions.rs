@@ -153,7 +153,7 @@ impl DocumentTask {
             let LargeMessage { bytes, rest, mailbox_permit, mut deferred, .. } = message;
             batch.mailbox_permits.extend(mailbox_permit);
             self.pipeline.portions.released.append(&mut deferred);
-            // The peer got no messages meanwhile.
+            // The peer received no messages meanwhile.
             batch.drained.push(key);
             document.engine.prepare_sync(key, bytes, rest)
         };

@@ -134,7 +134,7 @@ impl DocumentTask {
         }
     }
 
-    /// Sends what a peer or watcher missed while its outbox was full.
+    /// Sends the messages that a peer or watcher missed while its outbox was full.
     pub(super) fn handle_drained(&mut self, document: &mut Document, key: ConnectionKey) {
         if let Some(view) = document.existing_view() {
             self.subscribers.watchers.send_missed(key, &read_view(view));
@@ -187,7 +187,7 @@ impl DocumentTask {
         }
     }
 
-    /// Forwards what a peer knows of a storage that is not connected here to the peers that watch it.
+    /// Forwards a peer's report of a storage that is not connected here to the peers that watch it.
     pub(super) fn forward_remote_heads(&mut self, from: ConnectionKey, heads: Arc<RemoteHeads>) {
         let watchers = self.hub.inner.storages.watchers(&heads.storage);
         let Some(PeerSubscription { peer, .. }) = self.subscribers.peers.get(&from).filter(|_| !watchers.is_empty())

@@ -1,4 +1,4 @@
-//! Quarantined senders and documents, as the document's task sees them.
+//! Quarantined senders and documents, in the document's task.
 
 use limits::Payer;
 use tokio::time::Instant;

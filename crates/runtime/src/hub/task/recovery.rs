@@ -21,8 +21,8 @@ use crate::metrics::RefusalReason;
 const TOO_SLOW: &str = "the changes took too long to apply and were not stored; send them in smaller messages";
 
 impl DocumentTask {
-    /// Handles a batch that exceeded its time budget. Nothing of it was stored. Its items are retried one by one to
-    /// find the slow sender, which is quarantined. If several senders are slow, the document is.
+    /// Handles a batch that exceeded its time budget. None of it was stored. Its items are retried one by one to find
+    /// the slow sender, which is quarantined. If several senders are slow, the document is.
     pub(super) async fn refuse_slow_batch(
         &mut self,
         document: &mut Document,
@@ -62,7 +62,7 @@ impl DocumentTask {
         self.report_not_stored(document, applied, senders, cause, || unavailable.clone().into(), TOO_SLOW);
     }
 
-    /// Tells the senders of changes that nothing of their batch was stored.
+    /// Tells the senders of changes that their batch was not stored.
     fn report_not_stored(
         &mut self,
         document: &mut Document,
@@ -143,7 +143,7 @@ impl DocumentTask {
     }
 
     /// Handles an unexpected panic. Waiting callers get [`EditFailure::Unknown`], the document is reloaded, and peers
-    /// sync anew.
+    /// start their sync again.
     pub(super) async fn recover_from_panic(&mut self, document: &mut Document) -> ControlFlow<()> {
         tracing::error!(document = %self.id, "the document task panicked; reloading the document");
         self.reload_after_corruption(document).await;
@@ -174,7 +174,7 @@ impl DocumentTask {
         }
     }
 
-    /// After a reload, asks peers for what they have, and sends them what they may have missed.
+    /// After a reload, asks peers for their changes, and sends them changes that they may have missed.
     pub(super) fn restart_sync(&mut self, document: &mut Document) {
         let sent = catch_unwind(AssertUnwindSafe(|| self.deliver(|ready| document.engine.generate_due(ready))));
         if sent.is_err() {
@@ -189,7 +189,7 @@ impl DocumentTask {
         self.after_reload(document).await;
     }
 
-    /// Takes over what belongs to a reload besides the document: the access record, and what watchers have missed.
+    /// Completes a reload: sends watchers the changes that they have missed, and takes over the access record.
     async fn after_reload(&mut self, document: &mut Document) {
         self.hub.inner.metrics.healed_changes.increment(self.pipeline.log.take_healed_changes() as u64);
         self.notify_watchers_of_reload(document);
@@ -220,7 +220,7 @@ impl DocumentTask {
         true
     }
 
-    /// Sends watchers the row changes that a reload has brought to light.
+    /// Sends watchers the row changes that became visible through a reload.
     pub(super) fn notify_watchers_of_reload(&mut self, document: &Document) {
         let changes = self.pipeline.log.take_reload_changes();
         if document.existing_view().is_some() {

@@ -118,8 +118,8 @@ impl DocumentTask {
         false
     }
 
-    /// Records the owner of a document that is about to be created, before it is visible to anyone. Returns false if a user at
-    /// another process is creating it: then the log must be read first.
+    /// Records the owner of a document that is about to be created, before it is visible to anyone. Returns false if another
+    /// process is creating it for a user: then the log must be read first.
     pub(super) async fn record_owner(
         &mut self,
         document: &mut Document,
@@ -240,7 +240,7 @@ impl DocumentTask {
         }
     }
 
-    /// Removes a peer that may no longer know of the document.
+    /// Removes a peer from which the document must now be hidden.
     fn evict_peer(&mut self, document: &mut Document, key: ConnectionKey) {
         self.creation.pending_requests.remove_peer(key);
         if let Some(PeerSubscription { peer, .. }) = self.subscribers.peers.remove(&key) {

@@ -98,7 +98,7 @@ impl RetryingStore {
         panic!("the call still fails on a working disk");
     }
 
-    /// After a failed call: checks that the acknowledged content is found and nothing of the call is, and makes the document
+    /// After a failed call: checks that the acknowledged content exists without any effect of the call, and makes the document
     /// available again.
     async fn check_and_recover(&self, id: &DocumentId, outcome: &[Vec<u8>], error: &StoreError) {
         let FaultCase { disk, fault, .. } = &self.case;
@@ -282,8 +282,8 @@ impl Store for RetryingStore {
     }
 }
 
-/// Runs the suite with the fault at the first call of the disk, then at the second, and so on, until no call fails. `expected`:
-/// operations of which a call must have failed.
+/// Runs the suite with the fault at the first disk call, then at the second, and so on, until no call fails. `expected`:
+/// operations of which at least one call must have failed.
 async fn run_with_fault_at_every_call(fault: DiskFault, expected: &[Op]) {
     let mut all_failed = Vec::new();
     for skip in 0.. {

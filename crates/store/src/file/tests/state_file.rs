@@ -110,7 +110,7 @@ fn file_in_use_is_rejected_with_its_holder() {
     let holder = format!("is in use by process {}; stop it, or give another file with --state", std::process::id());
     assert!(text.contains(&holder), "{text}");
     drop(first);
-    StateFile::open(&path).expect("opens when the other is gone");
+    StateFile::open(&path).expect("opens once the other is closed");
 }
 
 #[tokio::test]

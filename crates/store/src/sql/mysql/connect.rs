@@ -18,7 +18,7 @@ const MARIADB_MIN: (u16, u16, u16) = (10, 6, 0);
 
 /// Settings of each session.
 const SETUP: [&str; 5] = [
-    // Parameters are byte strings, which the server must not take for text of a character set.
+    // Parameters are byte strings. The server must not interpret them as text of a character set.
     "SET NAMES binary",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
@@ -101,7 +101,7 @@ impl Connector {
         Err(last)
     }
 
-    /// Refuses servers that are too old or may lose what they have acknowledged.
+    /// Refuses servers that are too old or may lose acknowledged changes.
     pub(super) fn check(&self, settings: &ServerSettings) -> Result<(), DatabaseOpenError> {
         let location = self.url.location();
         let is_mariadb = settings.version.to_ascii_lowercase().contains("mariadb");
@@ -164,7 +164,7 @@ impl Connector {
     }
 }
 
-/// Why there is no connection.
+/// Why no connection could be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
     #[error("the connection was not made in time")]

@@ -1,7 +1,7 @@
 //! MySQL and MariaDB.
 //!
 //! Transactions run at READ COMMITTED, so that an insert that reads the row before it takes no gap locks. There are no
-//! notifications: each node looks at the database several times a second.
+//! notifications: each node polls the database several times a second.
 
 mod connect;
 
@@ -26,13 +26,13 @@ use super::pool::{Lease, Pool};
 use super::url::ServerUrl;
 use crate::position::News;
 
-/// How long we wait for an answer.
+/// Deadline for an answer.
 const ANSWER: Duration = Duration::from_secs(7);
-/// The same for statements that read or write a whole document.
+/// Deadline for an answer to statements that read or write a whole document.
 const LONG_ANSWER: Duration = Duration::from_secs(120);
 /// How long a call waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often to look at the database.
+/// Polling interval.
 const LOOK: Duration = Duration::from_millis(250);
 /// Room in a packet for everything besides one large value.
 const PACKET_MARGIN: u64 = 64 << 10;

@@ -19,10 +19,10 @@ use crate::sql::engine::{EngineError, Failure};
 use crate::sql::error::DatabaseOpenError;
 use crate::sql::url::{Password, ServerUrl, Tls};
 
-/// PostgreSQL 13 is the oldest version that we test the statements with.
+/// PostgreSQL 13 is the oldest tested version.
 const MIN_VERSION: u32 = 13;
 
-/// How long a commit may wait for standbys before another connection tries: this one may be dead.
+/// How long a commit may wait for standbys before another connection is tried, in case this one is dead.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Makes connections.
@@ -140,7 +140,7 @@ impl Connector {
         }
     }
 
-    /// Waits until the synchronous standbys, if there are any, have all that the server shows.
+    /// Waits until the synchronous standbys, if there are any, have everything that is visible on the server.
     async fn await_standbys(&self, client: &Client, settings: &ServerSettings) -> Result<(), EngineError> {
         if !settings.is_synchronous() {
             return Ok(());
@@ -148,7 +148,7 @@ impl Connector {
         self.standbys.catch_up(client, STATEMENT_TIMEOUT, || self.clone().commit_to_standbys()).await
     }
 
-    /// Makes a commit that the standbys have when this returns.
+    /// Makes a commit. When this returns, the standbys have it.
     async fn commit_to_standbys(self) -> Result<(), String> {
         let client = self.connect_raw(drive).await.map_err(|error| error.to_string())?;
         match timeout(COMMIT_TIMEOUT, client.simple_query(COMMIT)).await {
@@ -162,7 +162,7 @@ impl Connector {
                 Ok(())
             }
             Err(_) => {
-                // A session that waits for a standby does not end when its client goes.
+                // A session that waits for a standby does not end when its client disconnects.
                 let token = client.cancel_token();
                 let _ = match self.tls {
                     None => timeout(STATEMENT_TIMEOUT, token.cancel_query(NoTls)).await,
@@ -173,7 +173,7 @@ impl Connector {
         }
     }
 
-    /// A connection whose messages `drive` gets.
+    /// A connection whose messages are passed to `drive`.
     pub(super) async fn connect_raw<D: Drive>(&self, drive: D) -> Result<Client, Refused> {
         let hosts = u32::try_from(self.url.hosts.len()).unwrap_or(1);
         let limit = self.url.connect_timeout * hosts + Duration::from_secs(1);
@@ -197,7 +197,7 @@ impl Connector {
         }
     }
 
-    /// Sets what a session needs, and reads the settings of the server.
+    /// Configures the session, and reads the settings of the server.
     async fn set_up(&self, client: &Client) -> Result<ServerSettings, Error> {
         let sql = format!(
             "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {1}; \
@@ -254,7 +254,7 @@ impl Connector {
     }
 }
 
-/// Why there is no connection.
+/// Why no connection could be made.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
     #[error("the connection was not made in time")]
@@ -263,7 +263,7 @@ pub(super) enum Refused {
     Error(Error),
 }
 
-/// Takes care of the messages of a connection.
+/// Handles the messages of a connection.
 pub(super) trait Drive {
     fn drive<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, connection: Connection<Socket, T>);
 }
@@ -283,7 +283,7 @@ fn drive(connection: futures_util::future::BoxFuture<'static, Result<(), Error>>
     });
 }
 
-/// A setting with which the server may lose what it has acknowledged, and how to change it.
+/// A setting with which the server may lose acknowledged changes, and the advice to change it.
 fn unsafe_setting(settings: &ServerSettings) -> Option<(String, String)> {
     if settings.fsync == "off" {
         return Some(("fsync = off".into(), "Set fsync = on in postgresql.conf and restart the server".into()));

@@ -1,7 +1,7 @@
 //! PostgreSQL.
 //!
 //! Statements are unnamed and take one round trip, so they also work through a pooler in transaction mode. Notifications
-//! travel on connections of their own: see `news`.
+//! use separate connections: see `news`.
 
 mod connect;
 mod news;
@@ -29,11 +29,11 @@ use super::pool::{Lease, Pool};
 use super::url::ServerUrl;
 use crate::position::News;
 
-/// The server ends statements that take longer.
+/// Time limit of the server for a statement.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same for statements that read or write a whole document.
+/// Time limit of the server for statements that read or write a whole document.
 const LONG_STATEMENT_TIMEOUT: Duration = Duration::from_secs(120);
-/// How much longer than the server we wait for an answer.
+/// Additional time that we wait for an answer.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a call waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,17 +45,17 @@ const SCHEMA_LOCK: i64 = 0x6877_7363_6865_6d61;
 /// Settings of a [`Postgres`] engine.
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
-    /// Connections for statements at most. Two more carry notifications.
+    /// Maximum number of connections for statements. Two more carry notifications.
     pub connections: usize,
     /// A direct connection for notifications, if the database is behind a pooler that does not deliver them.
     pub listen: Option<ServerUrl>,
-    /// How often to tell the other nodes that this one is alive.
+    /// Interval between the heartbeats of this node.
     pub heartbeat: Duration,
-    /// How long a node may be silent, this one included.
+    /// Longest silence of a node, including this one.
     pub silence: Duration,
-    /// How often to look at the database while notifications are not delivered.
+    /// Polling interval while notifications are not delivered.
     pub poll: Duration,
-    /// How often to look at the database anyway.
+    /// Polling interval otherwise.
     pub look: Duration,
 }
 
@@ -136,11 +136,11 @@ impl Postgres {
         EngineError::new(Failure::Unknown, TOO_LATE)
     }
 
-    /// The error of a statement that was sent. Keeps the connection if it is in order.
+    /// The error of a statement that was sent. Keeps the connection if it is usable.
     fn failed(&self, lease: Lease<'_, Client>, error: &Error) -> EngineError {
         let failure = failure(error);
         match failure {
-            // Most likely the server is a standby since a failover: connect anew to find the primary.
+            // Most likely the server is a standby since a failover: reconnect to find the primary.
             Failure::Retry if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => self.pool.clear(),
             // A commit that waited for a standby may be visible without it. New connections wait for the standby before they
             // show it.
@@ -223,7 +223,7 @@ fn begin(limit: Duration) -> String {
     format!("BEGIN; SET LOCAL statement_timeout = {}", limit.as_millis())
 }
 
-/// A parameter as PostgreSQL's binary format has it.
+/// A parameter in PostgreSQL's binary format.
 #[derive(Debug)]
 struct Parameter<'a>(&'a Value);
 
@@ -268,10 +268,10 @@ fn read(row: &tokio_postgres::Row) -> Row {
 /// The state of a statement after this error.
 fn failure(error: &Error) -> Failure {
     let Some(db) = error.as_db_error() else {
-        // Nothing is known, except after an error of our own before the statement was sent.
+        // The outcome is unknown, except after an error of our own before the statement was sent.
         return if error.to_string().starts_with("error serializing") { Failure::Rejected } else { Failure::Unknown };
     };
-    // The connection ends, maybe while a commit waits for a standby.
+    // The connection ends, possibly while a commit waits for a standby.
     if matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
         return Failure::Unknown;
     }
@@ -293,7 +293,7 @@ fn failure(error: &Error) -> Failure {
         code if *code == SqlState::UNDEFINED_TABLE => Failure::NoSuchTable,
         code if *code == SqlState::DUPLICATE_TABLE => Failure::TableExists,
         code if *code == SqlState::INSUFFICIENT_PRIVILEGE => Failure::NoPrivilege,
-        // Of a pooler about its connection to the server.
+        // Errors of a pooler about its connection to the server.
         code if code.code().starts_with("08") || code.code().starts_with("57P") => Failure::Unknown,
         _ => Failure::Rejected,
     }

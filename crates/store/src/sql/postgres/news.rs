@@ -4,9 +4,9 @@
 //! the append would take a lock that all commits of the server wait for. Messages that wait are packed into few
 //! notifications.
 //!
-//! Notifications can be lost: when a connection breaks, or behind a pooler that accepts `LISTEN` and delivers nothing. So each node
-//! notifies once a second that it is alive, and listens for itself. While it does not hear itself, it looks at the database
-//! several times a second. It also looks when it has connected, when another node falls silent, and every ten seconds.
+//! Notifications can be lost: when a connection breaks, or behind a pooler that accepts `LISTEN` and delivers nothing. So each
+//! node sends a heartbeat once a second, and listens for its own. While it does not receive it, it polls the database several
+//! times a second. It also polls after connecting, when another node falls silent, and every ten seconds.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -29,20 +29,20 @@ use crate::sql::engine::{ClusterKeys, NewsMode};
 use crate::sql::hint::{MAX_MESSAGES, Message, Seal, encode};
 use crate::sql::news::CAPACITY;
 
-/// Messages that wait to be sent. If there are more, the others are told to look instead.
+/// Maximum number of queued messages. If there are more, the other nodes are told to check the database instead.
 const OUTGOING: usize = 4_096;
-/// Notifications of one statement at most.
+/// Maximum number of notifications in one statement.
 const AT_ONCE: usize = 16;
 /// How long a connection for notifications may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
-/// Longest wait between tries to connect.
+/// Longest wait between attempts to connect.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// The news of a node: in and out.
 pub(super) struct Exchange {
     shared: Arc<Shared>,
     outgoing: Mutex<Option<mpsc::Receiver<Message>>>,
-    /// Told when the task that sends has said that this node leaves.
+    /// Notified when the sending task has announced that this node leaves.
     left: Arc<tokio::sync::Notify>,
 }
 
@@ -55,7 +55,7 @@ struct Shared {
     heard: Mutex<Heard>,
 }
 
-/// When this node last heard of which.
+/// The times when this node last received notifications, by sender.
 #[derive(Default)]
 struct Heard {
     own: Option<Instant>,
@@ -75,7 +75,7 @@ impl Exchange {
         Self { shared: Arc::new(shared), outgoing: Mutex::new(Some(outgoing)), left: Arc::default() }
     }
 
-    /// Begins to listen and to notify.
+    /// Starts to listen and to notify.
     pub(super) fn start(
         &self,
         notify: &Connector,
@@ -111,7 +111,7 @@ impl Exchange {
     }
 
     pub(super) fn tell(&self, news: News) {
-        // What may be lost does not displace hints of changes.
+        // Ephemeral messages may be lost, and must not displace hints of changes.
         if matches!(news, News::Ephemeral(_)) && self.shared.sender.capacity() < OUTGOING / 2 {
             return;
         }
@@ -122,7 +122,7 @@ impl Exchange {
         if self.shared.is_polling.load(Ordering::Acquire) { NewsMode::Polling } else { NewsMode::Notified }
     }
 
-    /// Tells the other nodes that this one leaves, so that they do not take it for lost.
+    /// Announces to the other nodes that this one leaves, so that they do not consider it lost.
     pub(super) async fn leave(&self) {
         let left = self.left.notified();
         self.shared.queue(Message::Leaving);
@@ -174,7 +174,7 @@ async fn receive(shared: Arc<Shared>, connector: Connector, channel: String, sea
         match listen(&connector, &channel, sender).await {
             Ok(client) => {
                 backoff = Duration::ZERO;
-                // Notifications from before are lost.
+                // Earlier notifications are lost.
                 shared.yields(News::LookAtAll);
                 while let Some(payload) = payloads.recv().await {
                     shared.hear(&payload, &seal, own);
@@ -198,7 +198,7 @@ async fn listen(connector: &Connector, channel: &str, payloads: mpsc::Sender<Str
     }
 }
 
-/// Hands the notifications of a connection over.
+/// Forwards the notifications of a connection.
 struct Listening(mpsc::Sender<String>);
 
 impl Drive for Listening {
@@ -271,11 +271,11 @@ async fn send(
         };
         if !sent {
             client = None;
-            // The others find what they missed when they look.
+            // The others find the lost news when they check the database.
             waiting = Some(Message::News(News::LookAtAll));
         }
         if is_leaving {
-            // A further heartbeat would make the others miss this node.
+            // After a further heartbeat, the other nodes would consider this node lost.
             left.notify_waiters();
             return;
         }
@@ -340,7 +340,7 @@ async fn notify(client: &Client, channel: &str, payloads: Vec<Vec<u8>>, seal: &S
     }
 }
 
-/// Looks after delivery: polls while this node does not hear itself.
+/// Monitors delivery: polls while this node does not receive its own heartbeats.
 async fn watch(shared: Arc<Shared>, options: PostgresOptions) {
     let started = Instant::now();
     let mut last_look = started;

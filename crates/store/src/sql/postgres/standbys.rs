@@ -1,8 +1,8 @@
-//! Synchronous standbys, and what a primary shows that they do not have.
+//! Synchronous standbys, and commits on the primary that they lack.
 //!
 //! A commit waits for the standbys before it is acknowledged and visible. When the primary crashes meanwhile, or the waiting
-//! session is terminated, the commit is visible without them, and a failover loses it. So nothing that a new connection reads
-//! may be used before a later commit has reached the standbys: they have all commits before it, too.
+//! session is terminated, the commit is visible without them, and a failover loses it. So a new connection must not use
+//! anything that it reads before a later commit has reached the standbys, which then have all earlier commits, too.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,24 +17,25 @@ use crate::sql::engine::{EngineError, Failure};
 
 /// A commit that changes nothing.
 pub(super) const COMMIT: &str = "SELECT pg_logical_emit_message(true, 'happierwork', '')";
-/// Writes to the server's log without a commit, and so without waiting.
+/// Writes to the write-ahead log without a commit, and so without waiting.
 const NUDGE: &str = "SELECT pg_logical_emit_message(false, 'happierwork', '')";
-/// How often to nudge. A standby that has just come back reports again when it receives something, or after ten seconds.
+/// Interval between nudges. A standby that has reconnected reports again when it receives something, or after ten seconds.
 const NUDGE_INTERVAL: Duration = Duration::from_secs(1);
 
 type Wait = Shared<BoxFuture<'static, Result<(), String>>>;
 
-/// Waits until the standbys have what the primary shows.
+/// Waits until the standbys have everything that is visible on the primary.
 #[derive(Clone, Default)]
 pub(super) struct Standbys {
-    /// The last commit that was made to wait for the standbys, and when it began. There is one at a time: PostgreSQL does not
-    /// end the session of a waiting commit when the client goes, so each further one would occupy a session until a
-    /// standby comes back.
+    /// The last commit that was made to wait for the standbys, and when it began. There is only one at a time: PostgreSQL
+    /// does not end the session of a waiting commit when its client disconnects, so each further one would occupy a session
+    /// until a standby returns.
     last: Arc<Mutex<Option<(Instant, Wait)>>>,
 }
 
 impl Standbys {
-    /// Waits until the standbys have all that this connection shows. `commit` makes a [`COMMIT`] on another one.
+    /// Waits until the standbys have everything that is visible on this connection. `commit` makes a [`COMMIT`] on another
+    /// one.
     pub(super) async fn catch_up<C>(
         &self,
         client: &Client,
@@ -55,7 +56,7 @@ impl Standbys {
                 }
             };
             let error = match timeout_at(nudge_at.min(called + limit), wait).await {
-                // A commit from before this call says nothing of later ones.
+                // A commit from before this call does not cover later ones.
                 Ok(_) if begun < called => continue,
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => error,
@@ -72,7 +73,7 @@ impl Standbys {
     }
 }
 
-/// Runs in a task of its own, which goes on when the callers give up.
+/// Runs in a separate task, which continues when its callers give up.
 fn begin(commit: impl Future<Output = Result<(), String>> + Send + 'static) -> Wait {
     let task = tokio::spawn(commit);
     async move { task.await.unwrap_or_else(|error| Err(error.to_string())) }.boxed().shared()

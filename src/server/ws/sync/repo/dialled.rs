@@ -13,7 +13,7 @@ use super::{Joined, MAX_LOGGED, RepoSocket, bad_message};
 use crate::server::App;
 use crate::server::ws::outbound::Outbound;
 
-/// What a connection to another server has beyond that of a client.
+/// The additional state of a connection to another server.
 pub struct Dialled {
     /// Name of the other server, for the log.
     pub name: Arc<str>,

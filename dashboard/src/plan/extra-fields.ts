@@ -1,0 +1,31 @@
+/** Fields of positions that other programs have added. They are exported as they are, and never changed. */
+import { APPROVAL_KEYS } from "./approval"
+import { isFieldKey } from "./fields"
+import { describeValue, rowsOf } from "./schema"
+
+/** A value as a table holds it. Lists and maps are JSON. */
+export type ExtraValue = string | number | boolean
+
+/** Keys that are columns of their own. */
+const OWN_KEYS: ReadonlySet<string> = new Set(["id", "createdAt", "updatedAt", "updatedBy", ...APPROVAL_KEYS])
+
+/** The further fields of the given positions, by id. Positions without any have no entry. */
+export function readExtraFields(doc: unknown, ids: Iterable<string>): Map<string, Record<string, ExtraValue>> {
+  const rows = rowsOf(doc)
+  const found = new Map<string, Record<string, ExtraValue>>()
+  for (const id of ids) {
+    const row = rows[id]
+    // An entry that is not a map has no fields.
+    if (typeof row !== "object" || row === null || Object.getPrototypeOf(row) !== Object.prototype) continue
+    const extra = Object.entries(row).flatMap(([key, value]): [string, ExtraValue][] =>
+      isFieldKey(key) || OWN_KEYS.has(key) || value === null || value === undefined ? [] : [[key, toExtraValue(value)]],
+    )
+    if (extra.length > 0) found.set(id, Object.fromEntries(extra))
+  }
+  return found
+}
+
+const toExtraValue = (value: unknown): ExtraValue =>
+  typeof value === "string" || typeof value === "boolean" || (typeof value === "number" && Number.isFinite(value))
+    ? value
+    : describeValue(value)

@@ -1,0 +1,33 @@
+/** A table of positions for an export. An import reads it back without loss. */
+import type { ExtraValue } from "../extra-fields"
+import type { Position } from "../schema"
+import { parseColumnName } from "../table-import/column-names"
+import { isExportColumn } from "../table-import/header"
+
+/** A cell of a workbook holds no more characters. */
+export const MAX_CELL_TEXT = 32_767
+
+export interface ExportTable {
+  /** In the order of the list. */
+  positions: readonly Position[]
+  /** Fields of other programs, by id. */
+  extras: ReadonlyMap<string, Record<string, ExtraValue>>
+  /** Number of positions of the plan, of which these are some or all. */
+  total: number
+  /** What the positions are, such as `All positions` or `Filtered positions`. */
+  scope: string
+  /** First month of the year whose costs are exported. */
+  yearStart: string
+  /** Time of the export, in milliseconds since 1970. */
+  at: number
+}
+
+/** Names of the further columns, in order of their first appearance. */
+export function extraColumns({ positions, extras }: ExportTable): string[] {
+  const keys = new Set<string>()
+  for (const { id } of positions) for (const key of Object.keys(extras.get(id) ?? {})) keys.add(key)
+  return [...keys]
+}
+
+/** The head of a further column. A key that an import would take for a field is marked as one of another program. */
+export const extraHead = (key: string): string => (!isExportColumn(key) && parseColumnName(key) !== null ? `Other: ${key}` : key)

@@ -1,0 +1,52 @@
+/** Columns of choices and months, which are judged by their values: many tables have other things under the same names. */
+import { parseChoice } from "../choice"
+import { choicesOf, FIELDS, fieldNoun, isChoiceField, isMonthField, type MonthKey } from "../fields"
+import { type DateOrder, dateOrderOf, parseMonth } from "../month"
+import { isBlank } from "../text"
+import type { Header } from "./header"
+
+/**
+ * Removes columns of choices and months in which no cell is valid, and notes why. A column with at least one valid cell stays; its other
+ * cells are refused line by line.
+ */
+export function dropForeignColumns(header: Header, rows: readonly string[][]): Header {
+  const columns = { ...header.columns }
+  const [ignored, notes] = [[...header.ignored], [...header.notes]]
+  for (const field of FIELDS) {
+    const column = columns[field]
+    if (!column || !(isChoiceField(field) || isMonthField(field))) continue
+    const cells = cellsOf(rows, column.at)
+    const isValid = (cell: string) =>
+      isMonthField(field)
+        ? ["day", "month"].some((order) => "value" in parseMonth(cell, order as DateOrder))
+        : "value" in parseChoice(field, cell)
+    if (cells.length === 0 || cells.some(isValid)) continue
+    delete columns[field]
+    ignored.push(column.head)
+    const labels = choicesOf(field).map(({ label }) => label)
+    const expected = isMonthField(field) ? "a month or a date" : `one of ${labels.join(", ")}`
+    notes.push(`“${column.head}” is not imported as the ${fieldNoun(field)}: none of its values is ${expected}.`)
+  }
+  return { ...header, columns, ignored, notes }
+}
+
+/** The order of day and month in each column of months, where its dates show one and the same. */
+export function dateOrdersOf({ columns }: Header, rows: readonly string[][]): Partial<Record<MonthKey, DateOrder>> {
+  const found: Partial<Record<MonthKey, DateOrder>> = {}
+  for (const field of FIELDS.filter(isMonthField)) {
+    const column = columns[field]
+    const orders = new Set(
+      column
+        ? cellsOf(rows, column.at)
+            .map(dateOrderOf)
+            .filter((order) => order !== null)
+        : [],
+    )
+    const [order] = orders
+    if (orders.size === 1 && order) found[field] = order
+  }
+  return found
+}
+
+const cellsOf = (rows: readonly string[][], at: number): string[] =>
+  rows.map((row) => row[at] ?? "").filter((cell) => !isBlank(cell) && cell.trim() !== "-")

@@ -1,0 +1,54 @@
+import { type FormEvent, useId, useState } from "react"
+import { copyName } from "../plan/duplicate"
+import { MAX_TEXT } from "../plan/schema"
+import { countCharacters, isBlank } from "../plan/text"
+import { Dialog } from "./Dialog"
+
+interface Props {
+  /** Name of the original. */
+  name: string
+  onDuplicate: (name: string) => void
+  onClose: () => void
+}
+
+/** Asks for the name of a copy. */
+export function DuplicateDialog({ name, onDuplicate, onClose }: Props) {
+  const [problem, setProblem] = useState<string | null>(null)
+  const id = useId()
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const copy = String(new FormData(event.currentTarget).get("name") ?? "").trim()
+    if (isBlank(copy)) return setProblem("Enter a name.")
+    if (countCharacters(copy) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
+    onDuplicate(copy)
+  }
+  return (
+    <Dialog title="Duplicate plan" onClose={onClose}>
+      <form className="stack" onSubmit={submit} noValidate>
+        <label htmlFor={`${id}-name`}>Name of the copy</label>
+        <input
+          id={`${id}-name`}
+          name="name"
+          defaultValue={copyName(name)}
+          aria-invalid={problem !== null}
+          aria-describedby={problem ? `${id}-problem` : undefined}
+        />
+        <p role="alert" id={`${id}-problem`} className="problem">
+          {problem}
+        </p>
+        <p className="fine">
+          The copy gets all positions and settings as they are on this device, including conflicting values. History, comments, scenarios
+          and the people with access are not copied.
+        </p>
+        <footer className="dialog-foot">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" className="primary">
+            Duplicate
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,110 @@
+/** Dialogs of the list: bulk edits, department budgets, saved views and their conflicts. */
+import type { UrlHeads } from "@automerge/automerge-repo/slim"
+import type { DepartmentBudgetsAtHeads } from "../plan/department-budgets"
+import type { Place } from "../plan/root-map"
+import type { SavedView } from "../plan/saved-views"
+import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
+import { BulkEditDialog } from "./BulkEditDialog"
+import { ConflictDialog } from "./ConflictDialog"
+import { DepartmentBudgetsDialog } from "./DepartmentBudgetsDialog"
+import { findPlace } from "./place-conflicts"
+import type { PlanActions } from "./plan-actions"
+import { ViewNameDialog } from "./ViewNameDialog"
+
+/** The open dialog. Views are written as the address names them; `base`: the heads when the dialog was opened. */
+export type ListDialog =
+  | { kind: "bulk"; ids: readonly string[] }
+  | { kind: "budgets"; before: DepartmentBudgetsAtHeads }
+  | { kind: "save-view"; view: string }
+  | { kind: "rename-view"; saved: SavedView; base: UrlHeads }
+  | { kind: "place"; place: Place }
+
+interface Props {
+  dialog: ListDialog
+  store: PlanStore
+  snapshot: PlanSnapshot
+  actions: PlanActions
+  canEdit: boolean
+  onClose: () => void
+}
+
+export function ListDialogs({ dialog, store, snapshot, actions, canEdit, onClose }: Props) {
+  const { positions, settings, savedViews, departmentBudgets } = snapshot
+  switch (dialog.kind) {
+    case "bulk": {
+      const ids = new Set(dialog.ids)
+      return (
+        <BulkEditDialog
+          positions={positions.filter(({ id }) => ids.has(id))}
+          all={positions}
+          settings={settings}
+          onApply={(changes) => {
+            onClose()
+            actions.changeCells(changes, { done: "Changed", noun: "bulk edit" })
+          }}
+          onClose={onClose}
+        />
+      )
+    }
+    case "budgets":
+      return (
+        <DepartmentBudgetsDialog
+          positions={positions}
+          settings={settings}
+          before={dialog.before}
+          onSave={(changes) => {
+            onClose()
+            actions.setDepartmentBudgets(changes, dialog.before.heads)
+          }}
+          onClose={onClose}
+        />
+      )
+    case "save-view":
+      return (
+        <ViewNameDialog
+          title="Save the view"
+          view={dialog.view}
+          name=""
+          others={savedViews.map(({ name }) => name)}
+          onSave={(name) => {
+            onClose()
+            actions.saveView(name, dialog.view)
+          }}
+          onClose={onClose}
+        />
+      )
+    case "rename-view": {
+      const { saved, base } = dialog
+      return (
+        <ViewNameDialog
+          title={`Rename ${saved.name}`}
+          view={saved.view}
+          name={saved.name}
+          others={savedViews.flatMap(({ id, name }) => (id === saved.id ? [] : [name]))}
+          onSave={(name) => {
+            onClose()
+            if (name !== saved.name) actions.changeView(saved, "name", name, base)
+          }}
+          onClose={onClose}
+        />
+      )
+    }
+    case "place": {
+      const found = findPlace(departmentBudgets, savedViews, dialog.place)
+      if (!found) return null
+      const { place, title, value, setBy, conflict, format } = found
+      return (
+        <ConflictDialog
+          store={store}
+          title={title}
+          value={value}
+          setBy={setBy}
+          conflict={conflict}
+          format={format}
+          onResolve={canEdit ? (operation) => actions.resolvePlace(place, operation) : null}
+          onClose={onClose}
+        />
+      )
+    }
+  }
+}

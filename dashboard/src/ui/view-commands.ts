@@ -1,0 +1,34 @@
+/** Commands for groups and saved views. */
+import { fieldNoun, GROUP_FIELDS } from "../plan/fields"
+import type { PositionGroup } from "../plan/grouping"
+import type { SavedView } from "../plan/saved-views"
+import { formatView, type View } from "../plan/view"
+import type { Command } from "./CommandPalette"
+import type { ListDialog } from "./ListDialogs"
+import type { ListActions } from "./use-list-actions"
+
+interface Options extends Pick<ListActions, "groupBy" | "setCollapsed" | "openView"> {
+  view: View
+  savedViews: readonly SavedView[]
+  groups: readonly PositionGroup[] | null
+  canEdit: boolean
+  openDialog: (dialog: ListDialog) => void
+}
+
+export function viewCommands({ view, savedViews, groups, canEdit, groupBy, setCollapsed, openView, openDialog }: Options): Command[] {
+  const all: (Command | false)[] = [
+    ...GROUP_FIELDS.filter((field) => field !== view.group).map((field) => {
+      return { id: `group ${field}`, label: `Group by ${fieldNoun(field)}`, run: () => groupBy(field) }
+    }),
+    view.group !== null && { id: "ungroup", label: "Remove the groups", run: () => groupBy(null) },
+    groups !== null && {
+      id: "collapse",
+      label: "Collapse all groups",
+      run: () => setCollapsed(new Set(groups.map(({ key }) => key))),
+    },
+    groups !== null && { id: "expand", label: "Expand all groups", run: () => setCollapsed(new Set()) },
+    ...savedViews.map(({ id, name, view }) => ({ id: `view ${id}`, label: `Open the view “${name}”`, run: () => openView(view) })),
+    canEdit && { id: "save view", label: "Save the current view", run: () => openDialog({ kind: "save-view", view: formatView(view) }) },
+  ]
+  return all.filter((command) => command !== false)
+}
