@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import * as Automerge from "@automerge/automerge";
 import { cbor } from "@automerge/automerge-repo";
 
 import { repoClient, untilDocument } from "./support/clients.mjs";
@@ -203,4 +204,135 @@ test("a document that names a plan without sharing its history is no scenario", 
   await ceo.client.saved(forged);
   const listed = await get(server, ceo.token, "/api/documents");
   assert.ok(listed.some(({ id }) => id === forged.documentId), "it is a plan of its own");
+});
+
+/** A plan with a scenario that the API has made, and what the API answers. */
+async function tried(t) {
+  const everybody = await company(t);
+  const { server, ceo } = everybody;
+  const path = `/api/documents/${server.documentId}`;
+  const api = async (method, where, body, status = 200) => {
+    const answer = await request(server, ceo.token, method, where, body);
+    const text = await answer.text();
+    assert.equal(answer.status, status, `${method} ${where}: ${text}`);
+    return text && JSON.parse(text);
+  };
+  for (const id of ["a", "b", "c"]) {
+    await api("POST", `${path}/positions`, { id, designation: id, department: "Engineering", budget: 10 }, 201);
+  }
+  const made = await api("POST", `${path}/scenarios`, { name: "Hiring freeze" }, 201);
+  return { ...everybody, api, path, made, scenario: `/api/documents/${made.id}` };
+}
+
+test("a scenario is listed under its plan, compared with the common base and merged as a whole", async (t) => {
+  const { api, path, made, scenario, server, ceo, cfo } = await tried(t);
+  assert.deepEqual([made.name, made.state, made.createdBy], ["Hiring freeze", "open", "ceo"]);
+  assert.deepEqual(await api("GET", `${path}/scenarios`), [made]);
+  const documents = await api("GET", "/api/documents");
+  assert.equal(documents.find(({ id }) => id === made.id), undefined);
+  assert.deepEqual(documents.find(({ id }) => id === server.documentId).scenarios, [made]);
+  assert.equal((await api("GET", scenario)).scenarioOf, server.documentId);
+
+  await api("PATCH", `${scenario}/positions/a`, { budget: 4 });
+  await api("DELETE", `${scenario}/positions/b`, undefined, 204);
+  await api("POST", `${scenario}/positions`, { id: "new", designation: "New", department: "HR", budget: 1.5 }, 201);
+  // Later edits of the plan are not changes of the scenario.
+  await api("PATCH", `${path}/positions/a`, { budget: 12 });
+  await api("PATCH", `${path}/positions/b`, { location: "Pune" });
+  await api("PATCH", `${path}/positions/c`, { budget: 11 });
+  const diff = await api("GET", `${path}/diff?with=${made.id}`);
+  const rows = diff.positions.map(({ id, plan, scenario, conflict, loss }) => [id, plan, scenario, conflict, loss]);
+  assert.deepEqual(rows, [
+    ["a", "changed", "changed", true, false],
+    ["b", "changed", "deleted", false, true],
+    ["c", "changed", null, false, false],
+    ["new", null, "added", false, false],
+  ]);
+  const [{ fields }] = diff.positions;
+  const { base, plan, scenario: there, conflict } = fields.find(({ field }) => field === "budget");
+  assert.deepEqual([base, plan, there, conflict], [10, 12, 4, true]);
+  const difference = Object.fromEntries(diff.sums.map(({ department, difference }) => [department, difference]));
+  assert.deepEqual([difference.Engineering, difference.HR], [-16, 1.5]);
+
+  const { etag } = Object.fromEntries((await request(server, ceo.token, "GET", path)).headers);
+  await api("PATCH", `${path}/positions/c`, { budget: 13 });
+  const merge = (headers) =>
+    fetch(server.http(`${path}/merge`), {
+      method: "POST",
+      headers: { Authorization: `Bearer ${cfo.token}`, "Content-Type": "application/json", ...headers },
+      body: JSON.stringify({ scenario: made.id }),
+    });
+  assert.equal((await merge({ "If-Match": etag })).status, 412);
+  const merged = await merge();
+  assert.equal(merged.status, 200);
+  const { conflicts, losses } = await merged.json();
+  assert.deepEqual([conflicts, losses], [["a"], ["b"]]);
+  const { positions } = await api("GET", `${path}/positions`);
+  const a = positions.find(({ id }) => id === "a");
+  assert.deepEqual([a.budget, ...a.conflicts.budget].sort(), [12, 4]);
+  assert.deepEqual([positions.some(({ id }) => id === "b"), positions.some(({ id }) => id === "new")], [false, true]);
+  assert.equal((await api("GET", `${path}/scenarios`))[0].state, "merged");
+  assert.deepEqual(await makers(server, ceo.token, server.documentId, "new"), [["ceo", "cfo"]]);
+  const left = (await api("GET", `${path}/diff?with=${made.id}`)).positions.filter(({ scenario }) => scenario);
+  assert.deepEqual(left, []);
+
+  // Later edits can be merged again.
+  await api("PATCH", `${scenario}/positions/new`, { budget: 2 });
+  await api("POST", `${path}/merge`, { scenario: made.id });
+  assert.equal((await api("GET", `${path}/positions/new`)).budget, 2);
+});
+
+test("positions of a scenario are merged one by one, and the rest later without duplicates", async (t) => {
+  const { api, path, made, scenario, server, ceo, cfo } = await tried(t);
+  await api("POST", `${scenario}/positions`, { id: "new", designation: "New", department: "HR", budget: 1 }, 201);
+  await api("PATCH", `${scenario}/positions/a`, { budget: 4 });
+  await api("PATCH", `${scenario}/positions/b`, { budget: 5 });
+  await api("DELETE", `${scenario}/positions/c`, undefined, 204);
+  await api("PATCH", `${path}/positions/a`, { budget: 12 });
+  const merge = (rows) => api("POST", `${path}/merge`, { scenario: made.id, rows });
+  assert.deepEqual((await merge(["a", "new"])).conflicts, ["a"]);
+  const a = await api("GET", `${path}/positions/a`);
+  assert.deepEqual([a.budget, ...a.conflicts.budget].sort(), [12, 4], "a field that both have edited is a conflict");
+  assert.equal((await api("GET", `${path}/positions/b`)).budget, 10);
+  const left = (await api("GET", `${path}/diff?with=${made.id}`)).positions;
+  assert.deepEqual(left.filter(({ scenario }) => scenario).map(({ id }) => id), ["b", "c"]);
+  await api("POST", `${path}/merge`, { scenario: made.id, rows: ["new"] }, 422);
+
+  await api("PATCH", `${scenario}/positions/new`, { budget: 3 });
+  await untilDocument(cfo.plan, has("new"), "the merged position");
+  await merge(undefined);
+  const { positions } = await api("GET", `${path}/positions`);
+  const found = Object.fromEntries(positions.map((row) => [row.id, row]));
+  assert.deepEqual([found.b.budget, found.c, found.new.budget, found.new.conflicts], [5, undefined, 3, undefined]);
+  assert.equal((await api("GET", `${path}/scenarios`))[0].state, "merged");
+  await untilDocument(cfo.plan, (doc) => !doc.positions.c, "the rest");
+  const twice = Automerge.getConflicts(cfo.plan.doc().positions, "new");
+  assert.equal(twice, undefined, "the added position exists once");
+  const [[maker]] = await makers(server, ceo.token, server.documentId, "new");
+  assert.equal(maker, "ceo");
+});
+
+test("a scenario is renamed in its plan, and deleted by its maker or with the plan", async (t) => {
+  const { users, server, ceo, cfo } = await company(t);
+  const owner = await users.token("owner", "owner");
+  const api = (token, method, where, body) => request(server, token, method, where, body);
+  const { id: plan } = await (await api(owner, "POST", "/api/documents", { name: "Growth" })).json();
+  const path = `/api/documents/${plan}`;
+  const make = async (token, name) => (await api(token, "POST", `${path}/scenarios`, { name })).json();
+  const [one, two] = [await make(ceo.token, "One"), await make(ceo.token, "Two")];
+  const renamed = await (await api(cfo.token, "PATCH", `${path}/scenarios/${one.id}`, { name: "First" })).json();
+  assert.equal(renamed.name, "First");
+  assert.equal((await api(cfo.token, "PATCH", `/api/documents/${one.id}`, { name: "Third" })).status, 422);
+  assert.equal((await (await api(owner, "GET", path)).json()).name, "Growth");
+
+  assert.equal((await api(cfo.token, "DELETE", `${path}/scenarios/${one.id}`)).status, 403);
+  assert.equal((await api(ceo.token, "DELETE", `${path}/scenarios/${one.id}`)).status, 204);
+  const left = await get(server, ceo.token, `${path}/scenarios`);
+  assert.deepEqual(left.map(({ name }) => name), ["Two"]);
+  const role = await api(owner, "PUT", `/api/documents/${two.id}/access/cfo`, { role: "viewer" });
+  assert.equal(role.status, 409);
+  const viewer = await users.token("viewer", "viewer");
+  assert.equal((await api(viewer, "POST", `${path}/scenarios`, { name: "Mine" })).status, 403);
+  assert.equal((await api(owner, "DELETE", path)).status, 204);
+  await eventually(async () => (await api(ceo.token, "GET", `/api/documents/${two.id}`)).status === 404, "its end");
 });
