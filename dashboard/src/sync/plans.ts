@@ -6,7 +6,8 @@ import { ApiError, callApi } from "./api"
 import { duplicateInWorker } from "./duplicate-client"
 import { requestPersistentStorage } from "./local-storage"
 import { savePendingCount } from "./pending-changes"
-import { plansKey, removePlanKeys } from "./storage-keys"
+import { plansKey } from "./plans-key"
+import { removePlanKeys } from "./storage-keys"
 
 export type PlanAccess = "read" | "write" | "own"
 
