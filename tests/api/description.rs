@@ -94,6 +94,8 @@ impl Description {
                     .chain(object.iter().filter_map(|(name, value)| match properties.get(name) {
                         Some(schema) => self.misfit(schema, value),
                         None if schema.get("additionalProperties").is_some() => None,
+                        // Any value.
+                        None if kinds.is_empty() && properties.is_null() => None,
                         None => Some(format!("{name} is not described in {schema}")),
                     }))
                     .next()
