@@ -26,9 +26,10 @@ async function company(t) {
   return { users, server, ...people };
 }
 
+/** A request to the same process each time: others hear of a change a moment later. */
 function request(server, token, method, path, body) {
   const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
-  return fetch(server.http(path), { method, headers, body: body && JSON.stringify(body) });
+  return fetch(server.programs[0].http(path), { method, headers, body: body && JSON.stringify(body) });
 }
 
 async function get(server, token, path) {
@@ -112,9 +113,10 @@ test("a scenario has the rights of its plan, and its maker loses it with the pla
   const access = `/api/documents/${documentId}/access/guest`;
   assert.equal((await request(server, owner, "PUT", access, { role: "editor" })).status, 204);
   const client = repoClient(server, { path: `/sync?token=${guest}`, gossip: true });
-  const plan = await client.find(server.url);
+  await client.server();
+  const plan = await eventually(() => client.repo.find(server.url).catch(() => undefined), "the plan");
   const scenario = await clone({ client, plan });
-  const seen = await cfo.client.find(scenario.url);
+  const seen = await eventually(() => cfo.client.repo.find(scenario.url).catch(() => undefined), "the scenario");
   seen.change(add("by the CFO"));
   await untilDocument(scenario, has("by the CFO"), "the edit of the CFO");
   const path = `/api/documents/${scenario.documentId}`;
@@ -257,7 +259,7 @@ test("a scenario is listed under its plan, compared with the common base and mer
   const { etag } = Object.fromEntries((await request(server, ceo.token, "GET", path)).headers);
   await api("PATCH", `${path}/positions/c`, { budget: 13 });
   const merge = (headers) =>
-    fetch(server.http(`${path}/merge`), {
+    fetch(server.programs[0].http(`${path}/merge`), {
       method: "POST",
       headers: { Authorization: `Bearer ${cfo.token}`, "Content-Type": "application/json", ...headers },
       body: JSON.stringify({ scenario: made.id }),

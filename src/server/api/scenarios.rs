@@ -68,7 +68,7 @@ impl Scenario {
 /// # Errors
 /// When the plan cannot be opened.
 pub async fn of_plan(app: &App, requester: &Requester, plan: &DocumentId) -> Result<Vec<Scenario>, Problem> {
-    let scenarios = app.hub.scenarios(requester, plan);
+    let scenarios = app.hub.scenarios(requester, plan).await?;
     if scenarios.is_empty() {
         return Ok(Vec::new());
     }

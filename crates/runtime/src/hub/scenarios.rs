@@ -1,11 +1,13 @@
 //! Scenarios: clones of a plan that this server makes, and merges between the documents of a family.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use automerge::{Automerge, Change, ChangeHash};
 use offload::run_cpu_bound;
 use plan::{Author, Done, Edit};
 use primitives::DocumentId;
+use store::StoreError;
 use tokio::sync::oneshot;
 
 use super::Hub;
@@ -29,12 +31,23 @@ impl Hub {
     }
 
     /// The scenarios of a plan that `requester` may read, each with the user who made it.
-    #[must_use]
-    pub fn scenarios(&self, requester: &Requester, plan: &DocumentId) -> Vec<(DocumentId, Option<Arc<str>>)> {
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub async fn scenarios(
+        &self,
+        requester: &Requester,
+        plan: &DocumentId,
+    ) -> Result<Vec<(DocumentId, Option<Arc<str>>)>, StoreError> {
         let mut scenarios = self.inner.access.scenarios_of(plan);
-        scenarios.retain(|id| self.right(requester, id) >= Right::Read && self.inner.access.is_existing(id));
+        scenarios.retain(|id| self.right(requester, id) >= Right::Read);
+        if !scenarios.is_empty() {
+            // A record may be that of a document that was not stored after all.
+            let stored: HashSet<DocumentId> = self.inner.store.list().await?.into_iter().collect();
+            scenarios.retain(|id| stored.contains(id));
+        }
         let made_by = |id: &DocumentId| self.inner.access.record(id).and_then(|record| record.owner.clone());
-        scenarios.into_iter().map(|id| (id.clone(), made_by(&id))).collect()
+        Ok(scenarios.into_iter().map(|id| (id.clone(), made_by(&id))).collect())
     }
 
     /// Whether two documents belong to the same family.

@@ -79,11 +79,7 @@ impl Hub {
             return Ok(());
         }
         let mut has_changes = carries_chunks(&bytes);
-        let is_read_only = (has_changes || names_heads(&bytes)) && self.is_read_only(&peer, id);
-        if is_read_only {
-            self.tell_if_not_created(id, &peer);
-        }
-        if has_changes && is_read_only {
+        if has_changes && self.is_read_only(&peer, id) {
             // The document would ignore the changes. It still processes the rest of the message.
             if let Some(envelope) = without_chunks(&bytes) {
                 self.inner.metrics.record_refusal(RefusalReason::Denied);
@@ -180,10 +176,11 @@ impl Hub {
 
     /// Tells a peer once why the document that it brings is not stored, if it may create none. The answer is the same if the document
     /// exists and the peer may not know of it.
-    fn tell_if_not_created(&self, id: &DocumentId, peer: &SyncPeer) {
+    pub(super) fn tell_if_not_created(&self, id: &DocumentId, peer: &SyncPeer) {
         let access = &self.inner.access;
-        let may_read = access.right(&peer.requester, id) >= Right::Read && access.is_existing(id);
-        if !may_read && !access.is_deleted(id) && !access.may_create(&peer.requester) && !peer.requester.is_peering() {
+        // Plain Automerge sync has no messages for people.
+        let is_client = peer.requester.speaks_repo() && !peer.requester.is_peering();
+        if is_client && !access.is_deleted(id) && !access.may_create(&peer.requester) {
             peer.tell_once(id, &Denied::Create.to_string());
         }
     }

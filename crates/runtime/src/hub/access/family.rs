@@ -45,11 +45,6 @@ impl Access {
         self.scenario_of(id).or_else(|| (!self.scenarios_of(id).is_empty()).then(|| id.clone()))
     }
 
-    /// Whether a document is known to exist, without a look at the disk.
-    pub(in crate::hub) fn is_existing(&self, id: &DocumentId) -> bool {
-        self.existing.read().unwrap_or_else(PoisonError::into_inner).contains(id)
-    }
-
     /// Checks whether `requester` may delete the document: an owner, or the user who made it, if it is a scenario.
     pub(in crate::hub) fn check_may_delete(&self, requester: &Requester, id: &DocumentId) -> Result<(), Denied> {
         let made_it = || {

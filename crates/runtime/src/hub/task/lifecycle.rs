@@ -50,10 +50,13 @@ impl DocumentTask {
         if unreadable > 0 {
             tracing::error!(document = %self.id, unreadable, "cannot read some provenance records; the contributors of their changes are unknown");
         }
-        self.hub.inner.access.refresh(&self.id).await.map_err(|error| {
+        let access_changed = self.hub.inner.access.refresh(&self.id).await.map_err(|error| {
             open_failures.record_failure(&self.id, false);
             failed(&error, error.public_message())
         })?;
+        if access_changed {
+            self.hub.recheck_document(&self.id);
+        }
         let records = match store.load_peers(&self.id).await {
             Ok(records) => records,
             Err(error) => {
