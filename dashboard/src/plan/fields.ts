@@ -42,7 +42,7 @@ export const FIELD_DEFINITIONS = [
     label: "Designation",
     kind: "text",
     isRequired: true,
-    width: 2.2,
+    width: 2,
     columnNames: [
       "designation",
       "position title",
@@ -67,7 +67,7 @@ export const FIELD_DEFINITIONS = [
     label: "Department",
     kind: "text",
     isGroup: true,
-    width: 1.4,
+    width: 1.3,
     columnNames: [
       "department",
       "department name",
@@ -88,7 +88,7 @@ export const FIELD_DEFINITIONS = [
     key: "budget",
     label: "Budget",
     kind: "amount",
-    width: 1.1,
+    width: 1.3,
     columnNames: [
       "budget",
       "budget amount",

@@ -50,8 +50,9 @@ export async function loadPreview(id: string | null): Promise<Preview | null> {
     const opened = id ?? firstPlan((await read("api/documents")) as ListedDocument[])
     if (opened === null) return null
     const path = `api/documents/${encodeURIComponent(opened)}`
-    const [document, rows] = await Promise.all([read(path), read(`${path}/positions`)])
-    return toPreview(opened, document as Record<string, unknown>, rows as Record<string, unknown>[])
+    const [document, list] = await Promise.all([read(path), read(`${path}/positions`)])
+    const { positions } = list as { positions: Record<string, unknown>[] }
+    return toPreview(opened, document as Record<string, unknown>, positions)
   } catch {
     return null
   }

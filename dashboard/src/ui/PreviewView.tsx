@@ -45,64 +45,66 @@ export function PreviewView({ preview }: { preview: Preview }) {
         <Logo />
         <h1 className="preview-name">{settings.name || "Untitled plan"}</h1>
       </header>
-      {/* Nothing can be used yet, and nothing is read twice: the status below says what happens. */}
-      <main inert>
-        <Summary
-          positions={positions}
-          shown={positions}
-          departments={departmentUses(positions, departmentBudgets)}
-          yearStart={settings.yearStart ?? defaultYearStart(settings.currency, currentMonth())}
-          settings={settings}
-          filter={NO_FILTER}
-          onFilterGroup={nothing}
-          onSettings={null}
-          onDepartmentBudgets={null}
-        />
-        <div className="toolbar" />
-        {rows.length > 0 && (
-          <div className="grid read-only">
-            <div className="grid-head">
-              <span className="cell cell-select" />
-              {FIELDS.map((key) => (
-                <span key={key} className={`cell cell-${key}${fieldClasses(key)}`}>
-                  <span className="head-label">
-                    {fieldLabel(key)}
-                    {isAmountField(key) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
+      <main>
+        <p className="preview-status" role="status">
+          Loading the editor…
+        </p>
+        {/* Nothing can be used yet, and nothing is read twice. */}
+        <div inert>
+          <Summary
+            positions={positions}
+            shown={positions}
+            departments={departmentUses(positions, departmentBudgets)}
+            yearStart={settings.yearStart ?? defaultYearStart(settings.currency, currentMonth())}
+            settings={settings}
+            filter={NO_FILTER}
+            onFilterGroup={nothing}
+            onSettings={null}
+            onDepartmentBudgets={null}
+          />
+          <div className="toolbar" />
+          {rows.length > 0 && (
+            <div className="grid read-only">
+              <div className="grid-head">
+                <span className="cell cell-select" />
+                {FIELDS.map((key) => (
+                  <span key={key} className={`cell cell-${key}${fieldClasses(key)}`}>
+                    <span className="head-label">
+                      {fieldLabel(key)}
+                      {isAmountField(key) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
+                    </span>
                   </span>
+                ))}
+                <span className="cell cell-updatedAt">
+                  <span className="head-label">Last change</span>
                 </span>
-              ))}
-              <span className="cell cell-updatedAt">
-                <span className="head-label">Last change</span>
-              </span>
-              <span className="cell cell-actions" />
+                <span className="cell cell-actions" />
+              </div>
+              <div className="grid-body" style={{ blockSize: `${rows.length * size}px` }}>
+                {rows.map((position, at) => (
+                  <Row
+                    key={position.id}
+                    position={position}
+                    rowIndex={at + 2}
+                    number={at + 1}
+                    offset={at * size}
+                    size={size}
+                    isSelected={false}
+                    range={null}
+                    active={null}
+                    editing={null}
+                    highlight={null}
+                    editors={null}
+                    canEdit={false}
+                    now={now}
+                    actions={ACTIONS}
+                  />
+                ))}
+              </div>
             </div>
-            <div className="grid-body" style={{ blockSize: `${rows.length * size}px` }}>
-              {rows.map((position, at) => (
-                <Row
-                  key={position.id}
-                  position={position}
-                  rowIndex={at + 2}
-                  number={at + 1}
-                  offset={at * size}
-                  size={size}
-                  isSelected={false}
-                  range={null}
-                  active={null}
-                  editing={null}
-                  highlight={null}
-                  editors={null}
-                  canEdit={false}
-                  now={now}
-                  actions={ACTIONS}
-                />
-              ))}
-            </div>
-          </div>
-        )}
+          )}
+        </div>
       </main>
-      <p className="preview-status" role="status">
-        Loading the editor…
-      </p>
     </div>
   )
 }

@@ -69,15 +69,19 @@ export function Toolbar(props: Props) {
           onChange={(event) => props.onFilter({ search: event.target.value })}
         />
       </label>
-      {groups.map(({ field, values }) => (
-        <GroupFilter
-          key={field}
-          label={fieldLabel(field)}
-          values={values}
-          value={filter.groups[field] ?? null}
-          onChange={(value) => props.onFilterGroup(field, value)}
-        />
-      ))}
+      {groups.map(
+        ({ field, values }) =>
+          // A filter without values, such as of a status that no position has, takes room for nothing.
+          (values.length > 0 || filter.groups[field] !== undefined) && (
+            <GroupFilter
+              key={field}
+              label={fieldLabel(field)}
+              values={values}
+              value={filter.groups[field] ?? null}
+              onChange={(value) => props.onFilterGroup(field, value)}
+            />
+          ),
+      )}
       {props.viewControls}
       <p className="found" role="status">
         {isFiltered && (
