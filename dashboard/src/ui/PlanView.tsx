@@ -389,7 +389,11 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
       </header>
       <main>
         {scenarios.bar}
-        <PlanBanners {...{ session, sync, isViewer, isRemoved, isArchived }} onRestore={canWrite ? management.restore : null} />
+        <PlanBanners
+          {...{ session, sync, isViewer, isRemoved, isArchived }}
+          isScenario={place !== null}
+          onRestore={canWrite ? management.restore : null}
+        />
         {tableImport.interrupted && canEdit && (
           <InterruptedImport
             interrupted={tableImport.interrupted}
