@@ -43,6 +43,8 @@ export interface ComparedSum {
 }
 
 export interface Comparison {
+  /** The heads of the changes that both documents have. */
+  base: readonly string[]
   settings: readonly ComparedField[]
   positions: readonly ComparedPosition[]
   sums: readonly ComparedSum[]

@@ -230,7 +230,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     if (typed) onDiscardDraft(item)
   }
   const onExport: OnExport = (rows, format, scope) => {
-    downloadTable(format, store, rows, scope, yearStart).catch(() => showToast("The table could not be exported."))
+    downloadTable(format, store, rows, scope, yearStart, title).catch(() => showToast("The table could not be exported."))
   }
   const onShare = async () => {
     const link = new URL(formatAddress({ plan: store.id, view: viewText }), location.href).href
@@ -272,7 +272,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
   })
   const scenarios = useScenarios({
     ...handlers,
-    ...{ id: store.id, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved },
+    ...{ store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved },
   })
   const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
   const openPosition = open && "id" in open && open.id !== null ? store.get(open.id) : undefined

@@ -27,7 +27,7 @@ const sum = (department: string, base: number, plan: number, scenario: number) =
   ...{ department, base, plan, scenario },
   difference: scenario - base,
 })
-const comparison = (part: Partial<Comparison>): Comparison => ({ settings: [], positions: [], sums: [], ...part })
+const comparison = (part: Partial<Comparison>): Comparison => ({ base: [], settings: [], positions: [], sums: [], ...part })
 
 const MIXED = comparison({
   settings: [field("totalBudget"), field("unit", { changedByPlan: true, changedByScenario: false })],

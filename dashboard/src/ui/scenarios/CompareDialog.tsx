@@ -10,9 +10,11 @@ import {
   splitBySide,
   summarizeMerge,
 } from "../../plan/comparison"
+import type { MonthDifference } from "../../plan/monthly-difference"
 import type { Settings } from "../../plan/schema"
 import { Dialog } from "../Dialog"
 import { ComparedFields } from "./ComparedFields"
+import { ComparedMonths } from "./ComparedMonths"
 import { ComparedPositions } from "./ComparedPositions"
 import { ComparedSums } from "./ComparedSums"
 import type { ComparisonState } from "./use-comparison"
@@ -22,6 +24,8 @@ interface Props {
   /** Name of the plan. */
   plan: string
   settings: Settings
+  /** What the scenario changes in the months of the plan; `null` if it cannot be computed. */
+  months: readonly MonthDifference[] | null
   state: ComparisonState
   /** Why the comparison may not be complete; `null` if it is. */
   remark: string | null
@@ -31,7 +35,7 @@ interface Props {
 }
 
 /** What the scenario changes, and what has changed in the plan meanwhile. */
-export function CompareDialog({ name, plan, settings, state, remark, onMerge, onClose }: Props) {
+export function CompareDialog({ name, plan, settings, months, state, remark, onMerge, onClose }: Props) {
   const { comparison, isReading, problem, refresh } = state
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set())
   const sides = comparison && splitBySide(comparison)
@@ -64,6 +68,7 @@ export function CompareDialog({ name, plan, settings, state, remark, onMerge, on
           <SettingsSection fields={comparison.settings} />
           <ComparedPositions positions={sides.ofScenario} ticked={chosen} onTick={onMerge && toggle} />
           <ComparedSums sums={comparison.sums} settings={settings} />
+          {months && <ComparedMonths months={months} />}
           {sides.ofPlan.length > 0 && <PlanSection positions={sides.ofPlan} />}
         </>
       )}

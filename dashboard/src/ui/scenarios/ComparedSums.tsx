@@ -3,7 +3,7 @@ import { formatSum, unitLabel } from "../../plan/format"
 import type { Settings } from "../../plan/schema"
 
 /** A difference with its sign. */
-const formatDifference = (difference: number): string =>
+export const formatDifference = (difference: number): string =>
   difference > 0 ? `+${formatSum(difference)}` : formatSum(difference).replace("-", "−")
 
 /** The sums of budgets, in total and of the departments in which they differ. */

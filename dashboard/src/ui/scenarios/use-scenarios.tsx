@@ -1,8 +1,10 @@
 /** Scenarios of the open plan, or the open scenario: commands for the menu and the palette, the bar of a scenario, and the dialogs. */
 import { ArrowLeft, GitBranch, GitCompare, GitMerge, Pencil, Trash2 } from "lucide-react"
-import { type ReactNode, useCallback, useState } from "react"
-import { describeCounts, type MergeSummary } from "../../plan/comparison"
+import { type ReactNode, useCallback, useMemo, useState } from "react"
+import { describeCounts, type MergeSummary, splitBySide } from "../../plan/comparison"
+import { monthlyDifference } from "../../plan/monthly-difference"
 import type { Settings } from "../../plan/schema"
+import type { PlanStore } from "../../sync/plan-store"
 import type { PlanInfo, ScenarioPlace } from "../../sync/plans"
 import { createScenario, dropScenario, mergeScenario, renameScenario } from "../../sync/scenarios"
 import type { Session } from "../../sync/session"
@@ -28,13 +30,15 @@ export interface ScenarioHandlers {
 }
 
 interface Options extends ScenarioHandlers {
-  /** Id of the open document. */
-  id: string
+  /** The open document. */
+  store: PlanStore
   /** The open scenario; `null` if a plan is open. */
   place: ScenarioPlace | null
   /** The plan in the list of the server; `undefined` before it is listed. */
   info: PlanInfo | undefined
   settings: Settings
+  /** First month of the year of the plan. */
+  yearStart: string
   author: string
   session: Session
   sync: SyncState
@@ -59,7 +63,7 @@ export interface Scenarios {
 }
 
 export function useScenarios(options: Options): Scenarios {
-  const { id, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved } = options
+  const { store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved } = options
   const [open, setOpen] = useState<OpenDialog | null>(null)
   const close = useCallback(() => setOpen(null), [])
   const isOnline = sync.kind !== "offline"
@@ -74,7 +78,7 @@ export function useScenarios(options: Options): Scenarios {
     return null
   }
   const create = async (name: string) => {
-    const made = await createScenario(id, name, author)
+    const made = await createScenario(store.id, name, author)
     // The list says which right the user has.
     await options.onAccessChanged()
     options.onOpen(made.id)
@@ -163,7 +167,7 @@ export function useScenarios(options: Options): Scenarios {
         place={place}
         isSynced={isOnline && waiting === null}
         merge={open.kind === "merge" ? open : null}
-        {...{ title, planName, settings, remark, mergeObstacle, onMerge }}
+        {...{ store, yearStart, title, planName, settings, remark, mergeObstacle, onMerge }}
         onAskMerge={canMerge ? merge : null}
         onClose={close}
       />
@@ -200,6 +204,8 @@ export function useScenarios(options: Options): Scenarios {
 }
 
 interface DialogProps {
+  store: PlanStore
+  yearStart: string
   place: ScenarioPlace
   title: string
   planName: string
@@ -215,20 +221,14 @@ interface DialogProps {
 }
 
 /** The comparison, or the question before a merge. Both show the same reading. */
-function ComparisonDialogs({
-  place,
-  title,
-  planName,
-  settings,
-  isSynced,
-  remark,
-  mergeObstacle,
-  merge,
-  onAskMerge,
-  onMerge,
-  onClose,
-}: DialogProps) {
-  const state = useComparison(place.plan.id, place.scenario.id, isSynced)
+function ComparisonDialogs({ place, title, planName, settings, merge, onAskMerge, onMerge, onClose, ...rest }: DialogProps) {
+  const { store, yearStart, remark } = rest
+  const state = useComparison(place.plan.id, place.scenario.id, rest.isSynced)
+  const { comparison } = state
+  const months = useMemo(() => {
+    const ids = comparison && splitBySide(comparison).ofScenario.map(({ id }) => id)
+    return ids && monthlyDifference(store.handle.doc(), ids, comparison.base, yearStart)
+  }, [store, comparison, yearStart])
   if (merge)
     return (
       <MergeDialog
@@ -236,10 +236,10 @@ function ComparisonDialogs({
         plan={planName}
         rows={merge.rows}
         state={state}
-        obstacle={mergeObstacle}
+        obstacle={rest.mergeObstacle}
         onMerge={(summary) => onMerge(merge.rows, summary)}
         onClose={onClose}
       />
     )
-  return <CompareDialog name={title} plan={planName} {...{ settings, state, remark }} onMerge={onAskMerge} onClose={onClose} />
+  return <CompareDialog name={title} plan={planName} {...{ settings, months, state, remark }} onMerge={onAskMerge} onClose={onClose} />
 }
