@@ -1,6 +1,6 @@
 /** A comparison of a plan with one of its scenarios, as the server computes it. */
 import { DecimalSum } from "./decimal-sum"
-import { type FieldKey, fieldLabel, fieldNoun, isAmountField, isFieldKey } from "./fields"
+import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isAmountField, isFieldKey } from "./fields"
 import { formatFieldValue } from "./format"
 import { SETTING_LABELS, type Setting } from "./schema"
 
@@ -122,8 +122,11 @@ export const differingSums = (sums: readonly ComparedSum[]): ComparedSum[] =>
 /** Fields that say who wrote the others, and when. */
 const BOOKKEEPING = new Set(["createdAt", "updatedAt", "updatedBy"])
 
-/** The changed fields that people have set. */
-export const shownFields = ({ fields }: ComparedPosition): ComparedField[] => fields.filter(({ field }) => !BOOKKEEPING.has(field))
+/** The changed fields that people have set, in the order of the columns; those of other programs come last. */
+export function shownFields({ fields }: ComparedPosition): ComparedField[] {
+  const order = ({ field }: ComparedField) => (isFieldKey(field) ? FIELDS.indexOf(field) : FIELDS.length)
+  return fields.filter(({ field }) => !BOOKKEEPING.has(field)).sort((one, other) => order(one) - order(other))
+}
 
 export const nameOf = ({ designation }: ComparedPosition): string => designation || "Untitled position"
 

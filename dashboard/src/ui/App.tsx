@@ -60,7 +60,7 @@ export function App({ local, session: first, isFresh }: Props) {
   /** The server has answered with its list of plans. */
   const [hasList, setHasList] = useState(false)
   /** A message for the plan that opens next. */
-  const [notice, setNotice] = useState<string | null>(null)
+  const [notice, setNotice] = useState<{ plan: string; message: string } | null>(null)
   const pending = useSyncExternalStore(outbox.subscribe, outbox.pendingChanges)
   const latestName = useRef(name)
   latestName.current = name
@@ -221,12 +221,12 @@ export function App({ local, session: first, isFresh }: Props) {
     forget(plan.id, scenarios, firstPlan(cachedPlans(owner).filter((other) => other.id !== plan.id)))
   }
   const leaveScenario = (plan: string, message: string) => {
-    setNotice(message)
+    setNotice({ plan, message })
     open(plan)
     void refresh()
   }
   const dropScenario = (scenario: string, plan: string, message: string) => {
-    setNotice(message)
+    setNotice({ plan, message })
     forget(scenario, [], plan)
   }
   const onArchived = useCallback(
@@ -272,7 +272,7 @@ export function App({ local, session: first, isFresh }: Props) {
           name={name}
           isViewer={isViewer}
           isRemoved={isRemoved}
-          notice={notice}
+          notice={notice?.plan === store.id ? notice.message : null}
           onNoticeShown={() => setNotice(null)}
           onOpen={open}
           onCreate={() => setCreating(true)}

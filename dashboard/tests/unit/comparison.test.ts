@@ -79,6 +79,6 @@ test("values are shown as cells show them, and bookkeeping is not", () => {
   expect(showValue("skills", ["Rust", 2])).toBe('["Rust",2]')
   expect(showValue("note", { text: "x".repeat(900) }).length).toBeLessThan(250)
   expect([labelOf("budget"), labelOf("totalBudget"), labelOf("skills")]).toEqual(["Budget", "Total budget", "skills"])
-  const changed = position("a", { fields: [field("updatedAt"), field("budget"), field("skills")] })
-  expect(shownFields(changed).map(({ field }) => field)).toEqual(["budget", "skills"])
+  const changed = position("a", { fields: [field("updatedAt"), field("skills"), field("budget"), field("department")] })
+  expect(shownFields(changed).map(({ field }) => field)).toEqual(["department", "budget", "skills"])
 })

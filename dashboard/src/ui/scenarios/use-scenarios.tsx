@@ -81,6 +81,7 @@ export function useScenarios(options: Options): Scenarios {
     const made = await createScenario(store.id, name, author)
     // The list says which right the user has.
     await options.onAccessChanged()
+    close()
     options.onOpen(made.id)
   }
   const canTry = canWrite && !isArchived && info?.isLocal !== true
@@ -117,10 +118,13 @@ export function useScenarios(options: Options): Scenarios {
   const onMerge = async (rows: ReadonlySet<string> | null, summary: MergeSummary) => {
     const { conflicts } = await mergeScenario(plan.id, scenario.id, rows && [...rows], author)
     const review = conflicts.length === 1 ? " 1 conflict needs review." : ` ${conflicts.length.toLocaleString()} conflicts need review.`
+    // The dialog returns the focus, which must not move to the next view.
+    close()
     options.onLeaveScenario(plan.id, `Merged “${title}”: ${describeCounts(summary)}.${conflicts.length > 0 ? review : ""}`)
   }
   const onDrop = async () => {
     await dropScenario(plan.id, scenario.id, author)
+    close()
     options.onScenarioDropped(scenario.id, plan.id, `The scenario “${title}” was dropped.`)
   }
   const mergeObstacle = plan.isArchived ? "The plan is archived. Restore it before you merge." : obstacle("merge", true)
