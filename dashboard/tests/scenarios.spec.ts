@@ -70,7 +70,7 @@ test("two people edit a scenario, compare it, and merge it", async ({ ceo, cfo }
 
   await dialog(ceo).getByRole("button", { name: "Merge everything…" }).click()
   await expect(dialog(ceo)).toContainText("1 position added, 1 changed")
-  await expect(dialog(ceo)).toContainText("Office Manager: budget 10 in the plan, 12 here")
+  await expect(dialog(ceo)).toContainText("Office Manager: budget 10 in the plan, 12 in the scenario")
   await isClean(ceo, "the question before a merge")
   await dialog(ceo).getByRole("button", { name: "Merge", exact: true }).click()
 

@@ -1,6 +1,6 @@
 /** Opens one plan at a time. The URL fragment contains its id and the view of its list, so that links can be shared. */
 import type { DocHandle } from "@automerge/automerge-repo/slim"
-import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { flushSync } from "react-dom"
 import type { PlanDoc, Settings } from "../plan/schema"
 import { scheduleLocalDataRemoval } from "../sync/logout-cleanup"
@@ -182,6 +182,11 @@ export function App({ local, session: first, isFresh }: Props) {
       shown?.close()
     }
   }, [id, repo, outbox])
+
+  // Another document starts at its top.
+  useLayoutEffect(() => {
+    if (store) window.scrollTo({ top: 0 })
+  }, [store])
 
   const open = useCallback((next: string) => {
     // The open plan keeps its view.

@@ -76,7 +76,7 @@ export function MergeDialog({ name, plan, rows, state, obstacle, onMerge, onClos
                 .filter(({ conflict }) => conflict)
                 .map(
                   ({ field, plan, scenario }) =>
-                    `${nounOf(field)} ${showValue(field, plan)} in the plan, ${showValue(field, scenario)} here`,
+                    `${nounOf(field)} ${showValue(field, plan)} in the plan, ${showValue(field, scenario)} in the scenario`,
                 )
                 .join("; ")
             }
@@ -87,7 +87,9 @@ export function MergeDialog({ name, plan, rows, state, obstacle, onMerge, onClos
               count === 1 ? "1 position will be deleted, and changes are lost" : `${count} positions will be deleted, and changes are lost`
             }
             help="One side has deleted these positions and the other has changed them. You can restore them from the history."
-            line={({ plan }) => (plan === "deleted" ? "deleted in the plan, changed here" : "changed in the plan, deleted here")}
+            line={({ plan }) =>
+              plan === "deleted" ? "deleted in the plan, changed in the scenario" : "changed in the plan, deleted in the scenario"
+            }
           />
           {!isEmpty && <p className="fine">Undo does not cover a merge. The history of the plan shows each change.</p>}
         </>
