@@ -1,14 +1,16 @@
-/** Starts the page: loads WebAssembly and session, opens the local repository, renders the app. */
+/**
+ * Starts the page. What is imported here is small: the editor with Automerge follows in a file of its own, and until it is there, a new visitor
+ * sees the plan as the server shows it.
+ */
+
+import wasm from "@automerge/automerge/automerge.wasm?url"
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
-import { startAutomerge } from "./sync/automerge"
-import { cancelLocalDataRemoval, reloadOnLogoutInOtherTab, removeScheduledLocalData } from "./sync/logout-cleanup"
-import { openRepo } from "./sync/repo"
-import { ownerOf, readSession } from "./sync/session"
-import { App } from "./ui/App"
-import { ErrorBoundary } from "./ui/ErrorBoundary"
+import { hasLocalPlans, loadPreview, previewAddress } from "./sync/preview"
+import { ownerOf, readSession, type Session } from "./sync/session"
 import { Login } from "./ui/Login"
 import { MessagePage } from "./ui/MessagePage"
+import { PreviewView } from "./ui/PreviewView"
 import { notifyPageUpdate } from "./ui/page-update"
 import { applyTheme } from "./ui/theme"
 import "./ui/styles/index.css"
@@ -16,15 +18,20 @@ import "./ui/styles/index.css"
 applyTheme()
 const root = createRoot(document.getElementById("root") as HTMLElement)
 
+/** Loads the editor, and WebAssembly at the same time. */
+function loadEditor(): Promise<typeof import("./start")> {
+  const link = Object.assign(document.createElement("link"), { rel: "preload", href: wasm, as: "fetch", type: "application/wasm" })
+  link.crossOrigin = "anonymous"
+  document.head.append(link)
+  return import("./start")
+}
+
 async function start(): Promise<void> {
-  const [{ session, isFresh }] = await Promise.all([readSession(), startAutomerge()])
-  if (session && (!session.required || session.user)) cancelLocalDataRemoval(ownerOf(session))
-  await removeScheduledLocalData()
-  reloadOnLogoutInOtherTab()
+  const { session, isFresh } = await readSession()
   if (!session) {
     root.render(<MessagePage title="Cannot reach the server">Connect once to enable offline use.</MessagePage>)
     window.addEventListener("online", () => location.reload(), { once: true })
-    return
+    return removeLocalData()
   }
   if (session.required && !session.user) {
     root.render(
@@ -32,35 +39,49 @@ async function start(): Promise<void> {
         <Login hasAccounts={session.accounts} />
       </StrictMode>,
     )
-    return
+    return removeLocalData()
   }
-  const local = openRepo(ownerOf(session))
-  root.render(
-    <StrictMode>
-      <ErrorBoundary>
-        <App local={local} session={session} isFresh={isFresh} />
-      </ErrorBoundary>
-    </StrictMode>,
-  )
+  const placeholder = await showPreview(session)
+  const { startEditor } = await loadEditor()
+  await startEditor(root, session, isFresh, placeholder)
 }
 
-start().catch((error: unknown) => {
-  root.render(
-    <MessagePage title="Could not start">
-      {error instanceof Error ? error.message : String(error)} Reload the page. If the problem persists, the browser may be outdated or may
-      block storage.
-    </MessagePage>,
-  )
-})
+/** Removes the data of users who have logged out. */
+async function removeLocalData(): Promise<void> {
+  const { removeScheduledLocalData } = await import("./sync/logout-cleanup")
+  await removeScheduledLocalData()
+}
 
-if (import.meta.env.PROD && "serviceWorker" in navigator) {
-  window.addEventListener("load", () => {
-    // Without a service worker the page works, but cannot open offline.
-    const hadWorker = navigator.serviceWorker.controller !== null
-    navigator.serviceWorker.register("sw.js").catch(() => undefined)
-    // The user decides when to load the new version.
-    navigator.serviceWorker.addEventListener("controllerchange", () => {
-      if (hadWorker) notifyPageUpdate()
-    })
+/** Shows the plan if this browser has no copy of it, which may be newer. Returns what is shown. */
+async function showPreview(session: Session) {
+  const address = previewAddress(location.hash)
+  if (address === null || hasLocalPlans(ownerOf(session))) return null
+  const preview = await loadPreview(address.plan)
+  if (preview === null) return null
+  const shown = <PreviewView preview={preview} />
+  root.render(<StrictMode>{shown}</StrictMode>)
+  return shown
+}
+
+/** Registers the service worker once the page has what it needs: it downloads all files of the page. */
+function registerServiceWorker(): void {
+  if (!import.meta.env.PROD || !("serviceWorker" in navigator)) return
+  // Without a service worker the page works, but cannot open offline.
+  const hadWorker = navigator.serviceWorker.controller !== null
+  navigator.serviceWorker.register("sw.js").catch(() => undefined)
+  // The user decides when to load the new version.
+  navigator.serviceWorker.addEventListener("controllerchange", () => {
+    if (hadWorker) notifyPageUpdate()
   })
 }
+
+start()
+  .catch((error: unknown) => {
+    root.render(
+      <MessagePage title="Could not start">
+        {error instanceof Error ? error.message : String(error)} Reload the page. If the problem persists, the browser may be outdated or
+        may block storage.
+      </MessagePage>,
+    )
+  })
+  .finally(registerServiceWorker)

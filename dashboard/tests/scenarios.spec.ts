@@ -44,6 +44,12 @@ async function isClean({ page }: Person, view: string): Promise<void> {
 
 test("two people edit a scenario, compare it, and merge it", async ({ ceo, cfo }) => {
   await tryScenario(ceo, "Hiring freeze")
+  await isClean(ceo, "a scenario")
+  await ceo.page.getByRole("button", { name: "Plan: Growth 2027, scenario: Hiring freeze. Switch plan" }).click()
+  await isClean(ceo, "the menu in a scenario")
+  await ceo.page.getByRole("button", { name: "Try another scenario…" }).click()
+  await isClean(ceo, "the question for a name")
+  await ceo.page.keyboard.press("Escape")
   await ceo.set("Office Manager", "budget", "12")
   await ceo.add("Recruiter", "People", "18", "Pune")
   await openScenario(cfo, "Hiring freeze")

@@ -145,6 +145,8 @@ impl Stage {
         loop {
             match peer.next().await {
                 Some(Message::DocUnavailable { .. }) => break,
+                // The reason, for people.
+                Some(Message::Error { document: Some(_), .. }) => {}
                 Some(Message::Sync { data, .. }) => {
                     let has_it = replica.receive(&data).heads.contains(&mine);
                     if replica.state.is_peer_read_only() || has_it {

@@ -94,6 +94,8 @@ impl Description {
                     .chain(object.iter().filter_map(|(name, value)| match properties.get(name) {
                         Some(schema) => self.misfit(schema, value),
                         None if schema.get("additionalProperties").is_some() => None,
+                        // Any value.
+                        None if kinds.is_empty() && properties.is_null() => None,
                         None => Some(format!("{name} is not described in {schema}")),
                     }))
                     .next()
@@ -110,16 +112,21 @@ async fn api_description_matches_the_server() {
     assert!(description.0["openapi"].as_str().unwrap().starts_with("3.1"));
 
     let id = server.document.as_str();
+    let scenarios = format!("{DOCUMENT}/scenarios");
+    let scenario = server.send("POST", &scenarios, &json!({ "name": "Freeze" })).await.expect(201);
+    let scenario = scenario["id"].as_str().unwrap();
     for path in description.0["paths"].as_object().unwrap().keys() {
         if !path.starts_with("/api/") {
             continue;
         }
         let real = path.replace("{documentId}", id).replace("{positionId}", "ui").replace("{user}", "cfo");
+        let real = real.replace("{scenarioId}", scenario);
         let answer = server.call("PURGE", &real, &[], "").await;
         answer.problem(405);
         let allowed: BTreeSet<String> = answer.header("allow").split(',').map(str::to_owned).collect();
         assert_eq!(allowed, description.methods(path), "{path}");
         let real = if path.ends_with("/attribution") { format!("{real}?changes={}", "ab".repeat(32)) } else { real };
+        let real = if path.ends_with("/diff") { format!("{real}?with={scenario}") } else { real };
         assert_eq!(server.get(&real).await.status, if allowed.contains("GET") { 200 } else { 405 }, "{path}");
     }
 
@@ -136,6 +143,22 @@ async fn api_description_matches_the_server() {
         ("post", positions, 201, server.send("POST", POSITIONS, &new).await),
         ("get", position, 200, server.get(&row).await),
         ("patch", position, 200, server.send("PATCH", &row, &json!({ "budget": 9.5 })).await),
+        ("get", &format!("{document}/scenarios"), 200, server.get(&scenarios).await),
+        ("post", &format!("{document}/scenarios"), 201, server.send("POST", &scenarios, &json!({ "name": "x" })).await),
+        (
+            "patch",
+            &format!("{document}/scenarios/{{scenarioId}}"),
+            200,
+            server.send("PATCH", &format!("{scenarios}/{scenario}"), &json!({ "name": "y" })).await,
+        ),
+        ("get", &format!("{document}/diff"), 200, server.get(&format!("{DOCUMENT}/diff?with={scenario}")).await),
+        (
+            "post",
+            &format!("{document}/merge"),
+            200,
+            server.send("POST", &format!("{DOCUMENT}/merge"), &json!({ "scenario": scenario })).await,
+        ),
+        ("get", "/api/documents", 200, server.get("/api/documents").await),
         ("get", "/api/session", 200, server.get("/api/session").await),
         ("get", &format!("{document}/access"), 200, server.get(&format!("{DOCUMENT}/access")).await),
         ("get", &format!("{document}/history"), 200, server.get(&format!("{DOCUMENT}/history")).await),
@@ -163,6 +186,7 @@ async fn described_bodies_are_accepted() {
         ("DocumentPatch", "PATCH", DOCUMENT, 200),
         ("NewPosition", "POST", POSITIONS, 201),
         ("PositionPatch", "PATCH", "/api/documents/default/positions/ui", 200),
+        ("ScenarioName", "POST", "/api/documents/default/scenarios", 201),
         ("NewRole", "PUT", "/api/documents/default/access/cfo", 204),
     ] {
         let schema = &description["components"]["schemas"][schema];

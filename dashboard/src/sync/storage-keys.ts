@@ -11,7 +11,6 @@ type PlanKeyKind = (typeof PLAN_KEY_KINDS)[number]
 
 const PREFIX = `${STORAGE_PREFIX}.`
 
-export const plansKey = (owner: string): string => `${PREFIX}plans.${owner}`
 export const planKey = (kind: PlanKeyKind, owner: string, plan: string): string => `${PREFIX}${kind}.${owner}.${plan}`
 
 /** The rest of each key after a prefix. */

@@ -1,6 +1,6 @@
 /** Opens one plan at a time. The URL fragment contains its id and the view of its list, so that links can be shared. */
 import type { DocHandle } from "@automerge/automerge-repo/slim"
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import { type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { flushSync } from "react-dom"
 import type { PlanDoc, Settings } from "../plan/schema"
 import { scheduleLocalDataRemoval } from "../sync/logout-cleanup"
@@ -25,6 +25,8 @@ import { PlanView } from "./PlanView"
 import { useScenarioPlace } from "./scenarios/use-scenario-place"
 
 interface Props {
+  /** What is shown until the first plan is open; `null` for a message. */
+  placeholder: ReactNode
   local: LocalRepo
   session: Session
   /** The session comes from the server, not from the cache. */
@@ -45,7 +47,7 @@ const GRACE_MS = 5_000
 
 const NEW_PLAN: Settings = { name: "", currency: "INR", unit: 100_000, totalBudget: null, yearStart: null }
 
-export function App({ local, session: first, isFresh }: Props) {
+export function App({ local, session: first, isFresh, placeholder }: Props) {
   const { repo, connection, outbox } = local
   const owner = ownerOf(first)
   const [session, setSession] = useState(first)
@@ -65,6 +67,9 @@ export function App({ local, session: first, isFresh }: Props) {
   const latestName = useRef(name)
   latestName.current = name
   /** The open plan, and the time it was opened. */
+  /** The plan that `placeholder` shows, and whether a plan has taken its place. */
+  const firstPlanId = useRef(id)
+  const hasOpened = useRef(false)
   const openedPlan = useRef<{ id: string; at: number } | null>(null)
 
   const refresh = useCallback(async () => {
@@ -200,8 +205,8 @@ export function App({ local, session: first, isFresh }: Props) {
     setCreating(false)
     open(handle.documentId)
   }
-  const duplicate = (source: PlanStore, copy: string) => {
-    const handle = createCopy(repo, owner, source.handle.doc(), copy, latestName.current || "Somebody")
+  const duplicate = async (source: PlanStore, copy: string) => {
+    const handle = await createCopy(repo, owner, source.handle.doc(), copy, latestName.current || "Somebody")
     setPlans(cachedPlans(owner))
     open(handle.documentId)
   }
@@ -264,6 +269,7 @@ export function App({ local, session: first, isFresh }: Props) {
   )
 
   if (store) {
+    hasOpened.current = true
     return (
       <>
         <PlanView
@@ -319,6 +325,8 @@ export function App({ local, session: first, isFresh }: Props) {
     )
   }
   if (id === null && problem) return <MessagePage title="Could not load the plans">{problem}</MessagePage>
+  const isFirst = !hasOpened.current && (firstPlanId.current === null || firstPlanId.current === id)
+  if (placeholder !== null && isFirst) return placeholder
   return (
     <main className="alone" aria-busy="true">
       <p role="status">Opening plan…</p>

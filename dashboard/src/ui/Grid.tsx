@@ -26,12 +26,9 @@ import { GROUP_PART, type GroupNote, GroupRow } from "./GroupRow"
 import { useCurrentMinute, useMediaQuery } from "./hooks"
 import { NEW_ROW, NewRow } from "./NewRow"
 import { type CellEdit, COLUMNS, type Column, FIRST_FIELD, isFieldColumn, Row, type RowActions, type RowRange } from "./Row"
+import { NARROW_ROW_HEIGHT, NARROW_SCREEN, ROW_HEIGHT } from "./row-size"
 import { useRangeDrag } from "./use-range-drag"
 
-const ROW_HEIGHT = 44
-const NARROW_ROW_HEIGHT = 106
-/** Below this width a row has three lines. */
-const NARROW_SCREEN = "(max-width: 46rem)"
 const NARROW_HEAD_HEIGHT = 64
 const ROWS_PER_PAGE = 12
 const LAST_FIELD = FIELDS.at(-1) as FieldKey

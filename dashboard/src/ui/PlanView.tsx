@@ -89,7 +89,7 @@ interface Props extends ScenarioHandlers {
   onNoticeShown: () => void
   onCreate: () => void
   /** Copies the plan under another name and opens the copy. */
-  onDuplicate: (name: string) => void
+  onDuplicate: (name: string) => Promise<void>
   onDelete: (plan: PlanInfo) => Promise<void>
   onArchived: (id: string, isArchived: boolean) => void
   onName: (name: string) => void
@@ -604,6 +604,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
       <PrintView
         {...{ positions, settings: place ? { ...settings, name: title } : settings, isArchived, sync, filter, sort }}
         settingConflicts={snapshot.settingConflicts}
+        placeConflicts={placesInConflict.length}
       />
       <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>

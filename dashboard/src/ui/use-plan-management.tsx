@@ -42,7 +42,7 @@ interface Options {
   onSettings: () => void
   onCopyLink: () => void
   onCreate: () => void
-  onDuplicate: (name: string) => void
+  onDuplicate: (name: string) => Promise<void>
   onDelete: (plan: PlanInfo) => Promise<void>
   onAccessChanged: () => void
 }
@@ -133,14 +133,7 @@ export function usePlanManagement(options: Options): PlanManagement {
         onClose={close}
       />
     ) : open === "duplicate" ? (
-      <DuplicateDialog
-        name={place?.scenario.name || name}
-        onDuplicate={(copy) => {
-          setOpen(null)
-          options.onDuplicate(copy)
-        }}
-        onClose={close}
-      />
+      <DuplicateDialog name={place?.scenario.name || name} onDuplicate={options.onDuplicate} onClose={close} />
     ) : open === "delete" && info ? (
       <DeleteDialog
         name={name}

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest"
 import { readPendingCounts, savePendingCount } from "../../src/sync/pending-changes"
-import { planKey, plansKey, removeStoredKeys } from "../../src/sync/storage-keys"
+import { plansKey } from "../../src/sync/plans-key"
+import { planKey, removeStoredKeys } from "../../src/sync/storage-keys"
 
 const [ONE, OTHER] = ["4NMNnkMhL8jXrdJ9jamS58PAVdXu", "2F7vwfYPQJhEivXZYYwEk6VtCrNQ"]
 

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use offload::run_cpu_bound;
 use primitives::DocumentId;
 use sync_engine::{
-    BadMessage, Incoming, MessageLimits, carries_chunks, decode_message, reply_without_document, without_chunks,
+    BadMessage, Incoming, MessageLimits, carries_chunks, decode_message, names_heads, reply_without_document,
+    without_chunks,
 };
 
 use super::Hub;
@@ -153,6 +154,9 @@ impl Hub {
     /// a request, it is told that the document is missing.
     pub(super) fn deny(&self, id: &DocumentId, peer: &SyncPeer, request: bool, message: Option<&[u8]>) {
         let has_changes = message.is_some_and(carries_chunks);
+        if has_changes || message.is_some_and(names_heads) {
+            self.tell_if_not_created(id, peer);
+        }
         // A server would answer an empty message with the whole document.
         if !request && !has_changes && !self.inner.access.is_deleted(id) && !peer.requester.is_peering() {
             let drain_listener = DrainListener::Document(id.clone());
@@ -164,7 +168,21 @@ impl Hub {
             return;
         }
         self.inner.metrics.record_refusal(RefusalReason::Denied);
+        if request {
+            self.inner.denied_requests.add(id, peer);
+        }
         peer.send_unavailable(id, &Denied::Missing(id.clone()).into());
+    }
+
+    /// Tells a peer once why the document that it brings is not stored, if it may create none. The answer is the same if the document
+    /// exists and the peer may not know of it.
+    pub(super) fn tell_if_not_created(&self, id: &DocumentId, peer: &SyncPeer) {
+        let access = &self.inner.access;
+        // Plain Automerge sync has no messages for people.
+        let is_client = peer.requester.speaks_repo() && !peer.requester.is_peering();
+        if is_client && !access.is_deleted(id) && !access.may_create(&peer.requester) {
+            peer.tell_once(id, &Denied::Create.to_string());
+        }
     }
 
     /// Decodes a message. `None` means that it does not fit into the memory budget.

@@ -119,6 +119,8 @@ impl DocumentTask {
     pub(super) async fn refresh_access(&mut self, document: &mut Document) -> Result<(), StoreError> {
         if self.hub.inner.access.refresh(&self.id).await? {
             self.recheck(document);
+            // The rights in the scenarios have changed as well, and clients that were denied may wait.
+            self.hub.recheck_document(&self.id);
         }
         Ok(())
     }

@@ -50,10 +50,13 @@ impl DocumentTask {
         if unreadable > 0 {
             tracing::error!(document = %self.id, unreadable, "cannot read some provenance records; the contributors of their changes are unknown");
         }
-        self.hub.inner.access.refresh(&self.id).await.map_err(|error| {
+        let access_changed = self.hub.inner.access.refresh(&self.id).await.map_err(|error| {
             open_failures.record_failure(&self.id, false);
             failed(&error, error.public_message())
         })?;
+        if access_changed {
+            self.hub.recheck_document(&self.id);
+        }
         let records = match store.load_peers(&self.id).await {
             Ok(records) => records,
             Err(error) => {
@@ -86,6 +89,7 @@ impl DocumentTask {
         })?;
         let mut document = document;
         document.engine.set_authors(authors);
+        document.set_plan(self.hub.inner.access.scenario_of(&self.id));
         open_failures.record_success(&self.id);
         self.peer_records = super::PeerRecords::new(records);
         tracing::debug!(document = %self.id, exists = document.engine.exists(), "opened");
@@ -151,7 +155,7 @@ impl DocumentTask {
             Command::Watch { reply, .. } | Command::Open { reply } => {
                 let _ = reply.send(Err(unavailable.clone()));
             }
-            Command::Edit { reply, .. } => {
+            Command::Edit { reply, .. } | Command::Merge { reply, .. } => {
                 let _ = reply.send(Err(EditFailure::from(unavailable.clone())));
             }
             Command::OpenHistory { reply } => {
@@ -163,6 +167,9 @@ impl DocumentTask {
             }
             Command::Past { reply, .. } => {
                 let _ = reply.send(Err(unavailable.clone().into()));
+            }
+            Command::Copy { reply } => {
+                let _ = reply.send(Err(unavailable.clone()));
             }
             Command::Attribution { reply, .. } => {
                 let _ = reply.send(Err(unavailable.clone()));

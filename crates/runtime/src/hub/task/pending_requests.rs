@@ -171,6 +171,9 @@ impl DocumentTask {
             }
             return true;
         }
+        if has_document && let Some(subscription) = self.subscribers.peers.get(&key) {
+            self.hub.tell_if_not_created(&self.id, &subscription.peer);
+        }
         self.creation.pending_requests.withdraw_announcement(key);
         self.acquire_pending_permit(document, key)
     }

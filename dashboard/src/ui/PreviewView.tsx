@@ -1,0 +1,108 @@
+/** A plan before it can be edited: figures and the first rows, while the editor loads. */
+import type { CSSProperties } from "react"
+import { departmentUses } from "../plan/department-budgets"
+import { FIELD_COLUMNS, FIELDS, fieldLabel, isAmountField } from "../plan/fields"
+import { unitLabel } from "../plan/format"
+import { NO_FILTER } from "../plan/query"
+import { defaultYearStart } from "../plan/year"
+import type { Preview } from "../sync/preview"
+import { currentMonth, useMediaQuery } from "./hooks"
+import { Logo } from "./Logo"
+import { fieldClasses, Row, type RowActions } from "./Row"
+import { NARROW_ROW_HEIGHT, NARROW_SCREEN, ROW_HEIGHT } from "./row-size"
+import { Summary } from "./Summary"
+
+/** Number of rows: more than a screen shows. */
+const MAX_ROWS = 40
+
+const nothing = () => {}
+
+/** The rows of a preview react to nothing. */
+const ACTIONS: RowActions = {
+  select: nothing,
+  enter: nothing,
+  press: nothing,
+  pressHandle: nothing,
+  edit: nothing,
+  draft: nothing,
+  read: () => ({ problem: "" }),
+  commit: nothing,
+  leave: nothing,
+  cancel: nothing,
+  conflict: nothing,
+  history: nothing,
+  remove: nothing,
+}
+
+export function PreviewView({ preview }: { preview: Preview }) {
+  const { positions, settings, departmentBudgets } = preview
+  const size = useMediaQuery(NARROW_SCREEN) ? NARROW_ROW_HEIGHT : ROW_HEIGHT
+  const rows = positions.slice(0, MAX_ROWS)
+  const now = Date.now()
+  return (
+    <div className="page" style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties} aria-busy="true" data-preview>
+      <header className="top">
+        <Logo />
+        <h1 className="preview-name">{settings.name || "Untitled plan"}</h1>
+      </header>
+      {/* Nothing can be used yet, and nothing is read twice: the status below says what happens. */}
+      <main inert>
+        <Summary
+          positions={positions}
+          shown={positions}
+          departments={departmentUses(positions, departmentBudgets)}
+          yearStart={settings.yearStart ?? defaultYearStart(settings.currency, currentMonth())}
+          settings={settings}
+          filter={NO_FILTER}
+          onFilterGroup={nothing}
+          onSettings={null}
+          onDepartmentBudgets={null}
+        />
+        <div className="toolbar" />
+        {rows.length > 0 && (
+          <div className="grid read-only">
+            <div className="grid-head">
+              <span className="cell cell-select" />
+              {FIELDS.map((key) => (
+                <span key={key} className={`cell cell-${key}${fieldClasses(key)}`}>
+                  <span className="head-label">
+                    {fieldLabel(key)}
+                    {isAmountField(key) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
+                  </span>
+                </span>
+              ))}
+              <span className="cell cell-updatedAt">
+                <span className="head-label">Last change</span>
+              </span>
+              <span className="cell cell-actions" />
+            </div>
+            <div className="grid-body" style={{ blockSize: `${rows.length * size}px` }}>
+              {rows.map((position, at) => (
+                <Row
+                  key={position.id}
+                  position={position}
+                  rowIndex={at + 2}
+                  number={at + 1}
+                  offset={at * size}
+                  size={size}
+                  isSelected={false}
+                  range={null}
+                  active={null}
+                  editing={null}
+                  highlight={null}
+                  editors={null}
+                  canEdit={false}
+                  now={now}
+                  actions={ACTIONS}
+                />
+              ))}
+            </div>
+          </div>
+        )}
+      </main>
+      <p className="preview-status" role="status">
+        Loading the editor…
+      </p>
+    </div>
+  )
+}
