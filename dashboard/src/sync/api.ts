@@ -14,7 +14,11 @@ export class ApiError extends Error {
 }
 
 /** Sends a request. Throws an {@link ApiError} unless the server accepts it. */
-export async function callApi(path: string, method: "GET" | "PUT" | "DELETE" = "GET", body?: unknown): Promise<Response> {
+export async function callApi(
+  path: string,
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE" = "GET",
+  body?: unknown,
+): Promise<Response> {
   let response: Response
   try {
     response = await fetch(path, {

@@ -7,6 +7,7 @@ import { duplicateInWorker } from "./duplicate-client"
 import { requestPersistentStorage } from "./local-storage"
 import { savePendingCount } from "./pending-changes"
 import { plansKey } from "./plans-key"
+import { type ScenarioInfo, type ScenarioResponse, toScenario } from "./scenarios"
 import { removePlanKeys } from "./storage-keys"
 
 export type PlanAccess = "read" | "write" | "own"
@@ -24,6 +25,8 @@ export interface PlanInfo {
   isArchived?: boolean
   /** Heads at which `isArchived` was read; `null` if it was not read from the server. */
   archiveHeads?: string | null
+  /** Absent if there are none. */
+  scenarios?: ScenarioInfo[]
 }
 
 interface DocumentResponse {
@@ -32,8 +35,32 @@ interface DocumentResponse {
   default: boolean
   access?: PlanAccess
   heads?: string[]
+  scenarios?: ScenarioResponse[]
   error?: string
 }
+
+/** A scenario and its plan. */
+export interface ScenarioPlace {
+  plan: PlanInfo
+  scenario: ScenarioInfo
+}
+
+/** The scenario with this id; `null` if the list has none. */
+export function findScenario(plans: readonly PlanInfo[], id: string | null): ScenarioPlace | null {
+  for (const plan of plans) {
+    const scenario = plan.scenarios?.find((scenario) => scenario.id === id)
+    if (scenario) return { plan, scenario }
+  }
+  return null
+}
+
+/** Whether the list contains a plan or scenario. */
+export const isListed = (plans: readonly PlanInfo[], id: string): boolean =>
+  plans.some((plan) => plan.id === id) || findScenario(plans, id) !== null
+
+/** The plans and scenarios whose changes sync. Without write access, changes never sync. */
+export const writableDocuments = (plans: readonly PlanInfo[]): string[] =>
+  plans.filter(({ access }) => access !== "read").flatMap(({ id, scenarios }) => [id, ...(scenarios ?? []).map((scenario) => scenario.id)])
 
 /** Maximum number of requests for single plans at a time. */
 const MAX_REQUESTS = 4
@@ -62,6 +89,7 @@ export async function listPlans(owner: string): Promise<PlanInfo[]> {
       isBroken: document.error !== undefined,
       isLocal: false,
       ...archived.get(document.id),
+      ...(document.scenarios && { scenarios: document.scenarios.map(toScenario) }),
     }),
   )
   const known = new Set(listed.map((plan) => plan.id))
@@ -125,9 +153,11 @@ export async function deletePlan({ id, isLocal }: PlanInfo): Promise<void> {
   }
 }
 
-/** Removes a plan from the list of this device, with everything stored about it. Returns the list. */
+/** Removes a plan or scenario from the list of this device, with everything stored about it. Returns the list. */
 export function forgetPlan(owner: string, id: string): PlanInfo[] {
-  const plans = cachedPlans(owner).filter((plan) => plan.id !== id)
+  const plans = cachedPlans(owner)
+    .filter((plan) => plan.id !== id)
+    .map((plan) => (plan.scenarios ? { ...plan, scenarios: plan.scenarios.filter((scenario) => scenario.id !== id) } : plan))
   cachePlans(owner, plans)
   removePlanKeys(owner, id)
   return plans

@@ -1,17 +1,28 @@
 /** Opens one plan at a time. The URL fragment contains its id and the view of its list, so that links can be shared. */
 import type { DocHandle } from "@automerge/automerge-repo/slim"
-import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import { type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { flushSync } from "react-dom"
 import type { PlanDoc, Settings } from "../plan/schema"
 import { scheduleLocalDataRemoval } from "../sync/logout-cleanup"
 import { PlanStore } from "../sync/plan-store"
-import { cachedPlans, createCopy, createPlan, deletePlan, forgetPlan, listPlans, markArchived, type PlanInfo } from "../sync/plans"
+import {
+  cachedPlans,
+  createCopy,
+  createPlan,
+  deletePlan,
+  forgetPlan,
+  isListed,
+  listPlans,
+  markArchived,
+  type PlanInfo,
+} from "../sync/plans"
 import type { LocalRepo } from "../sync/repo"
 import { logout, ownerOf, readDisplayName, readSession, type Session, saveDisplayName } from "../sync/session"
 import { formatAddress, readAddress } from "./address"
 import { MessagePage } from "./MessagePage"
 import { PlanDialog } from "./PlanDialog"
 import { PlanView } from "./PlanView"
+import { useScenarioPlace } from "./scenarios/use-scenario-place"
 
 interface Props {
   /** What is shown until the first plan is open; `null` for a message. */
@@ -49,7 +60,9 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
   const [name, setName] = useState(() => session.user?.name ?? readDisplayName())
   const [isRemoved, setRemoved] = useState(false)
   /** The server has answered with its list of plans. */
-  const [isListed, setListed] = useState(false)
+  const [hasList, setHasList] = useState(false)
+  /** A message for the plan that opens next. */
+  const [notice, setNotice] = useState<{ plan: string; message: string } | null>(null)
   const pending = useSyncExternalStore(outbox.subscribe, outbox.pendingChanges)
   const latestName = useRef(name)
   latestName.current = name
@@ -70,9 +83,9 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
       const requestedAt = performance.now()
       const listed = await listPlans(owner)
       setPlans(listed)
-      setListed(true)
+      setHasList(true)
       // Users see the plans they have access to: an open plan that is not listed was deleted or is no longer shared.
-      setRemoved(before !== null && requestedAt - before.at > GRACE_MS && !listed.some((plan) => plan.id === before.id))
+      setRemoved(before !== null && requestedAt - before.at > GRACE_MS && !isListed(listed, before.id))
       setProblem(null)
       setId((before) => before ?? firstPlan(listed))
     } catch (error) {
@@ -134,8 +147,8 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
 
   // A plan of a link may be new to the list.
   useEffect(() => {
-    if (isListed && id !== null && !cachedPlans(owner).some((plan) => plan.id === id)) void refresh()
-  }, [id, isListed, owner, refresh])
+    if (hasList && id !== null && !isListed(cachedPlans(owner), id)) void refresh()
+  }, [id, hasList, owner, refresh])
 
   useEffect(() => {
     if (id === null) return
@@ -175,6 +188,11 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
     }
   }, [id, repo, outbox])
 
+  // Another document starts at its top.
+  useLayoutEffect(() => {
+    if (store) window.scrollTo({ top: 0 })
+  }, [store])
+
   const open = useCallback((next: string) => {
     // The open plan keeps its view.
     if (planInUrl() !== next) history.pushState(null, "", formatAddress({ plan: next, view: "" }))
@@ -192,19 +210,34 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
     setPlans(cachedPlans(owner))
     open(handle.documentId)
   }
-  const remove = async (plan: PlanInfo) => {
-    await deletePlan(plan)
-    const rest = cachedPlans(owner).filter((other) => other.id !== plan.id)
-    const next = firstPlan(rest)
+  /** Removes the open document from this device, with others that were deleted with it, and opens another one. */
+  const forget = (removed: string, others: readonly string[], next: string | null) => {
     // The view must be closed before its document is removed.
     flushSync(() => {
       setStore(null)
       setId(next)
     })
     history.replaceState(null, "", next === null ? "./" : `#${next}`)
-    outbox.remove(plan.id)
-    setPlans(forgetPlan(owner, plan.id))
+    for (const document of [...others, removed]) {
+      outbox.remove(document)
+      setPlans(forgetPlan(owner, document))
+    }
     void refresh()
+  }
+  const remove = async (plan: PlanInfo) => {
+    await deletePlan(plan)
+    // The server deletes the scenarios with their plan.
+    const scenarios = (plan.scenarios ?? []).map((scenario) => scenario.id)
+    forget(plan.id, scenarios, firstPlan(cachedPlans(owner).filter((other) => other.id !== plan.id)))
+  }
+  const leaveScenario = (plan: string, message: string) => {
+    setNotice({ plan, message })
+    open(plan)
+    void refresh()
+  }
+  const dropScenario = (scenario: string, plan: string, message: string) => {
+    setNotice({ plan, message })
+    forget(scenario, [], plan)
   }
   const onArchived = useCallback(
     (plan: string, isArchived: boolean) => setPlans((before) => markArchived(owner, plan, isArchived) ?? before),
@@ -226,7 +259,9 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
     location.reload()
   }
 
-  const info = useMemo<PlanInfo | undefined>(() => plans.find((plan) => plan.id === id), [plans, id])
+  const place = useScenarioPlace(plans, id)
+  // Users have the same rights to a scenario as to its plan.
+  const info = useMemo<PlanInfo | undefined>(() => place?.plan ?? plans.find((plan) => plan.id === id), [place, plans, id])
   const isViewer = info ? info.access === "read" : session.user?.role === "viewer"
   const canCreate = session.user?.role !== "viewer"
   const creating = isCreating && (
@@ -241,17 +276,23 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
           key={store.id}
           store={store}
           plans={plans}
+          info={info}
+          place={place}
           pending={pending}
           session={session}
           name={name}
           isViewer={isViewer}
           isRemoved={isRemoved}
+          notice={notice?.plan === store.id ? notice.message : null}
+          onNoticeShown={() => setNotice(null)}
           onOpen={open}
           onCreate={() => setCreating(true)}
           onDuplicate={(copy) => duplicate(store, copy)}
           onDelete={remove}
           onArchived={onArchived}
           onAccessChanged={refresh}
+          onLeaveScenario={leaveScenario}
+          onScenarioDropped={dropScenario}
           onName={(next) => {
             saveDisplayName(next)
             setName(readDisplayName())
@@ -273,7 +314,7 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
       </MessagePage>
     )
   }
-  if (id === null && isListed) {
+  if (id === null && hasList) {
     return (
       <>
         <MessagePage title="No plans yet" {...(canCreate && { action: { label: "New plan", run: () => setCreating(true) } })}>

@@ -9,12 +9,14 @@ interface Props {
   /** The plan was deleted, or the user has lost access to it. */
   isRemoved: boolean
   isArchived: boolean
+  /** The open document is a scenario. */
+  isScenario: boolean
   /** Restores an archived plan; `null` without write access. */
   onRestore: (() => void) | null
 }
 
 /** Messages about access, and about new versions of the page. */
-export function PlanBanners({ session, sync, isViewer, isRemoved, isArchived, onRestore }: Props) {
+export function PlanBanners({ session, sync, isViewer, isRemoved, isArchived, isScenario, onRestore }: Props) {
   const hasUpdate = usePageUpdate()
   return (
     <>
@@ -45,7 +47,9 @@ export function PlanBanners({ session, sync, isViewer, isRemoved, isArchived, on
       )}
       {isRemoved && (
         <p className="banner problem" role="alert">
-          This plan was deleted, or you no longer have access. You see the copy on this device.
+          {isScenario
+            ? "This scenario was dropped, or you no longer have access to its plan. You see the copy on this device."
+            : "This plan was deleted, or you no longer have access. You see the copy on this device."}
         </p>
       )}
       {sync.kind === "not-allowed" && (

@@ -12,6 +12,8 @@ interface Props {
   title: string
   settings: Settings
   button: string
+  /** Whether the name can be changed. */
+  hasName?: boolean
   onSave: (settings: Settings) => void
   onClose: () => void
 }
@@ -19,7 +21,7 @@ interface Props {
 const CURRENCIES = ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD", "AED"]
 
 /** Settings of a plan. */
-export function PlanDialog({ title, settings, button, onSave, onClose }: Props) {
+export function PlanDialog({ title, settings, button, hasName = true, onSave, onClose }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
   const [unit, setUnit] = useState(settings.unit)
   const [currency, setCurrency] = useState(settings.currency)
@@ -29,11 +31,11 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
     event.preventDefault()
     const form = new FormData(event.currentTarget)
     const text = (key: string) => String(form.get(key) ?? "").trim()
-    const name = text("name")
+    const name = hasName ? text("name") : settings.name
     const currency = text("currency").toUpperCase()
     const isSame = text("total") === toEditText(settings.totalBudget)
-    if (isBlank(name)) return setProblem("Enter a name.")
-    if (countCharacters(name) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
+    if (hasName && isBlank(name)) return setProblem("Enter a name.")
+    if (hasName && countCharacters(name) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
     if (!/^[A-Z]{3}$/.test(currency)) return setProblem("Enter a three-letter currency code, such as INR.")
     const total = isSame || isBlankAmount(text("total")) ? null : parseAmount(text("total"), { currency, unit })
     if (total && "problem" in total) return setProblem(`Total budget: ${total.problem}`)
@@ -47,8 +49,12 @@ export function PlanDialog({ title, settings, button, onSave, onClose }: Props) 
   return (
     <Dialog title={title} onClose={onClose}>
       <form className="stack" onSubmit={submit} noValidate>
-        <label htmlFor={`${id}-name`}>Name</label>
-        <input id={`${id}-name`} name="name" defaultValue={settings.name} required />
+        {hasName && (
+          <>
+            <label htmlFor={`${id}-name`}>Name</label>
+            <input id={`${id}-name`} name="name" defaultValue={settings.name} required />
+          </>
+        )}
         <label htmlFor={`${id}-total`}>Total budget, in the unit below</label>
         <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={toEditText(settings.totalBudget)} />
         <div className="pair">

@@ -18,7 +18,7 @@ import { formatView } from "../plan/view"
 import { defaultYearStart } from "../plan/year"
 import { readDismissed, saveDismissed } from "../sync/dismissed-edits"
 import type { PlanStore } from "../sync/plan-store"
-import type { PlanInfo } from "../sync/plans"
+import { type PlanInfo, type ScenarioPlace, writableDocuments } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
 import type { Session } from "../sync/session"
 import type { SyncState } from "../sync/sync-status"
@@ -54,6 +54,8 @@ import { ShareButton } from "./ShareButton"
 import { ShortcutsDialog } from "./ShortcutsDialog"
 import { Summary } from "./Summary"
 import { SyncBadge } from "./SyncBadge"
+import { openScenarioCommands, scenarioTitle } from "./scenarios/scenario-commands"
+import { type ScenarioHandlers, useScenarios } from "./scenarios/use-scenarios"
 import { addToast, type ToastAction, type ToastMessage, Toasts } from "./Toast"
 import { SEARCH_ID, Toolbar } from "./Toolbar"
 import { saveTheme } from "./theme"
@@ -68,9 +70,13 @@ import { useView } from "./use-view"
 import { ViewsMenu } from "./ViewsMenu"
 import { viewCommands } from "./view-commands"
 
-interface Props {
+interface Props extends ScenarioHandlers {
   store: PlanStore
   plans: readonly PlanInfo[]
+  /** The plan, or the plan of the scenario, in the list; `undefined` before it is listed. */
+  info: PlanInfo | undefined
+  /** The open scenario; `null` if a plan is open. */
+  place: ScenarioPlace | null
   /** Number of unsynced changes by plan. */
   pending: ReadonlyMap<string, number>
   session: Session
@@ -78,13 +84,14 @@ interface Props {
   isViewer: boolean
   /** The plan was deleted, or the user has lost access to it. */
   isRemoved: boolean
-  onOpen: (id: string) => void
+  /** A message to show once. */
+  notice: string | null
+  onNoticeShown: () => void
   onCreate: () => void
   /** Copies the plan under another name and opens the copy. */
   onDuplicate: (name: string) => Promise<void>
   onDelete: (plan: PlanInfo) => Promise<void>
   onArchived: (id: string, isArchived: boolean) => void
-  onAccessChanged: () => void
   onName: (name: string) => void
   onLogout: () => void
 }
@@ -100,7 +107,7 @@ type OpenDialog =
   | { kind: "commands" }
   | { kind: "shortcuts" }
 
-export function PlanView({ store, plans, pending, session, name, isViewer, isRemoved, onOpen, onName, onLogout, ...handlers }: Props) {
+export function PlanView({ store, plans, info, place, pending, session, name, isViewer, isRemoved, onName, onLogout, ...handlers }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
   const { positions, settings, isArchived, sync, people, highlights } = snapshot
   const [view, changeView] = useView(store.id)
@@ -125,12 +132,15 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const isRejected = isRemoved || (isViewer && sync.pending > 0 && sync.kind !== "offline")
   const badge: SyncState = isRejected && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", accessError: "not-allowed" } : sync
 
-  // Plans without write access are excluded: their changes never sync.
-  const otherPending = plans.filter(({ id, access }) => id !== store.id && access !== "read" && pending.has(id)).length
+  const { onOpen, notice, onNoticeShown } = handlers
+  const otherPending = writableDocuments(plans).filter((id) => id !== store.id && pending.has(id)).length
+  // The name that a scenario contains is the one that its plan had when it was copied.
+  const planName = place?.plan.name ?? settings.name
+  const title = place ? scenarioTitle(place) : planName
 
   useEffect(() => {
-    document.title = settings.name ? `${settings.name} – Happierwork` : "Happierwork"
-  }, [settings.name])
+    document.title = title ? `${title} – Happierwork` : "Happierwork"
+  }, [title])
 
   const [editedId, setEditedId] = useState<string | null>(null)
   const { shown, groups, lines } = useListing(positions, view, editedId)
@@ -150,6 +160,11 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     const toast = { key: toastKeys.current, text, actions }
     setToasts((before) => addToast(before, toast))
   }, [])
+  useEffect(() => {
+    if (notice === null) return
+    showToast(notice)
+    onNoticeShown()
+  }, [notice, showToast, onNoticeShown])
   const actions = planActions({
     store,
     author,
@@ -215,7 +230,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
     if (typed) onDiscardDraft(item)
   }
   const onExport: OnExport = (rows, format, scope) => {
-    downloadTable(format, store, rows, scope, yearStart).catch(() => showToast("The table could not be exported."))
+    downloadTable(format, store, rows, scope, yearStart, title).catch(() => showToast("The table could not be exported."))
   }
   const onShare = async () => {
     const link = new URL(formatAddress({ plan: store.id, view: viewText }), location.href).href
@@ -249,12 +264,15 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   useEffect(() => onArchived(store.id, isArchived), [store, isArchived, onArchived])
   const management = usePlanManagement({
     ...handlers,
-    ...{ store, author, session, canWrite, isArchived, isRemoved, showToast },
-    info: plans.find(({ id }) => id === store.id),
-    name: settings.name,
+    ...{ store, info, place, author, session, canWrite, isArchived, isRemoved, showToast },
+    name: planName,
     isOnline: sync.kind !== "offline",
     onSettings: openSettings,
     onCopyLink: () => void onShare(),
+  })
+  const scenarios = useScenarios({
+    ...handlers,
+    ...{ store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved },
   })
   const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
   const openPosition = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
@@ -313,10 +331,11 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
         run: () => onExport(shown, format, isFiltered ? FILTERED_POSITIONS : ALL_POSITIONS),
       })),
       { id: "history", label: "Show the history of the plan", run: () => setOpen({ kind: "history", id: null }) },
-      ...management.commands.map(({ command, icon: _, ...rest }) => ({ ...rest, label: command })),
+      ...[...scenarios.commands, ...management.commands].map(({ command, icon: _, ...rest }) => ({ ...rest, label: command })),
       ...plans
         .filter(({ id, isBroken }) => id !== store.id && !isBroken)
         .map(({ id, name: planName }) => ({ id: `open ${id}`, label: `Open the plan “${planName || "Untitled"}”`, run: () => onOpen(id) })),
+      ...openScenarioCommands(plans, store.id, onOpen),
       ...suggestions.flatMap(({ field, groups }) =>
         groups.map(({ key, name: group }) => ({
           id: `filter ${field} ${key}`,
@@ -355,9 +374,10 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
             plans={plans}
             pending={pending}
             current={store.id}
-            name={settings.name}
+            name={planName}
+            scenario={place}
             isArchived={isArchived}
-            commands={management.commands}
+            commands={[...scenarios.commands, ...management.commands]}
             onOpen={onOpen}
           />
         </h1>
@@ -368,7 +388,12 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
         <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
       </header>
       <main>
-        <PlanBanners {...{ session, sync, isViewer, isRemoved, isArchived }} onRestore={canWrite ? management.restore : null} />
+        {scenarios.bar}
+        <PlanBanners
+          {...{ session, sync, isViewer, isRemoved, isArchived }}
+          isScenario={place !== null}
+          onRestore={canWrite ? management.restore : null}
+        />
         {tableImport.interrupted && canEdit && (
           <InterruptedImport
             interrupted={tableImport.interrupted}
@@ -554,8 +579,9 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       )}
       {open?.kind === "settings" && (
         <PlanDialog
-          title="Plan settings"
+          title={place ? "Settings of the scenario" : "Plan settings"}
           settings={open.before.settings}
+          hasName={place === null}
           button="Save"
           onSave={(next) => {
             setOpen(null)
@@ -574,8 +600,9 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
       {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
       {management.dialog}
+      {scenarios.dialog}
       <PrintView
-        {...{ positions, settings, isArchived, sync, filter, sort }}
+        {...{ positions, settings: place ? { ...settings, name: title } : settings, isArchived, sync, filter, sort }}
         settingConflicts={snapshot.settingConflicts}
         placeConflicts={placesInConflict.length}
       />

@@ -5,15 +5,17 @@ import { EXPORT_TYPES, type ExportFormat } from "../plan/table-export"
 import type { PlanStore } from "../sync/plan-store"
 import { requestOnce } from "../tables/client"
 
-/** `scope`: what the positions are, such as `Filtered positions`. `yearStart`: the first month of the year whose costs are exported. */
+/** `scope`: what the positions are, such as `Filtered positions`. `yearStart`: the first month of the year whose costs are exported. `name`: of the plan. */
 export async function downloadTable(
   format: ExportFormat,
   store: PlanStore,
   positions: readonly Position[],
   scope: string,
   yearStart: string,
+  name: string,
 ): Promise<void> {
-  const { settings, positions: all } = store.getSnapshot()
+  const { settings: stored, positions: all } = store.getSnapshot()
+  const settings = { ...stored, name }
   const extras = readExtraFields(
     store.handle.doc(),
     positions.map(({ id }) => id),
@@ -23,7 +25,7 @@ export async function downloadTable(
   const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: EXPORT_TYPES[format] }))
   const link = document.createElement("a")
   link.href = url
-  link.download = `${(settings.name || "plan").replace(/[^\p{L}\p{N}]+/gu, "-")}.${format}`
+  link.download = `${(name || "plan").replace(/[^\p{L}\p{N}]+/gu, "-")}.${format}`
   link.click()
   window.setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }

@@ -3,7 +3,7 @@ import { Archive, ArchiveRestore, Copy, Link, type LucideIcon, Pencil, Plus, Pri
 import { type ReactNode, useCallback, useState } from "react"
 import { setArchived } from "../plan/archive"
 import type { PlanStore } from "../sync/plan-store"
-import type { PlanInfo } from "../sync/plans"
+import type { PlanInfo, ScenarioPlace } from "../sync/plans"
 import type { Session } from "../sync/session"
 import { DeleteDialog } from "./DeleteDialog"
 import { DuplicateDialog } from "./DuplicateDialog"
@@ -25,8 +25,10 @@ export interface PlanCommand {
 
 interface Options {
   store: PlanStore
-  /** The plan in the list of the server; `undefined` before it is listed. */
+  /** The plan, or the plan of the scenario, in the list of the server; `undefined` before it is listed. */
   info: PlanInfo | undefined
+  /** The open scenario; `null` if a plan is open. */
+  place: ScenarioPlace | null
   name: string
   author: string
   session: Session
@@ -54,12 +56,13 @@ export interface PlanManagement {
 }
 
 export function usePlanManagement(options: Options): PlanManagement {
-  const { store, info, name, author, session, isOnline, canWrite, isArchived, isRemoved, showToast } = options
+  const { store, info, place, name, author, session, isOnline, canWrite, isArchived, isRemoved, showToast } = options
   const [open, setOpen] = useState<"share" | "duplicate" | "delete" | null>(null)
   const close = useCallback(() => setOpen(null), [])
   const canCreate = session.user?.role !== "viewer"
   const isOwner = !isRemoved && info?.access === "own"
   const title = name || "Untitled plan"
+  const document = place ? "this scenario" : "this plan"
 
   const restore = () => {
     setArchived(store.plan, false, author)
@@ -72,13 +75,32 @@ export function usePlanManagement(options: Options): PlanManagement {
   }
   const share = () => setOpen("share")
   const commands: (PlanCommand | false)[] = [
-    !isRemoved && { id: "share", label: "Share…", command: "Share this plan", icon: UserPlus, run: share },
-    { id: "link", label: "Copy link", command: "Copy a link to this plan", icon: Link, run: options.onCopyLink },
+    !isRemoved && {
+      id: "share",
+      label: place ? "Share the plan…" : "Share…",
+      command: place ? "Share the plan" : "Share this plan",
+      icon: UserPlus,
+      run: share,
+    },
+    { id: "link", label: "Copy link", command: `Copy a link to ${document}`, icon: Link, run: options.onCopyLink },
     { id: "print", label: "Print…", command: "Print, or save as PDF", keys: "Ctrl+P", icon: Printer, run: () => window.print() },
     canWrite &&
-      !isArchived && { id: "settings", label: "Plan settings…", command: "Change plan settings", icon: Pencil, run: options.onSettings },
-    canCreate && { id: "duplicate", label: "Duplicate…", command: "Duplicate this plan", icon: Copy, run: () => setOpen("duplicate") },
+      !isArchived && {
+        id: "settings",
+        label: place ? "Settings…" : "Plan settings…",
+        command: place ? "Change the settings of this scenario" : "Change plan settings",
+        icon: Pencil,
+        run: options.onSettings,
+      },
+    canCreate && {
+      id: "duplicate",
+      label: place ? "Copy as a plan…" : "Duplicate…",
+      command: place ? "Copy this scenario as a plan" : "Duplicate this plan",
+      icon: Copy,
+      run: () => setOpen("duplicate"),
+    },
     canWrite &&
+      !place &&
       (isArchived
         ? {
             id: "restore",
@@ -88,20 +110,21 @@ export function usePlanManagement(options: Options): PlanManagement {
             run: restore,
           }
         : { id: "archive", label: "Archive", command: "Archive this plan", icon: Archive, run: archive }),
-    isOwner && {
-      id: "delete",
-      label: "Delete…",
-      command: "Delete this plan",
-      icon: Trash2,
-      isDangerous: true,
-      run: () => setOpen("delete"),
-    },
+    isOwner &&
+      !place && {
+        id: "delete",
+        label: "Delete…",
+        command: "Delete this plan",
+        icon: Trash2,
+        isDangerous: true,
+        run: () => setOpen("delete"),
+      },
     canCreate && { id: "create", label: "New plan…", command: "Create a plan", icon: Plus, run: options.onCreate },
   ]
   const dialog =
     open === "share" ? (
       <ShareDialog
-        id={store.id}
+        id={place?.plan.id ?? store.id}
         name={name}
         session={session}
         isOnline={isOnline}
@@ -110,7 +133,7 @@ export function usePlanManagement(options: Options): PlanManagement {
         onClose={close}
       />
     ) : open === "duplicate" ? (
-      <DuplicateDialog name={name} onDuplicate={options.onDuplicate} onClose={close} />
+      <DuplicateDialog name={place?.scenario.name || name} onDuplicate={options.onDuplicate} onClose={close} />
     ) : open === "delete" && info ? (
       <DeleteDialog
         name={name}

@@ -1,0 +1,134 @@
+import { RefreshCw } from "lucide-react"
+import { useState } from "react"
+import {
+  type ComparedField,
+  type ComparedPosition,
+  type Comparison,
+  describeCounts,
+  isEmptyMerge,
+  labelOf,
+  splitBySide,
+  summarizeMerge,
+} from "../../plan/comparison"
+import type { MonthDifference } from "../../plan/monthly-difference"
+import type { Settings } from "../../plan/schema"
+import { Dialog } from "../Dialog"
+import { ComparedFields } from "./ComparedFields"
+import { ComparedMonths } from "./ComparedMonths"
+import { ComparedPositions } from "./ComparedPositions"
+import { ComparedSums } from "./ComparedSums"
+import type { ComparisonState } from "./use-comparison"
+
+interface Props {
+  name: string
+  /** Name of the plan. */
+  plan: string
+  settings: Settings
+  /** What the scenario changes in the months of the plan; `null` if it cannot be computed. */
+  months: readonly MonthDifference[] | null
+  state: ComparisonState
+  /** Why the comparison may not be complete; `null` if it is. */
+  remark: string | null
+  /** Opens the dialog for merging these positions, or everything; `null` if the user may not merge. */
+  onMerge: ((rows: ReadonlySet<string> | null) => void) | null
+  onClose: () => void
+}
+
+/** What the scenario changes, and what has changed in the plan meanwhile. */
+export function CompareDialog({ name, plan, settings, months, state, remark, onMerge, onClose }: Props) {
+  const { comparison, isReading, problem, refresh } = state
+  const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set())
+  const sides = comparison && splitBySide(comparison)
+  // A position may have left the comparison since it was ticked.
+  const chosen = new Set(sides?.ofScenario.filter(({ id }) => ticked.has(id)).map(({ id }) => id))
+  const hasChanges = comparison !== null && !isEmptyMerge(summarizeMerge(comparison, null))
+  const toggle = (ids: readonly string[], isTicked: boolean) => {
+    const next = new Set(ticked)
+    for (const id of ids) isTicked ? next.add(id) : next.delete(id)
+    setTicked(next)
+  }
+  return (
+    <Dialog title={`Compare “${name}” with the plan`} onClose={onClose}>
+      <div className="compare-head" aria-busy={isReading}>
+        <p role="status">{comparison ? describe(comparison, plan) : isReading ? "Comparing…" : ""}</p>
+        <button type="button" disabled={isReading} onClick={refresh}>
+          <RefreshCw aria-hidden /> Refresh
+        </button>
+      </div>
+      <p role="alert" className="problem">
+        {problem}
+      </p>
+      {remark !== null && (
+        <p role="status" className="notice">
+          {remark}
+        </p>
+      )}
+      {comparison && sides && (
+        <>
+          <SettingsSection fields={comparison.settings} />
+          <ComparedPositions positions={sides.ofScenario} ticked={chosen} onTick={onMerge && toggle} />
+          <ComparedSums sums={comparison.sums} settings={settings} />
+          {months && <ComparedMonths months={months} />}
+          {sides.ofPlan.length > 0 && <PlanSection positions={sides.ofPlan} />}
+        </>
+      )}
+      <footer className="dialog-foot">
+        <button type="button" onClick={onClose}>
+          Close
+        </button>
+        {onMerge && chosen.size > 0 && (
+          <button type="button" onClick={() => onMerge(chosen)}>
+            Merge {chosen.size.toLocaleString()} selected…
+          </button>
+        )}
+        {onMerge && (
+          <button type="button" className="primary" disabled={!hasChanges} onClick={() => onMerge(null)}>
+            Merge everything…
+          </button>
+        )}
+      </footer>
+    </Dialog>
+  )
+}
+
+function describe(comparison: Comparison, plan: string): string {
+  const summary = summarizeMerge(comparison, null)
+  const { conflicts, losses } = summary
+  const counts = describeCounts(summary)
+  const sentences = [counts === "" ? `The scenario has no changes that ${plan} does not have.` : `The scenario changes: ${counts}.`]
+  if (conflicts.length > 0) sentences.push(conflicts.length === 1 ? "1 conflict." : `${conflicts.length.toLocaleString()} conflicts.`)
+  if (losses.length > 0)
+    sentences.push(
+      losses.length === 1 ? "1 position would lose changes." : `${losses.length.toLocaleString()} positions would lose changes.`,
+    )
+  return sentences.join(" ")
+}
+
+function SettingsSection({ fields }: { fields: readonly ComparedField[] }) {
+  if (fields.length === 0) return null
+  return (
+    <section className="stack" aria-label="Settings">
+      <h3>Settings</h3>
+      <ComparedFields fields={fields} caption="Settings" />
+      {fields.some(({ conflict }) => conflict) && (
+        <p className="fine">
+          {fields
+            .filter(({ conflict }) => conflict)
+            .map(({ field }) => labelOf(field))
+            .join(", ")}
+          : both have changed it.
+        </p>
+      )}
+    </section>
+  )
+}
+
+/** Positions that only the plan has changed. The scenario does not have these changes. */
+function PlanSection({ positions }: { positions: readonly ComparedPosition[] }) {
+  return (
+    <details className="compare-plan">
+      <summary>Changed only in the plan since ({positions.length.toLocaleString()})</summary>
+      <ComparedPositions positions={positions} side="plan" ticked={new Set()} onTick={null} />
+    </details>
+  )
+}

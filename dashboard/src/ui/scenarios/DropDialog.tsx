@@ -1,0 +1,51 @@
+import { useState } from "react"
+import { Dialog } from "../Dialog"
+
+interface Props {
+  name: string
+  /** Why the scenario cannot be dropped now; `null` if it can. */
+  obstacle: string | null
+  /** Resolves when the scenario is deleted; rejects with the reason of the server. */
+  onDrop: () => Promise<void>
+  onClose: () => void
+}
+
+/** Asks before a scenario is deleted. */
+export function DropDialog({ name, obstacle, onDrop, onClose }: Props) {
+  const [problem, setProblem] = useState("")
+  const [isBusy, setBusy] = useState(false)
+  const drop = async () => {
+    setBusy(true)
+    setProblem("")
+    try {
+      await onDrop()
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error))
+      setBusy(false)
+    }
+  }
+  return (
+    <Dialog title={`Drop “${name}”`} onClose={onClose}>
+      <p>
+        This deletes the scenario for everybody. You cannot undo it. The plan does not change: what has been merged stays in the plan, and
+        the rest is lost.
+      </p>
+      <p role="alert" className="problem">
+        {problem}
+      </p>
+      {obstacle !== null && (
+        <p role="status" className="notice">
+          {obstacle}
+        </p>
+      )}
+      <footer className="dialog-foot">
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+        <button type="button" className="danger" disabled={isBusy || obstacle !== null} onClick={() => void drop()}>
+          Drop scenario
+        </button>
+      </footer>
+    </Dialog>
+  )
+}
