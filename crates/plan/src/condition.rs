@@ -29,7 +29,8 @@ mod tests {
 
     use super::*;
     use crate::Budget;
-    use crate::edit::{Author, Edit, EditError, NewPosition, PositionPatch, run};
+    use crate::change::{Author, EditError};
+    use crate::edit::{Edit, NewPosition, PositionPatch, run};
     use crate::fields::BUDGET;
 
     fn edit(doc: &mut Automerge, edit: &Edit) -> Result<bool, EditError> {

@@ -100,7 +100,7 @@ pub(super) fn write(tx: &mut Transaction<'_>, patch: &DepartmentBudgetsPatch) ->
             None if values.is_empty() => {}
             None => tx.delete(&map, department.as_str())?,
             Some(amount) if current == Some(amount.as_f64()) => {}
-            Some(amount) => super::edit::put_number(tx, &map, department, *amount)?,
+            Some(amount) => super::change::put_number(tx, &map, department, *amount)?,
         }
     }
     Ok(())

@@ -7,28 +7,21 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
-use primitives::{DocumentId, is_blank};
+use automerge::transaction::{Transactable, Transaction};
+use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ScalarValue};
+use primitives::DocumentId;
 
+use super::change::{Author, Done, EditError, commit, delete_if_present, put_number, put_text};
 use super::condition::Condition;
-use super::fields::{DESIGNATION, FieldId, FieldKind, FieldMap, FieldValue, check_length};
+use super::fields::{DESIGNATION, FieldId, FieldKind, FieldMap, FieldValue};
+use super::plan_patch::{self, PlanPatch};
 use super::position::{
-    CREATED_AT, CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UNIT, UPDATED_AT,
-    UPDATED_BY, YEAR_START, candidates, position_maps, read_plan, read_position,
+    CREATED_AT, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UPDATED_AT, UPDATED_BY,
+    candidates, position_maps, read_plan, read_position,
 };
 use super::scenarios::{self, ScenarioEdit};
 use super::snapshot::Snapshot;
-use super::{Budget, DepartmentBudgetsPatch, Month, check_position_id, department_budgets};
-
-/// The author of an edit, and the time of the edit.
-#[derive(Debug, Clone)]
-pub struct Author {
-    /// Name, stored as `updatedBy`.
-    pub name: String,
-    /// Milliseconds since 1970.
-    pub now: i64,
-}
+use super::{Budget, check_position_id, department_budgets};
 
 /// A position to be created.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,23 +78,6 @@ impl PositionPatch {
         self.fields[field] = Some(value.into());
         self
     }
-}
-
-/// Changes to the settings of a plan. `None` leaves a setting unchanged.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PlanPatch {
-    /// The plan's name.
-    pub name: Option<String>,
-    /// ISO 4217 code.
-    pub currency: Option<String>,
-    /// Currency units in one unit of a budget.
-    pub unit: Option<Budget>,
-    /// In units of the plan.
-    pub total_budget: Option<Budget>,
-    /// The first month of the plan's year. `Some(None)` removes it.
-    pub year_start: Option<Option<Month>>,
-    /// Changed budgets of departments.
-    pub department_budgets: DepartmentBudgetsPatch,
 }
 
 /// One edit.
@@ -171,43 +147,6 @@ impl Edit {
     }
 }
 
-/// The result of an edit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
-    /// Whether a change was made. False if the edit has no effect.
-    pub changed: bool,
-}
-
-/// Why an edit is rejected. The document is unchanged.
-#[derive(Debug, thiserror::Error)]
-pub enum EditError {
-    /// The position does not exist.
-    #[error("there is no position with the id {0:?}")]
-    NotFound(String),
-    /// A position with this id exists already.
-    #[error("there is a position with the id {0:?} already")]
-    Exists(String),
-    /// The value in the position's place is not a map, so it has no fields.
-    #[error(
-        "the position {0:?} is not a map of fields, so it cannot be changed; delete it, or restore it from the history"
-    )]
-    NotAMap(String),
-    /// The precondition of [`Edit::OnlyIf`] does not hold.
-    #[error("precondition failed: it has changed since you read it; read it again and retry")]
-    Changed,
-    /// The value of a field is invalid.
-    #[error("{field}: {reason}")]
-    Invalid {
-        /// Key of the field, as in JSON.
-        field: &'static str,
-        /// The reason.
-        reason: String,
-    },
-    /// The Automerge library failed.
-    #[error("the document could not be edited: {0}")]
-    Automerge(#[from] AutomergeError),
-}
-
 fn check_field(field: FieldId, value: &FieldValue) -> Result<(), EditError> {
     value.check(field).map_err(|reason| EditError::Invalid { field: field.key(), reason })
 }
@@ -222,7 +161,7 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
     let message = match edit {
         Edit::Create { id, plan, positions } => {
             positions.iter().try_for_each(NewPosition::validate)?;
-            check_plan(plan)?;
+            plan_patch::check(plan)?;
             if !plan.department_budgets.is_empty() {
                 // Their shared map would come before the first change of the document.
                 let reason = "can be set when the document exists".to_owned();
@@ -234,7 +173,7 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
             };
             return commit(doc, author, message, |tx| {
                 put_text(tx, &ROOT, DOCUMENT_ID, id.as_str())?;
-                describe(tx, plan)?;
+                plan_patch::write(tx, plan)?;
                 let map = tx.put_object(ROOT, POSITIONS, ObjType::Map)?;
                 positions.iter().try_for_each(|position| add(tx, &map, position, author))
             });
@@ -286,11 +225,11 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
             });
         }
         Edit::Describe(patch) => {
-            check_plan(patch)?;
+            plan_patch::check(patch)?;
             department_budgets::check(doc, &patch.department_budgets)
                 .map_err(|reason| EditError::Invalid { field: DEPARTMENT_BUDGETS, reason })?;
             department_budgets::prepare(doc, &patch.department_budgets)?;
-            return commit(doc, author, format!("{}: plan settings", author.name), |tx| describe(tx, patch));
+            return commit(doc, author, format!("{}: plan settings", author.name), |tx| plan_patch::write(tx, patch));
         }
         Edit::OnlyIf { condition, edit } => {
             return if condition.holds(doc) { run(doc, edit, author) } else { Err(EditError::Changed) };
@@ -385,10 +324,6 @@ fn put_field(tx: &mut Transaction<'_>, row: &ObjId, field: FieldId, value: &Fiel
     }
 }
 
-fn delete_if_present(tx: &mut Transaction<'_>, row: &ObjId, field: &str) -> Result<(), AutomergeError> {
-    if tx.get(row, field)?.is_some() { tx.delete(row, field) } else { Ok(()) }
-}
-
 /// Rounds a number to 12 significant digits, to remove the noise of binary fractions.
 #[must_use]
 pub fn without_noise(number: f64) -> f64 {
@@ -419,45 +354,6 @@ fn name_of(position: &Position) -> Option<String> {
     position.text(DESIGNATION).map(str::to_owned)
 }
 
-fn check_plan(plan: &PlanPatch) -> Result<(), EditError> {
-    if let Some(Err(reason)) = plan.name.as_deref().map(check_length) {
-        return Err(EditError::Invalid { field: NAME, reason });
-    }
-    if plan.name.as_deref().is_some_and(is_blank) {
-        return Err(EditError::Invalid { field: NAME, reason: "must not be empty".to_owned() });
-    }
-    let code = |code: &String| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-    if plan.currency.as_ref().is_some_and(|currency| !code(currency)) {
-        let reason = "must be a currency code of three capital letters, such as INR".to_owned();
-        return Err(EditError::Invalid { field: CURRENCY, reason });
-    }
-    if plan.unit.is_some_and(|unit| unit.as_f64() <= 0.0) {
-        return Err(EditError::Invalid { field: UNIT, reason: "must be more than 0".to_owned() });
-    }
-    Ok(())
-}
-
-fn describe(tx: &mut Transaction<'_>, plan: &PlanPatch) -> Result<(), AutomergeError> {
-    if let Some(name) = &plan.name {
-        put_text(tx, &ROOT, NAME, name)?;
-    }
-    if let Some(currency) = &plan.currency {
-        put_text(tx, &ROOT, CURRENCY, currency)?;
-    }
-    if let Some(unit) = plan.unit {
-        put_number(tx, &ROOT, UNIT, unit)?;
-    }
-    if let Some(total) = plan.total_budget {
-        put_number(tx, &ROOT, TOTAL_BUDGET, total)?;
-    }
-    match plan.year_start {
-        Some(Some(month)) => put_text(tx, &ROOT, YEAR_START, &month.to_string())?,
-        Some(None) => delete_if_present(tx, &ROOT, YEAR_START)?,
-        None => {}
-    }
-    department_budgets::write(tx, &plan.department_budgets)
-}
-
 /// The map for new positions. Creates it if the document has none.
 fn positions_map(tx: &mut Transaction<'_>, maps: &[ObjId]) -> Result<ObjId, AutomergeError> {
     maps.last().map_or_else(|| tx.put_object(ROOT, POSITIONS, ObjType::Map), |map| Ok(map.clone()))
@@ -470,38 +366,4 @@ fn add(tx: &mut Transaction<'_>, map: &ObjId, position: &NewPosition, author: &A
     tx.put(&row, CREATED_AT, ScalarValue::Timestamp(position.created_at.unwrap_or(author.now)))?;
     tx.put(&row, UPDATED_AT, ScalarValue::Timestamp(when))?;
     put_text(tx, &row, UPDATED_BY, who)
-}
-
-pub(super) fn put_text(tx: &mut Transaction<'_>, object: &ObjId, key: &str, text: &str) -> Result<(), AutomergeError> {
-    let object = tx.put_object(object, key, ObjType::Text)?;
-    tx.splice_text(object, 0, 0, text)
-}
-
-pub(super) fn put_number(
-    tx: &mut Transaction<'_>,
-    object: &ObjId,
-    key: &str,
-    number: Budget,
-) -> Result<(), AutomergeError> {
-    match number {
-        // Below 2^53, so it fits.
-        Budget::Int(number) => tx.put(object, key, i64::try_from(number).unwrap_or(i64::MAX)),
-        Budget::Float(number) => tx.put(object, key, number),
-    }
-}
-
-pub(super) fn commit(
-    doc: &mut Automerge,
-    author: &Author,
-    message: String,
-    write: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
-) -> Result<Done, EditError> {
-    let mut tx = doc.transaction();
-    if let Err(error) = write(&mut tx) {
-        tx.rollback();
-        return Err(error.into());
-    }
-    // Automerge's commit time is in seconds.
-    let (hash, _) = tx.commit_with(CommitOptions::default().with_message(message).with_time(author.now / 1_000));
-    Ok(Done { changed: hash.is_some() })
 }

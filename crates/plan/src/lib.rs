@@ -38,6 +38,7 @@
 
 pub mod amount;
 mod budget;
+pub mod change;
 mod condition;
 pub mod cost;
 pub mod csv;
@@ -52,6 +53,7 @@ mod json_encoder;
 mod month;
 pub mod past;
 pub mod pick;
+mod plan_patch;
 pub mod position;
 mod position_id;
 pub mod scenarios;
@@ -61,14 +63,16 @@ pub mod view;
 
 pub use amount::{AmountError, Marks, Scale, amount_of_json, is_blank_amount, parse_amount};
 pub use budget::{Budget, BudgetError, MAX_BUDGET};
+pub use change::{Author, Done, EditError};
 pub use condition::Condition;
 pub use department_budgets::DepartmentBudgetsPatch;
 pub use diff::{Diff, diff};
-pub use edit::{Author, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
+pub use edit::{Edit, NewPosition, PositionPatch, without_noise};
 pub use extra::Extra;
 pub use fields::{FIELDS, FieldDefinition, FieldId, FieldKind, FieldMap, FieldValue};
 pub use month::{MONTHS_PER_YEAR, Month};
 pub use past::{Past, SharedCopy};
+pub use plan_patch::PlanPatch;
 pub use position::{DEFAULT_UNIT, Plan, Position};
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};
 pub use scenarios::{ScenarioEdit, ScenarioEntry, ScenarioState};

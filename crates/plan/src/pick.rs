@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, PatchLog, ROOT, ReadDoc, ScalarValue, Value};
 
-use super::edit::{Author, EditError};
+use super::change::{Author, EditError};
 use super::position::{POSITIONS, position_maps_at};
 use super::snapshot::Snapshot;
 

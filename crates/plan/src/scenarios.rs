@@ -13,7 +13,7 @@ use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, Rea
 use primitives::{DocumentId, is_blank};
 use serde_json::Value as Json;
 
-use super::edit::{Author, Done, EditError, commit, put_text};
+use super::change::{Author, Done, EditError, commit, put_text};
 use super::fields::check_length;
 use super::pick::{self, Pick};
 use super::position::as_milliseconds;

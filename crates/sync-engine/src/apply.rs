@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use automerge::transaction::CommitOptions;
-use automerge::{Change, ChangeHash, ReadDoc};
+use automerge::{Change, ChangeHash};
 use automerge_chunks::load;
 use bytes::Bytes;
 
@@ -19,14 +18,6 @@ use crate::quota::Quota;
 use crate::receive::{has, has_without_orphans};
 use crate::schema::{ActorOwner, EditRefused, Schema};
 use crate::{causal_order, validation};
-
-/// Most orphaned changes that a document keeps in memory: changes whose dependencies are missing.
-pub const MAX_ORPHANS: usize = 10_000;
-/// Most bytes of orphaned changes.
-const MAX_ORPHAN_BYTES: usize = 32 << 20;
-
-/// Heads after a batch above which the server merges them.
-const MAX_HEADS: usize = 256;
 
 /// Fixed cost of the first change of a new actor, in units of a change of a known actor.
 const NEW_ACTOR: u64 = 4;
@@ -425,83 +416,6 @@ impl<S: Schema> Engine<S> {
         }
         applied.append(&mut fresh);
         Ok(Ok(()))
-    }
-
-    /// Queues the orphaned changes in the library again. When the library rejects changes it may drop queued ones, for example of
-    /// the same actor. Their senders believe that they were received, and would not send them again.
-    fn requeue_orphans(&mut self, before: &[ChangeHash]) -> Result<(), BadMessage> {
-        if !self.orphans.is_empty() {
-            let orphans: Vec<Change> = self.orphans.values().map(|orphan| orphan.change.clone()).collect();
-            self.doc.apply_changes(orphans)?;
-        }
-        // No rejected or unchecked change may be in the document.
-        if self.doc.get_heads() == before { Ok(()) } else { Err(BadMessage::NotReproducible) }
-    }
-
-    /// Rejects changes that would make too many orphans, before the library queues any of them.
-    fn check_orphans(&self, changes: &[Change]) -> Result<(), BadMessage> {
-        let mut known: HashSet<ChangeHash> = HashSet::new();
-        let (mut count, mut bytes) = (self.orphans.len(), self.orphan_bytes);
-        // Peers send dependencies first. A change that comes before its own dependencies is counted as an orphan.
-        for change in changes {
-            if change.deps().iter().all(|dep| known.contains(dep) || self.has(dep)) {
-                known.insert(change.hash());
-            } else {
-                count += 1;
-                bytes += change.raw_bytes().len();
-            }
-        }
-        let has_new_orphans = count > self.orphans.len();
-        if has_new_orphans && (count > MAX_ORPHANS || bytes > MAX_ORPHAN_BYTES) {
-            return Err(BadMessage::TooManyOrphans(MAX_ORPHANS));
-        }
-        Ok(())
-    }
-
-    fn edit(&mut self, edit: &S::Edit, changes: &mut Vec<Change>) -> Result<S::Done, EditRefused<S::Error>> {
-        let before = self.doc.get_heads();
-        let done = self.schema.edit(&mut self.doc, edit).map_err(EditRefused::Schema)?;
-        self.collect_local_changes(&before, changes);
-        Ok(done)
-    }
-
-    /// Adds the local changes that were made since the document had these heads.
-    fn collect_local_changes(&self, before: &[ChangeHash], changes: &mut Vec<Change>) {
-        let heads = self.doc.get_heads();
-        if heads == before {
-            return;
-        }
-        match self.doc.get_last_local_change() {
-            // Nearly always one change on top of the others.
-            Some(change) if heads == [change.hash()] && change.deps() == before => changes.push(change),
-            // An edit may consist of several changes, and write on top of earlier heads.
-            _ => changes.extend(self.doc.get_changes(before)),
-        }
-    }
-
-    /// Merges the heads by an empty change if there are more than [`MAX_HEADS`], because peers name all heads in every message.
-    /// The document gets at most one such change for every [`MAX_HEADS`] changes of peers.
-    fn merge_heads(&mut self, changes: &mut Vec<Change>, quota: &mut Quota) {
-        if changes.is_empty() || self.doc.get_heads().len() <= MAX_HEADS || quota.take_edit().is_err() {
-            return;
-        }
-        let time = changes.iter().map(Change::timestamp).max().unwrap_or_default();
-        let message = format!("merge {} heads", self.doc.get_heads().len());
-        let merged = self.doc.empty_commit(CommitOptions::default().with_message(message).with_time(time));
-        changes.extend(self.doc.get_change_by_hash(&merged));
-    }
-
-    /// Restores the values that peers must not alter, in the same batch. `heads`: those before the batch.
-    fn restore(&mut self, heads: &[ChangeHash], changes: &mut Vec<Change>, relatives: &Relatives) {
-        let Some(time) = changes.iter().map(Change::timestamp).max() else { return };
-        let is_merged = |change: &Change| relatives.know(&change.hash());
-        let without_merge = changes.iter().any(is_merged).then(|| {
-            let own = changes.iter().filter(|change| !is_merged(change)).map(Change::hash);
-            heads.iter().copied().chain(own).collect::<Vec<_>>()
-        });
-        let before = self.doc.get_heads();
-        self.schema.restore(&mut self.doc, time, without_merge.as_deref());
-        self.collect_local_changes(&before, changes);
     }
 }
 

@@ -54,9 +54,11 @@ mod engine;
 mod envelope;
 mod generate;
 mod incoming;
+mod local_changes;
 mod lost;
 mod message_limits;
 mod missing_document;
+mod orphans;
 mod peers;
 mod provenance;
 mod quota;
@@ -67,7 +69,6 @@ mod test_messages;
 mod validation;
 
 pub use absorb::{LogEntry, MustReload, changes_of_log};
-pub use apply::MAX_ORPHANS;
 pub use bad_message::BadMessage;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use engine::{Engine, LoadError, PeerRole, load_log};
@@ -78,6 +79,7 @@ pub use message_limits::{
     DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS, MessageLimits,
 };
 pub use missing_document::reply_without_document;
+pub use orphans::MAX_ORPHANS;
 pub use peers::{Delivery, PeerKey, Peers};
 pub use provenance::{Authors, Contributor, Merge, Provenance, Relatives, Surface};
 pub use quota::DocumentFull;
