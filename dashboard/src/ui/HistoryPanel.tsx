@@ -12,6 +12,7 @@ import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValu
 import { parseSharedMapField } from "../plan/shared-map"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
 import { ApprovalNote } from "./ApprovalNote"
+import { CommentEventText } from "./comments/CommentEventText"
 import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
 import { placeLabel } from "./place-actions"
@@ -200,6 +201,7 @@ function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSingleP
         {event.rows > 1 ? `merged ${event.rows} copies of` : "replaced"} {subject}
       </>
     )
+  if (event.kind === "comment") return <CommentEventText event={event} subject={subject} />
   if (event.kind !== "set")
     return (
       <>
