@@ -27,6 +27,8 @@ import { AddForm } from "./AddForm"
 import { formatAddress } from "./address"
 import { type Command, CommandPalette } from "./CommandPalette"
 import { ConflictDialog } from "./ConflictDialog"
+import { CommentsDialog } from "./comments/CommentsDialog"
+import { mentionKey, useMentions } from "./comments/use-mentions"
 import { downloadTable } from "./download-table"
 import { EmptyList } from "./EmptyList"
 import { ALL_POSITIONS, FILTERED_POSITIONS, type OnExport } from "./ExportItems"
@@ -94,6 +96,7 @@ type OpenDialog =
   | { kind: "conflict"; id: string; field: FieldKey }
   | { kind: "setting"; key: Setting }
   | { kind: "history"; id: string | null }
+  | { kind: "comments"; id: string }
   | { kind: "import"; text: string | null }
   | { kind: "settings"; before: SettingsAtHeads }
   | { kind: "refusals"; title: string; refusals: readonly Refusal[] }
@@ -234,12 +237,21 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const onRestorePositions = (deleted: readonly DeletedEvent[]) => {
     actions.restore(deleted.map(({ position: id, heads }) => ({ id, heads: headsWithRow(id, heads) })))
   }
-  const onDismiss = ({ key }: DiscardedEdit) => {
+  const onDismiss = ({ key }: { key: string }) => {
     const next = new Set([...dismissed, key])
     saveDismissed(owner, store.id, next)
     setDismissed(next)
   }
-  const onCellFocus = useCallback((cell: CellAddress | null) => store.presence.setCell(cell), [store])
+  /** The position of the cell that had the focus last. */
+  const focusedId = useRef<string | null>(null)
+  const onCellFocus = useCallback(
+    (cell: CellAddress | null) => {
+      focusedId.current = cell?.position ?? focusedId.current
+      store.presence.setCell(cell)
+    },
+    [store],
+  )
+  const onComments = useCallback((id: string) => setOpen({ kind: "comments", id }), [])
   const onConflict = useCallback((id: string, field: FieldKey) => setOpen({ kind: "conflict", id, field }), [])
   const close = useCallback(() => setOpen(null), [])
   const closeDialog = useCallback(() => setDialog(null), [])
@@ -279,6 +291,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       ),
     [drafts, positionsById, settings],
   )
+  const { people: mentionable, mentions } = useMentions(snapshot, name, dismissed)
   const isFiltered = isFiltering(filter)
   const departments = useMemo(() => departmentUses(positions, snapshot.departmentBudgets), [positions, snapshot.departmentBudgets])
   const groupNotes = useMemo(() => groupNotesOf(view.group, departments, isFiltered), [view.group, departments, isFiltered])
@@ -291,6 +304,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
   const chosenIds = () =>
     visibleSelection.size > 0 ? [...visibleSelection] : range ? positionsIn(lines.positions, range).map(({ id }) => id) : []
   const commands = (): Command[] => {
+    const focused = store.get(focusedId.current ?? "")
     const all: (Command | false)[] = [
       canEdit && { id: "add", label: "Add a position", run: () => setAdding(true) },
       canEdit && undoState.undo !== null && { id: "undo", label: `Undo ${undoState.undo}`, keys: "Ctrl+Z", run: () => void actions.undo() },
@@ -304,6 +318,13 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           id: "bulk",
           label: "Edit the selected positions",
           run: () => setDialog({ kind: "bulk", ids: chosenIds() }),
+        },
+      focused?.invalidEntry === undefined &&
+        focused !== undefined && {
+          id: "comments",
+          label: `${canEdit ? "Comment" : "Show comments"} on “${focused.designation}”`,
+          keys: "Shift+F2",
+          run: () => onComments(focused.id),
         },
       canEdit && { id: "budgets", label: "Set department budgets", run: openBudgets },
       canEdit && { id: "import", label: "Import a table (Excel, CSV)", run: () => setOpen({ kind: "import", text: null }) },
@@ -395,6 +416,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           settings={snapshot.settingConflicts}
           places={placesInConflict}
           drafts={draftItems}
+          mentions={mentions}
           discardedEdits={discardedEdits}
           hiddenRows={snapshot.hiddenRows}
           historyProblem={snapshot.historyProblem}
@@ -407,6 +429,8 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           onApplyDraft={(here) => void onApplyDraft(here)}
           onDiscardDraft={onDiscardDraft}
           onMergeHiddenRows={() => mergeHiddenRows(plan, author)}
+          onShowComments={onComments}
+          onDismissMention={(mention) => onDismiss({ key: mentionKey(mention) })}
         />
         <Toolbar
           all={positions}
@@ -463,6 +487,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
               settings={settings}
               people={people}
               highlights={highlights}
+              comments={snapshot.comments}
               selected={visibleSelection}
               sort={sort}
               canEdit={canEdit}
@@ -474,6 +499,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
               readPosition={(id) => store.readPosition(id)}
               onEditing={setEditedId}
               onConflict={onConflict}
+              onComments={onComments}
               onHistory={(id) => setOpen({ kind: "history", id })}
               onRemove={onRemove}
               onCellFocus={onCellFocus}
@@ -537,6 +563,20 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           onRestore={actions.setValue}
           onRestorePositions={onRestorePositions}
           onApprove={actions.approve}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "comments" && (
+        <CommentsDialog
+          id={open.id}
+          name={openPosition?.designation ?? null}
+          comments={snapshot.comments.get(open.id) ?? []}
+          people={mentionable}
+          me={name}
+          author={author}
+          canEdit={canEdit}
+          draftKey={`${owner}/${store.id}/${open.id}`}
+          actions={actions}
           onClose={close}
         />
       )}
