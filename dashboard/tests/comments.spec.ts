@@ -163,6 +163,19 @@ test("the command palette opens the comments of the focused position", async ({ 
   await expect(field(cfo)).toBeFocused()
 })
 
+test("the history of a position opens its comments, also on a phone", async ({ server, browser }) => {
+  const ceo = await person(browser, "CEO", { viewport: { width: 390, height: 844 } })
+  await ceo.open(server.url)
+  await ceo.page.getByRole("button", { name: `History of ${NAME}` }).click()
+  await ceo.page.getByRole("dialog").getByRole("button", { name: "Comments" }).click()
+  await field(ceo).fill("From a phone")
+  await dialog(ceo).getByRole("button", { name: "Comment", exact: true }).click()
+  await expect(comments(ceo)).toContainText("From a phone")
+  await ceo.page.keyboard.press("Escape")
+  await expect(unresolved(ceo, 1)).toBeVisible()
+  await ceo.context.close()
+})
+
 for (const colorScheme of ["light", "dark"] as const) {
   for (const [device, viewport] of [
     ["desktop", { width: 1280, height: 860 }],

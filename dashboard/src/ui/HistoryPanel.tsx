@@ -1,4 +1,4 @@
-import { BadgeCheck } from "lucide-react"
+import { BadgeCheck, MessageSquare } from "lucide-react"
 import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
 import { Attribution } from "../history/attribution"
 import type { DeletedEvent, FieldSetEvent, HistoryEntry, HistoryEvent } from "../history/events"
@@ -31,6 +31,7 @@ interface Props {
   onRestorePositions: (deleted: readonly DeletedEvent[]) => void
   /** Approves a position with its current budget. */
   onApprove: (id: string) => void
+  onComments: (id: string) => void
   onClose: () => void
 }
 
@@ -47,6 +48,7 @@ export function HistoryPanel({
   onRestore,
   onRestorePositions,
   onApprove,
+  onComments,
   onClose,
 }: Props) {
   const { changes, reading, historyProblem, sync } = snapshot
@@ -84,6 +86,13 @@ export function HistoryPanel({
   return (
     <Dialog title={id === null ? "History of the plan" : `History of ${name.current}`} onClose={onClose} isSide>
       {id !== null && !position && <p className="fine">This position was deleted.</p>}
+      {position && position.invalidEntry === undefined && (
+        <p>
+          <button type="button" onClick={() => onComments(position.id)}>
+            <MessageSquare aria-hidden /> Comments
+          </button>
+        </p>
+      )}
       {position && (
         <ApprovalNote
           store={store}

@@ -563,6 +563,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
           onRestore={actions.setValue}
           onRestorePositions={onRestorePositions}
           onApprove={actions.approve}
+          onComments={onComments}
           onClose={close}
         />
       )}

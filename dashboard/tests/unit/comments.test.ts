@@ -11,7 +11,7 @@ import {
   setCommentDone,
   validateComment,
 } from "../../src/plan/comments"
-import { deletePositions, restorePositions, setField } from "../../src/plan/edit"
+import { deletePositions, resolveConflict, restorePositions, setField } from "../../src/plan/edit"
 import { readExtraFields } from "../../src/plan/extra-fields"
 import { RowReader } from "../../src/plan/multi-value-register"
 import { MAX_TEXT } from "../../src/plan/schema"
@@ -180,6 +180,27 @@ describe("first comments of two people who are offline", () => {
     sync(ours, theirs)
     expect(threadOf(ours, id)).toEqual(before)
     expect(threadOf(theirs, id)).toEqual(before)
+  })
+
+  it("are all kept if both people restore the position", () => {
+    const { id, ours, theirs } = commentedOffline()
+    const heads = ours.heads()
+    deletePositions(ours, [id], "Cook", "CEO")
+    sync(ours, theirs)
+    for (const [copy, author] of [
+      [ours, "CEO"],
+      [theirs, "CFO"],
+    ] as const) {
+      restorePositions(copy, [{ id, heads }], author)
+      setField(copy, id, "budget", author === "CEO" ? 5 : 6, author)
+      comment(copy, id, `Restored by ${author}`, author)
+    }
+    sync(ours, theirs)
+    const all = ["Can we wait?", "Restored by CEO", "Restored by CFO", "Why so much?"]
+    for (const copy of [ours, theirs]) expect(texts(copy, id).sort()).toEqual(all)
+    resolveConflict(ours, id, "budget", ours.operation(id, "budget", 6), "CEO")
+    sync(ours, theirs)
+    for (const copy of [ours, theirs]) expect(texts(copy, id).sort()).toEqual(all)
   })
 
   it("are found by the index, also when a losing map changes", () => {

@@ -114,8 +114,9 @@ export function CommentComposer({ draftKey, people, onAdd }: Props) {
           onBlur={() => setCursor(null)}
           onKeyDown={onKeyDown}
         />
+        {/* The list is placed again when its height changes. */}
         {names.length > 0 && (
-          <EditorPopup key={typed?.at} id={list} role="listbox" label="People to mention">
+          <EditorPopup key={`${typed?.at}/${names.length}`} id={list} role="listbox" label="People to mention">
             {names.map((name, at) => (
               // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the text field
               // biome-ignore lint/a11y/useFocusableInteractive: the focus stays in the text field
