@@ -331,7 +331,12 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
         </button>
       )}
       {field === FIRST_FIELD && !editing && (canEdit || comments) && (
-        <CommentMarker name={position.designation} comments={comments} isActive={isActive} onOpen={() => actions.comments(id)} />
+        <CommentMarker
+          name={position.designation || "Untitled position"}
+          comments={comments}
+          isActive={isActive}
+          onOpen={() => actions.comments(id)}
+        />
       )}
       {person && <span className={`flag ${personColour(person.name)}`}>{person.name}</span>}
       {highlight && <span className="highlight" key={highlight.at} aria-hidden />}
