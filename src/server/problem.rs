@@ -193,6 +193,10 @@ impl From<EditFailure> for Problem {
                 Self::new(status, "document-full", "The document is full", full.to_string())
             }
             EditFailure::Storage { full, message } => Self::storage(full, message),
+            EditFailure::Merge(_) => {
+                let title = "The documents cannot be merged";
+                Self::new(StatusCode::CONFLICT, "not-mergeable", title, error.to_string())
+            }
             EditFailure::Denied(denied) => denied.into(),
             EditFailure::Unavailable(error) => error.into(),
             EditFailure::Panicked | EditFailure::Unknown => {
@@ -209,6 +213,7 @@ impl From<Denied> for Problem {
             Denied::Default => {
                 Self::new(StatusCode::CONFLICT, "default-document", "Default document", denied.to_string())
             }
+            Denied::Scenario(_) => Self::new(StatusCode::CONFLICT, "scenario", "Scenario", denied.to_string()),
             Denied::LastOwner => Self::new(StatusCode::CONFLICT, "last-owner", "Last owner", denied.to_string()),
             Denied::TooManyUsers => Self::invalid("user", denied.to_string()),
             Denied::ReadOnly | Denied::Create | Denied::NotOwner => {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
+use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use primitives::{DocumentId, is_blank};
 
 use super::condition::Condition;
@@ -17,6 +17,8 @@ use super::position::{
     CREATED_AT, CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UNIT, UPDATED_AT,
     UPDATED_BY, YEAR_START, candidates, position_maps, read_plan, read_position,
 };
+use super::scenarios::{self, ScenarioEdit};
+use super::snapshot::Snapshot;
 use super::{Budget, DepartmentBudgetsPatch, Month, check_position_id, department_budgets};
 
 /// The author of an edit, and the time of the edit.
@@ -136,6 +138,13 @@ pub enum Edit {
     Describe(PlanPatch),
     /// Sets the total budget to an amount in currency units (not in units of the plan).
     SetTotalAmount(f64),
+    /// Edits the entry of a scenario in its plan, or merges rows of the scenario.
+    Scenario {
+        /// The scenario.
+        id: DocumentId,
+        /// The edit.
+        edit: Box<ScenarioEdit>,
+    },
     /// Makes an edit if a precondition holds. Both happen in one step, so no other change can come between.
     OnlyIf {
         /// The precondition.
@@ -152,6 +161,10 @@ impl Edit {
         match self {
             Self::Create { positions, .. } | Self::AddAll(positions) => positions.len(),
             Self::OnlyIf { edit, .. } => edit.rows(),
+            Self::Scenario { edit, .. } => match &**edit {
+                ScenarioEdit::Pick(pick) => pick.rows.len(),
+                _ => 0,
+            },
             Self::CarryId(_) | Self::Describe(_) | Self::SetTotalAmount(_) => 0,
             Self::Add(_) | Self::Patch { .. } | Self::Delete { .. } => 1,
         }
@@ -256,6 +269,7 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
                 positions.iter().try_for_each(|position| add(tx, &map, position, author))
             });
         }
+        Edit::Scenario { id, edit } => return scenarios::run(doc, id, edit, author),
         Edit::Patch { id, patch } => return run_patch(doc, &maps, id, patch, author),
         Edit::Delete { id } => {
             let found = candidates(doc, &maps, id);
@@ -381,6 +395,26 @@ pub fn without_noise(number: f64) -> f64 {
     format!("{number:.11e}").parse().unwrap_or(number)
 }
 
+/// Sets the name that the plan has at these heads, if it has another one now. Merging a scenario must not rename its plan.
+///
+/// # Errors
+/// When the Automerge library fails.
+pub fn keep_name(doc: &mut Automerge, heads: &[ChangeHash], author: &Author) -> Result<Done, EditError> {
+    let (then, now) = (Snapshot::at(doc, heads), Snapshot::now(doc));
+    let shown = |snapshot: Snapshot<'_>| -> Vec<Option<serde_json::Value>> {
+        snapshot.all(&ROOT, NAME).iter().map(|(value, object)| snapshot.show(value, object)).collect()
+    };
+    let wanted = shown(then);
+    if wanted == shown(now) {
+        return Ok(Done { changed: false });
+    }
+    let wanted = wanted.last().cloned().flatten();
+    commit(doc, author, format!("{}: name of the plan", author.name), |tx| match wanted.as_ref() {
+        Some(serde_json::Value::String(name)) => put_text(tx, &ROOT, NAME, name),
+        _ => delete_if_present(tx, &ROOT, NAME),
+    })
+}
+
 fn name_of(position: &Position) -> Option<String> {
     position.text(DESIGNATION).map(str::to_owned)
 }
@@ -438,7 +472,7 @@ fn add(tx: &mut Transaction<'_>, map: &ObjId, position: &NewPosition, author: &A
     put_text(tx, &row, UPDATED_BY, who)
 }
 
-fn put_text(tx: &mut Transaction<'_>, object: &ObjId, key: &str, text: &str) -> Result<(), AutomergeError> {
+pub(super) fn put_text(tx: &mut Transaction<'_>, object: &ObjId, key: &str, text: &str) -> Result<(), AutomergeError> {
     let object = tx.put_object(object, key, ObjType::Text)?;
     tx.splice_text(object, 0, 0, text)
 }
@@ -456,7 +490,7 @@ pub(super) fn put_number(
     }
 }
 
-fn commit(
+pub(super) fn commit(
     doc: &mut Automerge,
     author: &Author,
     message: String,

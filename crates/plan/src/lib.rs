@@ -9,6 +9,9 @@
 //! | [`history`] | what changed when, page by page |
 //! | [`shared_map`] | maps at the root that several people may create at the same time |
 //! | [`past`] | the plan at earlier heads |
+//! | [`scenarios`] | the entries of scenarios in their plan |
+//! | [`diff`](mod@diff) | a plan compared with a scenario |
+//! | [`pick`] | merges single rows of a scenario |
 //! | [`amount`] | budgets and amounts of money as people write them |
 //! | [`cost`] | what positions cost in the months of a year |
 //! | [`csv`] | the CSV export |
@@ -39,6 +42,7 @@ mod condition;
 pub mod cost;
 pub mod csv;
 mod department_budgets;
+pub mod diff;
 pub mod edit;
 mod extra;
 pub mod fields;
@@ -47,8 +51,10 @@ pub mod history;
 mod json_encoder;
 mod month;
 pub mod past;
+pub mod pick;
 pub mod position;
 mod position_id;
+pub mod scenarios;
 pub mod shared_map;
 mod snapshot;
 pub mod view;
@@ -57,6 +63,7 @@ pub use amount::{AmountError, Marks, Scale, amount_of_json, is_blank_amount, par
 pub use budget::{Budget, BudgetError, MAX_BUDGET};
 pub use condition::Condition;
 pub use department_budgets::DepartmentBudgetsPatch;
+pub use diff::{Diff, diff};
 pub use edit::{Author, Done, Edit, EditError, NewPosition, PlanPatch, PositionPatch, without_noise};
 pub use extra::Extra;
 pub use fields::{FIELDS, FieldDefinition, FieldId, FieldKind, FieldMap, FieldValue};
@@ -64,4 +71,5 @@ pub use month::{MONTHS_PER_YEAR, Month};
 pub use past::{Past, SharedCopy};
 pub use position::{DEFAULT_UNIT, Plan, Position};
 pub use position_id::{InvalidPositionId, MAX_ID, check_position_id};
+pub use scenarios::{ScenarioEdit, ScenarioEntry, ScenarioState};
 pub use view::{Form, PlanEvent, Renderings, Row, RowEvent, SharedView, View, ViewChange, read_view, snapshot};

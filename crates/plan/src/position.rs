@@ -12,7 +12,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::{Automerge, ObjId, ObjType, ROOT, ScalarValue, Value};
+use automerge::{Automerge, ChangeHash, ObjId, ObjType, ROOT, ScalarValue, Value};
+use primitives::DocumentId;
 pub use primitives::{DOCUMENT_ID, POSITIONS};
 use serde_json::Value as Json;
 
@@ -152,6 +153,15 @@ pub fn read_plan(doc: &Automerge) -> Plan {
 #[must_use]
 pub fn read_document_id(doc: &Automerge) -> Option<String> {
     root_value(Snapshot::now(doc), DOCUMENT_ID)?.as_str().map(str::to_owned)
+}
+
+/// The document that the root key of the document id names, and the change that set it.
+#[must_use]
+pub fn read_named_document(doc: &Automerge) -> Option<(DocumentId, ChangeHash)> {
+    let now = Snapshot::now(doc);
+    let (value, object) = now.all(&ROOT, DOCUMENT_ID).pop()?;
+    let id = now.show(&value, &object)?.as_str()?.parse().ok()?;
+    Some((id, doc.hash_for_opid(&object)?))
 }
 
 /// One of the values under a position's id.

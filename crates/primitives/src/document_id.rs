@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// Accepted numbers of bytes. We and automerge-repo generate 16; a client's `idFactory` may choose another length.
 const PAYLOAD_BYTES: std::ops::RangeInclusive<usize> = 1..=64;
 
@@ -44,6 +46,19 @@ impl DocumentId {
     #[must_use]
     pub fn url(&self) -> String {
         format!("automerge:{}", self.0)
+    }
+}
+
+/// As text.
+impl Serialize for DocumentId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for DocumentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -10,7 +10,9 @@ mod access;
 mod cluster_messages;
 mod command;
 mod creation_rate_limit;
+mod denied_requests;
 mod fair_permits;
+mod families;
 mod hints;
 mod history;
 mod legacy_presence;
@@ -28,6 +30,7 @@ mod readiness;
 mod refusals;
 mod registry;
 mod requester;
+mod scenarios;
 mod sync;
 mod task;
 mod text;
@@ -46,7 +49,9 @@ use cluster_messages::SurfaceMessages;
 use command::Command;
 pub use command::{Attributed, EditFailure, ReadFailure, SyncPeer, Unavailable};
 use creation_rate_limit::CreationRateLimit;
+use denied_requests::DeniedRequests;
 use fair_permits::FairPermits;
+use families::Families;
 use history::HistoryReaders;
 pub use history::PastGuard;
 pub use legacy_presence::{LegacyPresence, RenderPresence};
@@ -66,6 +71,7 @@ use readiness::Readiness;
 pub use refusals::Refusals;
 use registry::{DocumentHandle, DocumentRegistry};
 pub use requester::Requester;
+pub use scenarios::Copies;
 use store::{OpenError, Store, StoreError, UnavailableReason};
 use sync_engine::MessageLimits;
 pub use text::Text;
@@ -128,6 +134,8 @@ struct Inner {
     settings: HubSettings,
     metrics: Arc<Metrics>,
     access: Access,
+    families: Families,
+    denied_requests: DeniedRequests,
     registry: Mutex<DocumentRegistry>,
     storages: WatchedStorages,
     peerings: Peerings,
@@ -176,6 +184,8 @@ impl Hub {
             settings,
             metrics,
             access,
+            families: Families::default(),
+            denied_requests: DeniedRequests::default(),
             registry: Mutex::default(),
             storages: WatchedStorages::default(),
             peerings: Peerings::default(),
@@ -343,6 +353,7 @@ impl Hub {
     pub async fn leave(&self, key: ConnectionKey, documents: impl IntoIterator<Item = DocumentId>) {
         self.inner.storages.remove_connection(key);
         for id in documents {
+            self.inner.denied_requests.remove(&id, key);
             self.send_if_open(&id, Command::Leave(key)).await;
         }
     }

@@ -14,7 +14,7 @@ use crate::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
 use crate::engine::{Engine, Orphan};
 use crate::incoming::{Incoming, decode_message};
 use crate::peers::PeerKey;
-use crate::provenance::{Binds, Contributor};
+use crate::provenance::{Binds, Contributor, Origin, Relatives};
 use crate::quota::Quota;
 use crate::receive::{has, has_without_orphans};
 use crate::schema::{ActorOwner, EditRefused, Schema};
@@ -33,8 +33,8 @@ const NEW_ACTOR: u64 = 4;
 /// The first change of a new actor costs one more unit for each of this many changes times actors of the document.
 const CLOCKS_PER_CHANGE: u64 = 1_000_000;
 
-/// The contributors of the changes of a batch, as far as they are known.
-type Contributors = HashMap<ChangeHash, Contributor>;
+/// The origins of the changes of a batch, as far as they are known.
+type Origins = HashMap<ChangeHash, Origin>;
 
 impl<S: Schema> Engine<S> {
     /// Decodes an item. This part of step 1 does not depend on the other items of the batch.
@@ -46,6 +46,7 @@ impl<S: Schema> Engine<S> {
                 let incoming = self.decode(peer, &bytes);
                 Ready::Sync { peer, bytes, incoming }
             }
+            Item::Merge { changes, edit, by } => Ready::Merge { changes: changes.to_vec(), edit, by },
         })
     }
 
@@ -80,22 +81,28 @@ impl<S: Schema> Engine<S> {
 
     /// Applies a batch of prepared items. The result may be [`poisoned`](Applied::poisoned).
     pub fn apply_prepared(&mut self, items: Vec<Prepared<S>>) -> Applied<S> {
+        self.apply_in_family(items, &Relatives::default())
+    }
+
+    /// Applies a batch of prepared items to a document of a family. `relatives`: what the other documents know of the
+    /// [changes](Prepared::changes) of these items.
+    pub fn apply_in_family(&mut self, items: Vec<Prepared<S>>, relatives: &Relatives) -> Applied<S> {
         // A forged change can violate assertions of the library.
-        catch_unwind(AssertUnwindSafe(|| self.try_to_apply(items)))
+        catch_unwind(AssertUnwindSafe(|| self.try_to_apply(items, relatives)))
             .unwrap_or(Err(BadMessage::Panicked))
             .unwrap_or_else(Applied::poisoned_by)
     }
 
     /// Applies a batch. After an error the document in memory is unusable.
-    fn try_to_apply(&mut self, items: Vec<Prepared<S>>) -> Result<Applied<S>, BadMessage> {
+    fn try_to_apply(&mut self, items: Vec<Prepared<S>>, relatives: &Relatives) -> Result<Applied<S>, BadMessage> {
         let before = self.doc.get_heads();
         let mut outcomes: Vec<Option<Outcome<S>>> = Vec::with_capacity(items.len());
         let mut contributed_changes = vec![false; items.len()];
         let mut received = Vec::new();
         let mut edits = Vec::new();
-        let mut arriving: Vec<(usize, PeerKey, Vec<Change>)> = Vec::new();
+        let mut arriving: Vec<(usize, Vec<Change>)> = Vec::new();
         let mut quota = self.quota();
-        let mut contributors = Contributors::new();
+        let mut origins = Origins::new();
         let mut proven: Arc<HashSet<ChangeHash>> = Arc::default();
         for (index, Prepared(item)) in items.into_iter().enumerate() {
             outcomes.push(None);
@@ -106,7 +113,7 @@ impl<S: Schema> Engine<S> {
                     Ok(None) => received.push((index, Received { peer, bytes, decoded: None })),
                     Ok(Some(incoming)) => {
                         join_proven(&mut proven, incoming.proven);
-                        match self.admit(peer, incoming.changes, &mut quota, &mut contributors) {
+                        match self.admit(peer, incoming.changes, &mut quota, &mut origins, relatives) {
                             Err(error) => {
                                 outcomes[index] = Some(Outcome::Refused(error));
                                 continue;
@@ -114,42 +121,61 @@ impl<S: Schema> Engine<S> {
                             Ok(fresh) if fresh.is_empty() => {}
                             Ok(fresh) => {
                                 contributed_changes[index] = true;
-                                arriving.push((index, peer, fresh));
+                                arriving.push((index, fresh));
                             }
                         }
                         let decoded = Some((incoming.message, incoming.carried_changes));
                         received.push((index, Received { peer, bytes, decoded }));
                     }
                 },
+                Ready::Merge { changes, edit, by } => {
+                    match self.admit_merged(by.as_ref(), changes, &mut quota, &mut origins, relatives) {
+                        Err(error) => {
+                            outcomes[index] = Some(Outcome::Refused(error));
+                            continue;
+                        }
+                        Ok(fresh) if fresh.is_empty() => {}
+                        Ok(fresh) => {
+                            contributed_changes[index] = true;
+                            arriving.push((index, fresh));
+                        }
+                    }
+                    edits.extend(edit.map(|edit| (index, edit, by)));
+                }
                 Ready::Part { peer, part } => {
                     join_proven(&mut proven, part.proven);
-                    match self.admit(peer, part.changes, &mut quota, &mut contributors) {
+                    match self.admit(peer, part.changes, &mut quota, &mut origins, relatives) {
                         Err(error) => outcomes[index] = Some(Outcome::Refused(error)),
                         Ok(fresh) if fresh.is_empty() => {}
                         Ok(fresh) => {
                             contributed_changes[index] = true;
-                            arriving.push((index, peer, fresh));
+                            arriving.push((index, fresh));
                         }
                     }
                 }
             }
         }
 
-        let mut changes = self.apply_arriving(arriving, &mut outcomes, &mut contributors, &proven)?;
+        let mut changes = self.apply_arriving(arriving, &mut outcomes, &mut origins, &proven)?;
         let mut edited = HashMap::new();
         for (index, edit, by) in edits {
+            // The merge that the edit belongs to was rejected.
+            if outcomes[index].is_some() {
+                continue;
+            }
             let before = changes.len();
             let outcome = match quota.take_edit() {
                 Ok(()) => self.edit(&edit, &mut changes),
                 Err(full) => Err(EditRefused::Full(full)),
             };
             if let Some(by) = by {
-                edited.extend(changes[before..].iter().map(|change| (change.hash(), by.clone())));
+                let origin = Origin::Contributed(by);
+                edited.extend(changes[before..].iter().map(|change| (change.hash(), origin.clone())));
             }
-            contributed_changes[index] = changes.len() > before;
+            contributed_changes[index] |= changes.len() > before;
             outcomes[index] = Some(Outcome::Edited(outcome));
         }
-        self.restore(&mut changes);
+        self.restore(&before, &mut changes, relatives);
         self.merge_heads(&mut changes, &mut quota);
 
         let mut changes = causal_order::sort(changes);
@@ -158,12 +184,13 @@ impl<S: Schema> Engine<S> {
         for change in &mut changes {
             chunks.extend_from_slice(&change.bytes());
         }
+        let unknown = relatives.is_family().then_some(&Origin::Unknown);
         let attributions = self.authors.attribute(changes.iter().filter_map(|change| {
             let hash = change.hash();
-            let edit = edited.get(&hash).map(|by| (by, Binds::Server));
-            let (by, binds) = edit.or_else(|| contributors.get(&hash).map(|by| (by, Binds::Contributor)))?;
+            let edit = edited.get(&hash).map(|origin| (origin, Binds::Server));
+            let (origin, binds) = edit.or_else(|| Some((origins.get(&hash).or(unknown)?, Binds::Contributor)))?;
             let is_shared = S::actor_owner(change) == ActorOwner::Everyone;
-            Some((change, by, if is_shared { Binds::Nobody } else { binds }))
+            Some((change, origin, if is_shared { Binds::Nobody } else { binds }))
         }));
         self.has_unpublished = !changes.is_empty();
         debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
@@ -195,14 +222,30 @@ impl<S: Schema> Engine<S> {
         peer: PeerKey,
         changes: Vec<Change>,
         quota: &mut Quota,
-        contributors: &mut Contributors,
+        origins: &mut Origins,
+        relatives: &Relatives,
     ) -> Result<Vec<Change>, BadMessage> {
         let fresh = self.unknown(peer, changes);
         if fresh.iter().any(|change| S::actor_owner(change) == ActorOwner::Nobody) {
             return Err(BadMessage::ForeignActor);
         }
         quota.take(&fresh)?;
-        self.claim(peer, &fresh, contributors)?;
+        self.claim(self.contributors.get(&peer).cloned().as_ref(), &fresh, origins, relatives)?;
+        Ok(fresh)
+    }
+
+    /// Returns the changes of a merge that the document lacks: see [`admit`](Self::admit).
+    fn admit_merged(
+        &mut self,
+        by: Option<&Contributor>,
+        changes: Vec<Change>,
+        quota: &mut Quota,
+        origins: &mut Origins,
+        relatives: &Relatives,
+    ) -> Result<Vec<Change>, BadMessage> {
+        let fresh: Vec<Change> = changes.into_iter().filter(|change| !self.has(&change.hash())).collect();
+        quota.take(&fresh)?;
+        self.claim(by, &fresh, origins, relatives)?;
         Ok(fresh)
     }
 
@@ -219,21 +262,63 @@ impl<S: Schema> Engine<S> {
         if self.orphans.is_empty() { has_without_orphans(&self.doc, hash) } else { has(&self.doc, hash) }
     }
 
-    /// Records the contributor of these changes, if the peer is authenticated.
+    /// Records the origins of these changes: what other documents of the family know of them, or the contributor, if it is known.
     ///
     /// # Errors
     /// When an actor belongs to another user.
-    fn claim(&mut self, peer: PeerKey, changes: &[Change], contributors: &mut Contributors) -> Result<(), BadMessage> {
-        let Some(by) = self.contributors.get(&peer) else { return Ok(()) };
-        // Any user may send a copy of an orphaned change, or of one that came earlier in this batch: its contributor is
-        // recorded already.
-        let is_new = |hash: &ChangeHash| !self.orphans.contains_key(hash) && !contributors.contains_key(hash);
+    fn claim(
+        &mut self,
+        by: Option<&Contributor>,
+        changes: &[Change],
+        origins: &mut Origins,
+        relatives: &Relatives,
+    ) -> Result<(), BadMessage> {
+        // Any user may send a copy of an orphaned change, or of one that came earlier in this batch: its origin is recorded
+        // already.
+        let is_new = |hash: &ChangeHash| !self.orphans.contains_key(hash) && !origins.contains_key(hash);
         let new: Vec<&Change> = changes.iter().filter(|change| is_new(&change.hash())).collect();
-        let claimed = new.iter().copied().filter(|change| S::actor_owner(change) != ActorOwner::Everyone);
-        if self.authors.claim(by, claimed, self.doc.get_actor()).is_err() {
-            return Err(BadMessage::ForeignActor);
+        let (copied, new): (Vec<&Change>, Vec<&Change>) =
+            new.into_iter().partition(|change| relatives.know(&change.hash()));
+        if let Some(by) = by {
+            let claimed = new.iter().copied().filter(|change| S::actor_owner(change) != ActorOwner::Everyone);
+            if self.authors.claim(by, claimed, self.doc.get_actor(), relatives).is_err() {
+                return Err(BadMessage::ForeignActor);
+            }
+            origins.extend(new.into_iter().map(|change| (change.hash(), Origin::Contributed(by.clone()))));
         }
-        contributors.extend(new.into_iter().map(|change| (change.hash(), by.clone())));
+        let copy = |change: &Change| Some((change.hash(), relatives.origin_of(&change.hash(), by)?));
+        origins.extend(copied.into_iter().filter_map(copy));
+        Ok(())
+    }
+
+    /// Attributes a batch that has created the document again, after the document has turned out to belong to a family: see
+    /// [`apply_in_family`](Self::apply_in_family).
+    ///
+    /// # Errors
+    /// When an actor belongs to another user of the family.
+    pub fn attribute_again(&mut self, applied: &mut Applied<S>, relatives: &Relatives) -> Result<(), BadMessage> {
+        let mut contributors = HashMap::new();
+        for attribution in &applied.attributions {
+            if let Origin::Contributed(by) = &attribution.origin {
+                contributors.extend(attribution.changes.iter().map(|change| (*change, by.clone())));
+            }
+        }
+        self.authors.drop_unstored_bindings();
+        let mut origins = Origins::new();
+        for change in &applied.changes {
+            let by = contributors.get(&change.hash());
+            self.claim(by, std::slice::from_ref(change), &mut origins, relatives)?;
+        }
+        let attributed = applied.changes.iter().map(|change| {
+            let origin = origins.get(&change.hash()).unwrap_or(&Origin::Unknown);
+            let binds = match S::actor_owner(change) {
+                ActorOwner::Everyone => Binds::Nobody,
+                _ if change.actor_id() == self.doc.get_actor() => Binds::Server,
+                _ => Binds::Contributor,
+            };
+            (change, origin, binds)
+        });
+        applied.attributions = self.authors.attribute(attributed);
         Ok(())
     }
 
@@ -249,23 +334,23 @@ impl<S: Schema> Engine<S> {
     /// document in memory is unusable.
     fn apply_arriving(
         &mut self,
-        arriving: Vec<(usize, PeerKey, Vec<Change>)>,
+        arriving: Vec<(usize, Vec<Change>)>,
         outcomes: &mut [Option<Outcome<S>>],
-        contributors: &mut Contributors,
+        origins: &mut Origins,
         proven: &HashSet<ChangeHash>,
     ) -> Result<Vec<Change>, BadMessage> {
         let mut applied = Vec::new();
         if arriving.is_empty() {
             return Ok(applied);
         }
-        let all = arriving.iter().flat_map(|(_, _, changes)| changes.iter().cloned()).collect();
-        if let Err(error) = self.apply_changes(all, &mut applied, contributors, proven)? {
-            if let [(index, _, _)] = arriving.as_slice() {
+        let all = arriving.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
+        if let Err(error) = self.apply_changes(all, &mut applied, origins, proven)? {
+            if let [(index, _)] = arriving.as_slice() {
                 outcomes[*index] = Some(Outcome::Refused(error));
                 return Ok(applied);
             }
-            for (index, _, changes) in arriving {
-                if let Err(error) = self.apply_changes(changes, &mut applied, contributors, proven)? {
+            for (index, changes) in arriving {
+                if let Err(error) = self.apply_changes(changes, &mut applied, origins, proven)? {
                     outcomes[index] = Some(Outcome::Refused(error));
                 }
             }
@@ -278,7 +363,7 @@ impl<S: Schema> Engine<S> {
         &mut self,
         mut changes: Vec<Change>,
         applied: &mut Vec<Change>,
-        contributors: &mut Contributors,
+        origins: &mut Origins,
         proven: &HashSet<ChangeHash>,
     ) -> Result<Result<(), BadMessage>, BadMessage> {
         let mut seen = HashSet::with_capacity(changes.len());
@@ -313,16 +398,16 @@ impl<S: Schema> Engine<S> {
             } else {
                 self.orphan_bytes += change.raw_bytes().len();
                 self.more_orphans = true;
-                let by = contributors.get(&hash).cloned();
-                self.orphans.insert(hash, Orphan { change, by });
+                let origin = origins.get(&hash).cloned();
+                self.orphans.insert(hash, Orphan { change, origin });
             }
         }
         // An orphan is applied together with the last of its missing dependencies.
         if !self.orphans.is_empty() && !fresh.is_empty() {
             let doc = &self.doc;
-            for (hash, Orphan { change, by }) in self.orphans.extract_if(|hash, _| has(doc, hash)) {
+            for (hash, Orphan { change, origin }) in self.orphans.extract_if(|hash, _| has(doc, hash)) {
                 adopted.push(change);
-                contributors.extend(by.map(|by| (hash, by)));
+                origins.extend(origin.map(|origin| (hash, origin)));
             }
             self.orphan_bytes = self.orphans.values().map(|orphan| orphan.change.raw_bytes().len()).sum();
         }
@@ -376,23 +461,22 @@ impl<S: Schema> Engine<S> {
     fn edit(&mut self, edit: &S::Edit, changes: &mut Vec<Change>) -> Result<S::Done, EditRefused<S::Error>> {
         let before = self.doc.get_heads();
         let done = self.schema.edit(&mut self.doc, edit).map_err(EditRefused::Schema)?;
-        self.collect_local_change(&before, changes);
+        self.collect_local_changes(&before, changes);
         Ok(done)
     }
 
-    /// Adds the local change that was made since the document had these heads, if there is one, and the changes that the schema has
-    /// applied before it.
-    fn collect_local_change(&self, before: &[ChangeHash], changes: &mut Vec<Change>) {
-        if self.doc.get_heads() == before {
+    /// Adds the local changes that were made since the document had these heads.
+    fn collect_local_changes(&self, before: &[ChangeHash], changes: &mut Vec<Change>) {
+        let heads = self.doc.get_heads();
+        if heads == before {
             return;
         }
-        let Some(change) = self.doc.get_last_local_change() else { return };
-        // The schema may have applied shared changes first. The local change depends on them, because they were heads.
-        let is_first = |hash: &&ChangeHash| self.doc.get_change_meta_by_hash(hash).is_some_and(|known| known.seq == 1);
-        let added = change.deps().iter().filter(|hash| !before.contains(hash)).filter(is_first);
-        let added = added.filter_map(|hash| self.doc.get_change_by_hash(hash));
-        changes.extend(added.filter(|change| S::actor_owner(change) == ActorOwner::Everyone));
-        changes.push(change);
+        match self.doc.get_last_local_change() {
+            // Nearly always one change on top of the others.
+            Some(change) if heads == [change.hash()] && change.deps() == before => changes.push(change),
+            // An edit may consist of several changes, and write on top of earlier heads.
+            _ => changes.extend(self.doc.get_changes(before)),
+        }
     }
 
     /// Merges the heads by an empty change if there are more than [`MAX_HEADS`], because peers name all heads in every message.
@@ -407,13 +491,17 @@ impl<S: Schema> Engine<S> {
         changes.extend(self.doc.get_change_by_hash(&merged));
     }
 
-    /// Restores the values that peers must not alter, in the same batch.
-    fn restore(&mut self, changes: &mut Vec<Change>) {
-        if let Some(time) = changes.iter().map(Change::timestamp).max() {
-            let before = self.doc.get_heads();
-            self.schema.restore(&mut self.doc, time);
-            self.collect_local_change(&before, changes);
-        }
+    /// Restores the values that peers must not alter, in the same batch. `heads`: those before the batch.
+    fn restore(&mut self, heads: &[ChangeHash], changes: &mut Vec<Change>, relatives: &Relatives) {
+        let Some(time) = changes.iter().map(Change::timestamp).max() else { return };
+        let is_merged = |change: &Change| relatives.know(&change.hash());
+        let without_merge = changes.iter().any(is_merged).then(|| {
+            let own = changes.iter().filter(|change| !is_merged(change)).map(Change::hash);
+            heads.iter().copied().chain(own).collect::<Vec<_>>()
+        });
+        let before = self.doc.get_heads();
+        self.schema.restore(&mut self.doc, time, without_merge.as_deref());
+        self.collect_local_changes(&before, changes);
     }
 }
 

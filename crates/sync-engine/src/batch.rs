@@ -1,6 +1,7 @@
 //! Batches: their items, and the results of applying and publishing them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use automerge::{ActorId, Change, ChangeHash, sync};
 use bytes::Bytes;
@@ -28,6 +29,15 @@ pub enum Item<S: Schema> {
         /// The authenticated user, if there is one.
         by: Option<Contributor>,
     },
+    /// Changes of another document of the family, and an edit in the same batch. The edit is not made if the changes are rejected.
+    Merge {
+        /// The changes in causal order. Those that the document has are ignored.
+        changes: Arc<[Change]>,
+        /// The edit.
+        edit: Option<S::Edit>,
+        /// The authenticated user who merges, if there is one.
+        by: Option<Contributor>,
+    },
 }
 
 impl<S: Schema> Clone for Item<S> {
@@ -35,6 +45,9 @@ impl<S: Schema> Clone for Item<S> {
         match self {
             Self::Sync { peer, bytes } => Self::Sync { peer: *peer, bytes: bytes.clone() },
             Self::Edit { edit, by } => Self::Edit { edit: edit.clone(), by: by.clone() },
+            Self::Merge { changes, edit, by } => {
+                Self::Merge { changes: Arc::clone(changes), edit: edit.clone(), by: by.clone() }
+            }
         }
     }
 }
@@ -46,6 +59,7 @@ impl<S: Schema> Item<S> {
         match self {
             Self::Sync { .. } => false,
             Self::Edit { edit, .. } => S::is_large(edit),
+            Self::Merge { .. } => true,
         }
     }
 }
@@ -70,7 +84,19 @@ impl<S: Schema> Prepared<S> {
         match &self.0 {
             Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.operations,
             Ready::Part { part, .. } => part.operations,
+            Ready::Merge { changes, .. } => changes.iter().map(|change| change.len() as u64).sum(),
             _ => 0,
+        }
+    }
+
+    /// The changes that the item brings. Empty for edits and acknowledgements.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        match &self.0 {
+            Ready::Sync { incoming: Ok(Some(incoming)), .. } => &incoming.changes,
+            Ready::Part { part, .. } => &part.changes,
+            Ready::Merge { changes, .. } => changes,
+            _ => &[],
         }
     }
 }
@@ -91,14 +117,19 @@ pub(crate) enum Ready<S: Schema> {
         edit: S::Edit,
         by: Option<Contributor>,
     },
+    Merge {
+        changes: Vec<Change>,
+        edit: Option<S::Edit>,
+        by: Option<Contributor>,
+    },
 }
 
 /// The result of an item.
 #[derive(Debug)]
 pub enum Outcome<S: Schema> {
-    /// The sync message was accepted.
+    /// The sync message, or the merge without an edit, was accepted.
     Synced,
-    /// The sync message was rejected. The owner must disconnect the peer from the document.
+    /// The sync message or the merge was rejected. The owner must disconnect the peer from the document.
     Refused(BadMessage),
     /// The edit was made or rejected.
     Edited(Result<S::Done, EditRefused<S::Error>>),
@@ -207,6 +238,12 @@ impl<S: Schema> Applied<S> {
     #[must_use]
     pub fn authors(&self, time_ms: i64) -> Vec<u8> {
         provenance::lines(&self.attributions, time_ms)
+    }
+
+    /// The changes of the batch that are to be stored.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
     }
 
     /// The peers whose messages were accepted.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::batch::{Applied, Published, Received};
 use crate::message_limits::MessageLimits;
 use crate::peers::{Delivery, PeerKey, Peers};
-use crate::provenance::{Authors, Contributor, Provenance};
+use crate::provenance::{Authors, Contributor, Merge, Origin, Provenance};
 use crate::quota::Quota;
 use crate::receive::has;
 use crate::schema::Schema;
@@ -47,7 +47,7 @@ pub struct Engine<S> {
 /// A change whose dependencies are missing.
 pub(crate) struct Orphan {
     pub(crate) change: Change,
-    pub(crate) by: Option<Contributor>,
+    pub(crate) origin: Option<Origin>,
 }
 
 /// The user of a peer, and its right to write.
@@ -115,6 +115,11 @@ impl<S: Schema> Engine<S> {
         &self.schema
     }
 
+    /// Changes the schema.
+    pub fn update_schema(&mut self, update: impl FnOnce(&mut S, &Automerge)) {
+        update(&mut self.schema, &self.doc);
+    }
+
     /// The last operation number of the document.
     #[must_use]
     pub fn max_op(&self) -> u64 {
@@ -153,9 +158,10 @@ impl<S: Schema> Engine<S> {
 
     /// The provenance of these changes. Changes that are unknown, or whose provenance is unknown, are left out.
     #[must_use]
-    pub fn attribution(&self, changes: &[ChangeHash]) -> Vec<(ChangeHash, Provenance)> {
+    pub fn attribution(&self, changes: &[ChangeHash]) -> Vec<(ChangeHash, Option<Provenance>, Option<Merge>)> {
         let known = changes.iter().filter(|change| has(&self.doc, change));
-        known.filter_map(|change| Some((*change, self.authors.of(change)?))).collect()
+        let known = known.map(|change| (*change, self.authors.of(change), self.authors.merge_of(change)));
+        known.filter(|(_, provenance, merge)| provenance.is_some() || merge.is_some()).collect()
     }
 
     /// Whether the document has a change. A document exists from its first change.

@@ -66,7 +66,7 @@ mod schema;
 mod test_messages;
 mod validation;
 
-pub use absorb::{LogEntry, MustReload};
+pub use absorb::{LogEntry, MustReload, changes_of_log};
 pub use apply::MAX_ORPHANS;
 pub use bad_message::BadMessage;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
@@ -79,6 +79,6 @@ pub use message_limits::{
 };
 pub use missing_document::reply_without_document;
 pub use peers::{Delivery, PeerKey, Peers};
-pub use provenance::{Authors, Contributor, Provenance, Surface};
+pub use provenance::{Authors, Contributor, Merge, Provenance, Relatives, Surface};
 pub use quota::DocumentFull;
 pub use schema::{ActorOwner, EditRefused, NoEdits, Schema};

@@ -66,7 +66,7 @@ mod tests {
     use automerge_chunks::testing::round_robin_changes;
 
     use super::*;
-    use crate::provenance::{Authors, Contributor, Surface};
+    use crate::provenance::{Authors, Contributor, Relatives, Surface};
     use crate::test_messages::carrying;
     use crate::{Item, MessageLimits, NoEdits, PeerKey, PeerRole};
 
@@ -111,7 +111,7 @@ mod tests {
         // The actors still belong to their user.
         let by = Contributor { user: "cfo".into(), surface: Surface::Sync };
         let mut healed = healed;
-        assert!(healed.claim(&by, changes[4..].iter(), &ActorId::from([1u8])).is_err());
+        assert!(healed.claim(&by, changes[4..].iter(), &ActorId::from([1u8]), &Relatives::default()).is_err());
     }
 
     #[test]

@@ -13,14 +13,20 @@
 //!
 //! Another server relays the changes of its users. They are attributed to that server, and bind no actors. It may also continue
 //! actors that are bound here: a user may write there after writing here.
+//!
+//! A plan and its scenarios share changes: see [`Relatives`]. A change that another document of the family has is copied with its
+//! entry. Its line names the user who merged it, and binds no actor.
+
+mod line;
+mod relatives;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use automerge::{ActorId, Change, ChangeHash};
-use primitives::strict_json;
+pub(crate) use line::lines;
+pub use relatives::Relatives;
 use serde::{Deserialize, Serialize};
 
 /// The protocol over which a change arrived.
@@ -67,6 +73,31 @@ pub struct Provenance {
     pub time_ms: i64,
 }
 
+/// How a change came from another document of its family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merge {
+    /// The user who merged it.
+    pub user: Arc<str>,
+    /// When it was merged, in milliseconds since 1970.
+    pub time_ms: i64,
+}
+
+/// What is recorded of a change that is about to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// No document of the family had the change: this user contributes it.
+    Contributed(Contributor),
+    /// Another document of the family has the change.
+    Copied {
+        /// Its provenance there, if it is known.
+        original: Option<Provenance>,
+        /// The user who merged it; `None` if that is unknown, or if the whole document is a copy.
+        merged_by: Option<Arc<str>>,
+    },
+    /// The contributor is unknown. Recorded in families only, where the other documents must learn that the change is known.
+    Unknown,
+}
+
 /// The owner of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -97,12 +128,16 @@ pub struct Authors {
     numbers: HashMap<Arc<str>, u32>,
     actors: HashMap<ActorId, Binding>,
     changes: HashMap<ChangeHash, Entry>,
+    /// Changes that are known, and whose contributor is not.
+    unattributed: HashSet<ChangeHash>,
+    /// The users who merged changes from other documents of the family, each with the time.
+    merges: HashMap<ChangeHash, (u32, i64)>,
 }
 
-/// The changes of one batch that one user contributed over one surface.
+/// The changes of one batch that have the same origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attribution {
-    pub(crate) by: Contributor,
+    pub(crate) origin: Origin,
     pub(crate) changes: Vec<ChangeHash>,
     /// Actors that are bound to this user by these changes.
     actors: Vec<ActorId>,
@@ -111,6 +146,10 @@ pub(crate) struct Attribution {
 }
 
 impl Attribution {
+    fn new(origin: Origin) -> Self {
+        Self { origin, changes: Vec::new(), actors: Vec::new(), server_actors: Vec::new() }
+    }
+
     /// Removes changes that are stored already, and actors that have no change left. Returns whether any change is left.
     pub(crate) fn remove_stored(&mut self, stored: &HashSet<ChangeHash>, left: &HashSet<&ActorId>) -> bool {
         self.changes.retain(|hash| !stored.contains(hash));
@@ -144,24 +183,14 @@ impl Authors {
         (authors, unreadable)
     }
 
-    /// Records the attributions of further lines. Returns the number of lines that do not parse, which are skipped.
-    pub(crate) fn append_lines(&mut self, lines: &[u8]) -> usize {
-        let mut unreadable = 0;
-        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            match strict_json::from_slice::<Line>(line).ok().and_then(Line::parse) {
-                Some((attribution, time_ms)) => self.record(&attribution, time_ms),
-                None => unreadable += 1,
-            }
-        }
-        unreadable
-    }
-
     /// Whether any of these attributions, which are not stored, binds an actor that belongs to another owner.
     pub(crate) fn contradicts(&self, attributions: &[Attribution]) -> bool {
         let is_foreign = |actor: &ActorId, owner: Owner| {
             self.actors.get(actor).is_some_and(|binding| binding.durable && binding.owner != owner)
         };
-        attributions.iter().any(|Attribution { by, actors, server_actors, .. }| {
+        attributions.iter().any(|Attribution { origin, actors, server_actors, .. }| {
+            // The others bind no actors.
+            let Origin::Contributed(by) = origin else { return false };
             // A user without a number has no stored binding, so none of their actors can be bound to them.
             let user = self.numbers.get(&by.user).map_or(Owner::User(u32::MAX), |user| Owner::User(*user));
             actors.iter().any(|actor| is_foreign(actor, user))
@@ -176,12 +205,38 @@ impl Authors {
         Some(Provenance { user: Arc::clone(self.users.get(user as usize)?), surface, time_ms })
     }
 
+    /// How a change came from another document of the family, if it did.
+    #[must_use]
+    pub fn merge_of(&self, change: &ChangeHash) -> Option<Merge> {
+        let (user, time_ms) = *self.merges.get(change)?;
+        Some(Merge { user: Arc::clone(self.users.get(user as usize)?), time_ms })
+    }
+
+    /// Notes that changes are known, although no line may name their contributor.
+    pub fn add_unattributed(&mut self, changes: impl IntoIterator<Item = ChangeHash>) {
+        self.unattributed.extend(changes);
+    }
+
+    /// Whether a change is known: a line names it, or it was added as [unattributed](Self::add_unattributed).
+    #[must_use]
+    pub fn knows(&self, change: &ChangeHash) -> bool {
+        self.changes.contains_key(change) || self.unattributed.contains(change)
+    }
+
+    /// Whether an actor is bound to this user.
+    #[must_use]
+    pub fn is_bound_to(&self, actor: &ActorId, user: &Arc<str>) -> bool {
+        let Some(Binding { owner: Owner::User(owner), .. }) = self.actors.get(actor) else { return false };
+        self.numbers.get(user) == Some(owner)
+    }
+
     /// Binds the actors of these changes to the user, if they are not bound yet. `own` is the server's current actor.
     ///
     /// A user may bring back changes that a server made and lost, under an earlier actor or one of another server. If a user continues
     /// the actor of another server, that server finds a contradiction, and goes on under a new actor.
     ///
-    /// Changes that another server relays bind nothing, and may continue any actor but `own`.
+    /// Changes that another server relays bind nothing, and may continue any actor but `own`. No other document of the family may
+    /// have any of these changes.
     ///
     /// # Errors
     /// When an actor belongs to another user, or is `own`. No actor is bound then.
@@ -190,6 +245,7 @@ impl Authors {
         by: &Contributor,
         changes: impl Iterator<Item = &'a Change> + Clone,
         own: &ActorId,
+        relatives: &Relatives,
     ) -> Result<(), ForeignActor> {
         if by.surface.relays() {
             return if changes.clone().any(|change| change.actor_id() == own) { Err(ForeignActor) } else { Ok(()) };
@@ -198,7 +254,9 @@ impl Authors {
         let theirs = Binding { owner: Owner::User(user), durable: false };
         let is_free = |change: &Change| match self.actors.get(change.actor_id()) {
             Some(Binding { owner: Owner::User(owner), .. }) => *owner == user,
-            Some(Binding { owner: Owner::Server, .. }) | None => change.actor_id() != own,
+            Some(Binding { owner: Owner::Server, .. }) | None => {
+                change.actor_id() != own && relatives.allow(change.actor_id(), &by.user)
+            }
         };
         if !changes.clone().all(is_free) {
             return Err(ForeignActor);
@@ -212,21 +270,16 @@ impl Authors {
         Ok(())
     }
 
-    /// Groups changes, in the order in which they are stored, by contributor.
+    /// Groups changes, in the order in which they are stored, by origin.
     pub(crate) fn attribute<'a>(
         &self,
-        changes: impl IntoIterator<Item = (&'a Change, &'a Contributor, Binds)>,
+        changes: impl IntoIterator<Item = (&'a Change, &'a Origin, Binds)>,
     ) -> Vec<Attribution> {
         let mut attributions: Vec<Attribution> = Vec::new();
-        for (change, by, binds) in changes {
-            let index = attributions.iter().position(|known| known.by == *by).unwrap_or_else(|| {
-                let by = by.clone();
-                let (changes, actors, server_actors) = (Vec::new(), Vec::new(), Vec::new());
-                attributions.push(Attribution { by, changes, actors, server_actors });
-                attributions.len() - 1
-            });
-            let attribution = &mut attributions[index];
+        for (change, origin, binds) in changes {
+            let attribution = group(&mut attributions, |known| known.origin == *origin, || origin.clone());
             attribution.changes.push(change.hash());
+            let Origin::Contributed(by) = origin else { continue };
             let actor = change.actor_id();
             let list = match binds {
                 Binds::Contributor => &mut attribution.actors,
@@ -243,18 +296,34 @@ impl Authors {
 
     /// Records an attribution that is stored.
     pub(crate) fn record(&mut self, attribution: &Attribution, time_ms: i64) {
-        let Attribution { by, changes, actors, server_actors } = attribution;
-        let user = self.number(&by.user);
-        for change in changes {
-            self.changes.insert(*change, Entry { user, surface: by.surface, time_ms });
-        }
-        let theirs = actors.iter().map(|actor| (actor, Owner::User(user)));
-        for (actor, owner) in theirs.chain(server_actors.iter().map(|actor| (actor, Owner::Server))) {
-            let known = self.actors.entry(actor.clone()).or_insert(Binding { owner, durable: true });
-            // The first line that names an actor counts.
-            if !known.durable {
-                *known = Binding { owner, durable: true };
+        let Attribution { origin, changes, actors, server_actors } = attribution;
+        match origin {
+            Origin::Contributed(Contributor { user, surface }) => {
+                let entry = Entry { user: self.number(user), surface: *surface, time_ms };
+                self.changes.extend(changes.iter().map(|change| (*change, entry)));
+                let theirs = actors.iter().map(|actor| (actor, Owner::User(entry.user)));
+                for (actor, owner) in theirs.chain(server_actors.iter().map(|actor| (actor, Owner::Server))) {
+                    let known = self.actors.entry(actor.clone()).or_insert(Binding { owner, durable: true });
+                    // The first line that names an actor counts.
+                    if !known.durable {
+                        *known = Binding { owner, durable: true };
+                    }
+                }
             }
+            Origin::Copied { original, merged_by } => {
+                match original {
+                    Some(Provenance { user, surface, time_ms }) => {
+                        let entry = Entry { user: self.number(user), surface: *surface, time_ms: *time_ms };
+                        self.changes.extend(changes.iter().map(|change| (*change, entry)));
+                    }
+                    None => self.unattributed.extend(changes),
+                }
+                if let Some(user) = merged_by {
+                    let merge = (self.number(user), time_ms);
+                    self.merges.extend(changes.iter().map(|change| (*change, merge)));
+                }
+            }
+            Origin::Unknown => self.unattributed.extend(changes),
         }
     }
 
@@ -263,16 +332,15 @@ impl Authors {
     pub(crate) fn attributions_of(&self, changes: &[Change]) -> Vec<(Attribution, i64)> {
         let mut attributions: Vec<(Attribution, i64)> = Vec::new();
         for change in changes {
-            let Some(Provenance { user, surface, time_ms }) = self.of(&change.hash()) else { continue };
-            let by = Contributor { user, surface };
-            let known = attributions.iter().position(|(known, time)| known.by == by && *time == time_ms);
+            let Some((origin, time_ms)) = self.origin_of(&change.hash()) else { continue };
+            let known = attributions.iter().position(|(known, time)| known.origin == origin && *time == time_ms);
             let index = known.unwrap_or_else(|| {
-                let (changes, actors, server_actors) = (Vec::new(), Vec::new(), Vec::new());
-                attributions.push((Attribution { by: by.clone(), changes, actors, server_actors }, time_ms));
+                attributions.push((Attribution::new(origin.clone()), time_ms));
                 attributions.len() - 1
             });
             let attribution = &mut attributions[index].0;
             attribution.changes.push(change.hash());
+            let Origin::Contributed(by) = origin else { continue };
             let list = match self.actors.get(change.actor_id()).map(|binding| binding.owner) {
                 Some(Owner::Server) => &mut attribution.server_actors,
                 Some(Owner::User(user)) if self.users.get(user as usize) == Some(&by.user) => &mut attribution.actors,
@@ -283,6 +351,20 @@ impl Authors {
             }
         }
         attributions
+    }
+
+    /// The recorded origin of a change, with the time of its line.
+    fn origin_of(&self, change: &ChangeHash) -> Option<(Origin, i64)> {
+        let original = self.of(change);
+        if let Some(Merge { user, time_ms }) = self.merge_of(change) {
+            return Some((Origin::Copied { original, merged_by: Some(user) }, time_ms));
+        }
+        match original {
+            Some(Provenance { user, surface, time_ms }) => {
+                Some((Origin::Contributed(Contributor { user, surface }), time_ms))
+            }
+            None => self.unattributed.contains(change).then_some((Origin::Unknown, 0)),
+        }
     }
 
     /// Drops the bindings that are not stored, after the document was read again from its log.
@@ -302,53 +384,17 @@ impl Authors {
     }
 }
 
-/// A line of the authors file.
-#[derive(Serialize, Deserialize)]
-struct Line {
-    user: Arc<str>,
-    surface: Surface,
-    time: i64,
-    changes: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    actors: Vec<String>,
-    #[serde(default, rename = "serverActors", skip_serializing_if = "Vec::is_empty")]
-    server_actors: Vec<String>,
-}
-
-impl Line {
-    fn parse(self) -> Option<(Attribution, i64)> {
-        let Self { user, surface, time, changes, actors, server_actors } = self;
-        let attribution = Attribution {
-            by: Contributor { user, surface },
-            changes: changes.iter().map(|hash| ChangeHash::from_str(hash).ok()).collect::<Option<_>>()?,
-            actors: parse_actors(&actors)?,
-            server_actors: parse_actors(&server_actors)?,
-        };
-        Some((attribution, time))
-    }
-}
-
-fn parse_actors(actors: &[String]) -> Option<Vec<ActorId>> {
-    actors.iter().map(|actor| ActorId::try_from(actor.as_str()).ok()).collect()
-}
-
-/// Encodes attributions as lines of the authors file.
-pub(crate) fn lines(attributions: &[Attribution], time_ms: i64) -> Vec<u8> {
-    let mut lines = Vec::new();
-    for Attribution { by, changes, actors, server_actors } in attributions {
-        let line = Line {
-            user: Arc::clone(&by.user),
-            surface: by.surface,
-            time: time_ms,
-            changes: changes.iter().map(ChangeHash::to_string).collect(),
-            actors: actors.iter().map(ActorId::to_hex_string).collect(),
-            server_actors: server_actors.iter().map(ActorId::to_hex_string).collect(),
-        };
-        // Writing strings and numbers to a vector cannot fail.
-        let _ = serde_json::to_writer(&mut lines, &line);
-        lines.push(b'\n');
-    }
-    lines
+/// The attribution that satisfies `is_known`, added with `origin` if there is none.
+fn group(
+    attributions: &mut Vec<Attribution>,
+    is_known: impl Fn(&Attribution) -> bool,
+    origin: impl FnOnce() -> Origin,
+) -> &mut Attribution {
+    let index = attributions.iter().position(is_known).unwrap_or_else(|| {
+        attributions.push(Attribution::new(origin()));
+        attributions.len() - 1
+    });
+    &mut attributions[index]
 }
 
 impl fmt::Display for Surface {

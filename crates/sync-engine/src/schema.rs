@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use automerge::{Automerge, Change};
+use automerge::{Automerge, Change, ChangeHash};
 
 use crate::quota::DocumentFull;
 
@@ -27,8 +27,9 @@ pub trait Schema {
     fn edit(&mut self, doc: &mut Automerge, edit: &Self::Edit) -> Result<Self::Done, Self::Error>;
 
     /// Called when a batch has changed the document. Restores the values that peers must not alter, by at most one change.
-    /// `time` is that of the latest change of the batch, in seconds since 1970.
-    fn restore(&mut self, doc: &mut Automerge, time: i64);
+    /// `time` is that of the latest change of the batch, in seconds since 1970. `without_merge`: if the batch has merged changes of
+    /// another document of the family, the heads that the document would have without them.
+    fn restore(&mut self, doc: &mut Automerge, time: i64, without_merge: Option<&[ChangeHash]>);
 
     /// Whether this single edit takes long to apply.
     fn is_large(edit: &Self::Edit) -> bool;
@@ -76,7 +77,7 @@ impl Schema for NoEdits {
         match *edit {}
     }
 
-    fn restore(&mut self, _: &mut Automerge, _: i64) {}
+    fn restore(&mut self, _: &mut Automerge, _: i64, _: Option<&[ChangeHash]>) {}
 
     fn is_large(edit: &Self::Edit) -> bool {
         match *edit {}

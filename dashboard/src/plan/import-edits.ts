@@ -5,7 +5,7 @@ import type { ImportChanges } from "./table-import/review"
 import { groupCells, type Targets } from "./undo"
 
 /** Number of positions that one edit adds, changes or deletes. */
-const PORTION = 50
+const PORTION = 25
 
 /** The edits of an import, and the number of positions of each. */
 export function importEdits(

@@ -1,9 +1,9 @@
 /** The list of plans: those of the server, and local ones that have not reached it yet. */
 import { next as A } from "@automerge/automerge/slim"
 import { type DocHandle, generateAutomergeUrl, parseAutomergeUrl, type Repo } from "@automerge/automerge-repo/slim"
-import { duplicatePlan } from "../plan/duplicate"
 import type { PlanDoc, Settings } from "../plan/schema"
 import { ApiError, callApi } from "./api"
+import { duplicateInWorker } from "./duplicate-client"
 import { requestPersistentStorage } from "./local-storage"
 import { savePendingCount } from "./pending-changes"
 import { plansKey, removePlanKeys } from "./storage-keys"
@@ -146,10 +146,16 @@ export function createPlan(repo: Repo, owner: string, settings: Settings): DocHa
 }
 
 /** Creates a copy of a plan. Works offline; the copy syncs later. */
-export function createCopy(repo: Repo, owner: string, source: A.Doc<PlanDoc>, name: string, author: string): DocHandle<PlanDoc> {
+export async function createCopy(
+  repo: Repo,
+  owner: string,
+  source: A.Doc<PlanDoc>,
+  name: string,
+  author: string,
+): Promise<DocHandle<PlanDoc>> {
   requestPersistentStorage()
   const { documentId } = parseAutomergeUrl(generateAutomergeUrl())
-  const copy = A.save(duplicatePlan(source, { id: documentId, name, author }))
+  const copy = await duplicateInWorker({ source: A.save(source), id: documentId, name, author })
   const handle = repo.import<PlanDoc>(copy, { docId: documentId })
   // The repository saves changes, and an import is none. The storage adapter reports and retries a failed write.
   repo.flush([documentId]).catch(() => undefined)

@@ -182,8 +182,8 @@ export function App({ local, session: first, isFresh }: Props) {
     setCreating(false)
     open(handle.documentId)
   }
-  const duplicate = (source: PlanStore, copy: string) => {
-    const handle = createCopy(repo, owner, source.handle.doc(), copy, latestName.current || "Somebody")
+  const duplicate = async (source: PlanStore, copy: string) => {
+    const handle = await createCopy(repo, owner, source.handle.doc(), copy, latestName.current || "Somebody")
     setPlans(cachedPlans(owner))
     open(handle.documentId)
   }

@@ -7,24 +7,35 @@ import { Dialog } from "./Dialog"
 interface Props {
   /** Name of the original. */
   name: string
-  onDuplicate: (name: string) => void
+  /** Resolves when the copy is open; rejects with a reason. */
+  onDuplicate: (name: string) => Promise<void>
   onClose: () => void
 }
 
 /** Asks for the name of a copy. */
 export function DuplicateDialog({ name, onDuplicate, onClose }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
+  const [isBusy, setBusy] = useState(false)
   const id = useId()
-  const submit = (event: FormEvent<HTMLFormElement>) => {
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
+    if (isBusy) return
     const copy = String(new FormData(event.currentTarget).get("name") ?? "").trim()
     if (isBlank(copy)) return setProblem("Enter a name.")
     if (countCharacters(copy) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
-    onDuplicate(copy)
+    setProblem(null)
+    setBusy(true)
+    try {
+      await onDuplicate(copy)
+      onClose()
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error))
+      setBusy(false)
+    }
   }
   return (
     <Dialog title="Duplicate plan" onClose={onClose}>
-      <form className="stack" onSubmit={submit} noValidate>
+      <form className="stack" onSubmit={(event) => void submit(event)} noValidate>
         <label htmlFor={`${id}-name`}>Name of the copy</label>
         <input
           id={`${id}-name`}
@@ -44,8 +55,8 @@ export function DuplicateDialog({ name, onDuplicate, onClose }: Props) {
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" className="primary">
-            Duplicate
+          <button type="submit" className="primary" disabled={isBusy}>
+            {isBusy ? "Copying…" : "Duplicate"}
           </button>
         </footer>
       </form>

@@ -83,7 +83,7 @@ interface Props {
   onOpen: (id: string) => void
   onCreate: () => void
   /** Copies the plan under another name and opens the copy. */
-  onDuplicate: (name: string) => void
+  onDuplicate: (name: string) => Promise<void>
   onDelete: (plan: PlanInfo) => Promise<void>
   onArchived: (id: string, isArchived: boolean) => void
   onAccessChanged: () => void
@@ -615,7 +615,11 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
       {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
       {management.dialog}
-      <PrintView {...{ positions, settings, isArchived, sync, filter, sort }} settingConflicts={snapshot.settingConflicts} />
+      <PrintView
+        {...{ positions, settings, isArchived, sync, filter, sort }}
+        settingConflicts={snapshot.settingConflicts}
+        placeConflicts={placesInConflict.length}
+      />
       <Toasts toasts={toasts} onDismiss={dismissToast} />
     </div>
   )

@@ -40,7 +40,7 @@ interface Options {
   onSettings: () => void
   onCopyLink: () => void
   onCreate: () => void
-  onDuplicate: (name: string) => void
+  onDuplicate: (name: string) => Promise<void>
   onDelete: (plan: PlanInfo) => Promise<void>
   onAccessChanged: () => void
 }
@@ -110,14 +110,7 @@ export function usePlanManagement(options: Options): PlanManagement {
         onClose={close}
       />
     ) : open === "duplicate" ? (
-      <DuplicateDialog
-        name={name}
-        onDuplicate={(copy) => {
-          setOpen(null)
-          options.onDuplicate(copy)
-        }}
-        onClose={close}
-      />
+      <DuplicateDialog name={name} onDuplicate={options.onDuplicate} onClose={close} />
     ) : open === "delete" && info ? (
       <DeleteDialog
         name={name}

@@ -61,19 +61,28 @@ pub struct Attribution {
 
 /// The origin of a change.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct AttributedChange {
     /// Hash of the change.
     #[schema(example = "a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2")]
     hash: String,
-    /// The authenticated user of the connection that sent the change.
-    #[schema(example = "anita")]
-    user: String,
-    /// The protocol of that connection.
-    #[schema(value_type = SurfaceName, example = "sync")]
-    surface: String,
-    /// When the server received the change.
+    /// The authenticated user of the connection that sent the change; null for a merged change of unknown origin.
+    #[schema(required = true, example = "anita")]
+    user: Option<String>,
+    /// The protocol of that connection; null if `user` is null.
+    #[schema(value_type = Option<SurfaceName>, required = true, example = "sync")]
+    surface: Option<String>,
+    /// When the server received the change; null if `user` is null.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03.000Z")]
     received: Option<String>,
+    /// The user who merged the change from a scenario or from the plan. Absent if the change was made in this document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "ravi")]
+    merged_by: Option<String>,
+    /// When it was merged; present with `mergedBy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
+    merged_at: Option<String>,
 }
 
 /// Read the origin of changes.
@@ -95,11 +104,13 @@ pub async fn read(
     ChangeHashes(changes): ChangeHashes,
 ) -> Result<Response, Problem> {
     let known = app.hub.attribution(&requester, &id, changes).await?.ok_or_else(|| Problem::no_document(&id))?;
-    let changes = known.into_iter().map(|(hash, provenance)| AttributedChange {
+    let changes = known.into_iter().map(|(hash, provenance, merge)| AttributedChange {
         hash: hash.to_string(),
-        user: provenance.user.to_string(),
-        surface: provenance.surface.to_string(),
-        received: iso_ms(provenance.time_ms),
+        user: provenance.as_ref().map(|provenance| provenance.user.to_string()),
+        surface: provenance.as_ref().map(|provenance| provenance.surface.to_string()),
+        received: provenance.and_then(|provenance| iso_ms(provenance.time_ms)),
+        merged_by: merge.as_ref().map(|merge| merge.user.to_string()),
+        merged_at: merge.and_then(|merge| iso_ms(merge.time_ms)),
     });
     let attribution = Attribution { changes: changes.collect() };
     Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(attribution)).into_response())

@@ -130,6 +130,12 @@ impl BodyFields {
         })
     }
 
+    /// Reads a list of texts; `None` if it is absent.
+    pub fn texts(&mut self, field: &str) -> Result<Option<Vec<String>>, Problem> {
+        let Some(raw) = self.take(field) else { return Ok(None) };
+        serde_json::from_str(raw.get()).map(Some).map_err(|_| invalid(field, "must be a list of texts"))
+    }
+
     /// Reads a text or `null`; `None` if the field is absent, `Some(None)` if it is `null`.
     pub fn nullable_text(&mut self, field: &str) -> Result<Option<Option<String>>, Problem> {
         if self.take_null(field) { Ok(Some(None)) } else { Ok(self.text(field)?.map(Some)) }

@@ -18,6 +18,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 use super::body_fields::BodyFields;
 use super::extract::{AuthorQuery, DocumentPath, EditAuthor, TargetDocument};
 use super::patterns::NOT_BLANK;
+use super::scenarios;
 use super::schemas::{
     AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, DocumentRight, WriteProblem,
 };
@@ -148,6 +149,10 @@ pub async fn change(
 ) -> Result<Response, Problem> {
     let DocumentPatch { name, currency, unit, total_budget, year_start, department_budgets } =
         DocumentPatch::read(fields)?;
+    if let Some(plan) = app.hub.scenario_of(&id).filter(|_| name.is_some()) {
+        let detail = format!("name: rename a scenario with PATCH /api/documents/{plan}/scenarios/{id}");
+        return Err(Problem::invalid(NAME, detail));
+    }
     let view = document_view::open(&app, &requester, &id).await?;
     let edit = Edit::Describe(PlanPatch { name, currency, unit, total_budget, year_start, department_budgets });
     let edit = if_unchanged(&headers, &read_view(&view), edit)?;
@@ -160,14 +165,14 @@ pub async fn change(
 
 /// Delete a document.
 ///
-/// Connected clients are informed, and the document is not accessible any more. The server keeps its file for some time, so that
+/// Connected clients are informed, and the document is not accessible any more, nor are its scenarios. The server keeps its file for some time, so that
 /// the operator can restore it. Its id is never reused. For owners. The default document cannot be deleted.
 #[utoipa::path(
     delete,
     path = "/api/documents/{documentId}",
     operation_id = "deleteDocument",
     tag = "documents",
-    params(DocumentPath),
+    params(DocumentPath, AuthorQuery),
     responses(
         (status = 204, description = "Deleted"),
         (
@@ -181,8 +186,12 @@ pub async fn delete(
     State(app): State<Arc<App>>,
     ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
+    EditAuthor(author): EditAuthor,
 ) -> Result<Response, Problem> {
-    app.hub.delete(&requester, &id, now_ms()).await?;
+    match app.hub.scenario_of(&id) {
+        Some(plan) => scenarios::drop_scenario(&app, &requester, &plan, &id, author).await?,
+        None => app.hub.delete(&requester, &id, now_ms()).await?,
+    }
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::body_fields::{BodyFields, required};
 use super::document::etag;
 use super::extract::{AuthorQuery, EditAuthor};
+use super::scenarios;
 use super::schemas::{AnyProblem, BodyProblem, BrokenDocument, Document, ListedDocument, WriteProblem};
 use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem, conditional, document_view};
@@ -25,7 +26,7 @@ const MAX_CONCURRENT_OPENS: usize = 8;
 
 /// List the documents.
 ///
-/// The default document comes first. A document that cannot be opened has an `error` instead of its settings.
+/// The default document comes first. Scenarios are listed in their plan. A document that cannot be opened has an `error` instead of its settings.
 #[utoipa::path(
     get,
     path = "/api/documents",
@@ -35,6 +36,7 @@ const MAX_CONCURRENT_OPENS: usize = 8;
 )]
 pub async fn list(State(app): State<Arc<App>>, ApiRequester(requester): ApiRequester) -> Result<Response, Problem> {
     let mut ids = app.hub.list(&requester).await?;
+    ids.retain(|id| app.hub.scenario_of(id).is_none());
     ids.sort_by_key(|id| (*id != app.default_id, id.clone()));
     let listed: Vec<ListedDocument> = stream::iter(ids)
         .map(|id| list_one(&app, &requester, id))
@@ -49,7 +51,10 @@ pub async fn list(State(app): State<Arc<App>>, ApiRequester(requester): ApiReque
 async fn list_one(app: &App, requester: &Requester, id: DocumentId) -> Option<ListedDocument> {
     match app.hub.view(requester, &id).await {
         Ok(view) => {
-            view.map(|view| ListedDocument::Document(Document::for_requester(requester, app, &id, &read_view(&view))))
+            let document = Document::for_requester(requester, app, &id, &read_view(&view?));
+            // The plan itself is more important than its scenarios.
+            let scenarios = scenarios::of_plan(app, requester, &id).await.unwrap_or_default();
+            Some(ListedDocument::Document(Box::new(Document { scenarios, ..document })))
         }
         Err(error) => Some(ListedDocument::Broken(BrokenDocument {
             id: id.to_string(),

@@ -14,7 +14,7 @@ use primitives::{DocumentId, iso_ms};
 use runtime::document::AttributedPage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sync_engine::Provenance;
+use sync_engine::{Merge, Provenance};
 use utoipa::{IntoParams, ToSchema};
 
 use super::enum_schemas::SurfaceName;
@@ -117,6 +117,15 @@ struct Change {
     /// When the server received the change; null if `user` is null.
     #[schema(required = true, format = DateTime, example = "2026-11-22T14:21:03.000Z")]
     received: Option<String>,
+    /// The user who merged the change from a scenario or from the plan. Absent if the change was made in this document, or the
+    /// user is unknown. `user` is who made the change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "ravi")]
+    merged_by: Option<String>,
+    /// When it was merged; present with `mergedBy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, format = DateTime, example = "2026-11-23T09:00:00.000Z")]
+    merged_at: Option<String>,
     /// Automerge actor of the change.
     #[schema(example = "1f0e7a52c3d94b6f8e2d5a6b7c8d9e0f")]
     actor: String,
@@ -210,26 +219,34 @@ pub async fn read(
     PageQuery(query): PageQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let AttributedPage { page, provenance } =
+    let AttributedPage { page, provenance, merges } =
         app.hub.history(&requester, &id, query).await?.ok_or_else(|| Problem::no_document(&id))?;
     let tag = conditional::etag_of_heads(&page.heads);
     let heads: Vec<String> = page.heads.iter().map(ToString::to_string).collect();
-    Ok(conditional::respond(&headers, &tag, || Json(History::from_page(&id, heads, page, provenance)).into_response()))
+    Ok(conditional::respond(&headers, &tag, || {
+        Json(History::from_page(&id, heads, page, provenance.into_iter().zip(merges))).into_response()
+    }))
 }
 
 impl History {
-    fn from_page(id: &DocumentId, heads: Vec<String>, page: Page, provenance: Vec<Option<Provenance>>) -> Self {
+    fn from_page(
+        id: &DocumentId,
+        heads: Vec<String>,
+        page: Page,
+        provenance: impl Iterator<Item = (Option<Provenance>, Option<Merge>)>,
+    ) -> Self {
+        let changes = page.entries.into_iter().zip(provenance);
         Self {
             document_id: id.to_string(),
             heads,
-            changes: page.entries.into_iter().zip(provenance).map(Change::of).collect(),
+            changes: changes.map(|(entry, (provenance, merge))| Change::of(entry, provenance, merge)).collect(),
             next: page.next.map(|cursor| cursor.to_string()),
         }
     }
 }
 
 impl Change {
-    fn of((entry, provenance): (Entry, Option<Provenance>)) -> Self {
+    fn of(entry: Entry, provenance: Option<Provenance>, merge: Option<Merge>) -> Self {
         let Entry { hash, heads, time, actor, message, added, restored, deleted, fields, omitted } = entry;
         let positions = |rows: Vec<history::Row>| rows.into_iter().map(ChangedPosition::of).collect();
         Self {
@@ -239,6 +256,8 @@ impl Change {
             user: provenance.as_ref().map(|provenance| provenance.user.to_string()),
             surface: provenance.as_ref().map(|provenance| provenance.surface.to_string()),
             received: provenance.and_then(|provenance| iso_ms(provenance.time_ms)),
+            merged_by: merge.as_ref().map(|merge| merge.user.to_string()),
+            merged_at: merge.and_then(|merge| iso_ms(merge.time_ms)),
             actor: actor.to_hex_string(),
             message,
             added: positions(added),

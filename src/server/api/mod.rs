@@ -8,6 +8,7 @@ mod access;
 mod attribution;
 mod body_fields;
 mod common_responses;
+mod diff;
 mod document;
 mod documents;
 mod enum_schemas;
@@ -22,6 +23,7 @@ mod position;
 mod positions;
 mod positions_at;
 mod query_parameters;
+mod scenarios;
 mod schemas;
 mod session;
 
@@ -51,6 +53,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         routes!(access::grant, access::revoke),
         routes!(positions::list, positions::create),
         routes!(position::read, position::change, position::delete),
+        routes!(scenarios::list, scenarios::create),
+        routes!(scenarios::rename, scenarios::delete),
+        routes!(diff::read),
+        routes!(diff::merge),
         routes!(session::read),
         routes!(history::read),
         routes!(attribution::read),

@@ -44,6 +44,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     tags(
         (name = "documents", description = "Plans."),
         (name = "positions", description = "Planned positions and their budgets."),
+        (name = "scenarios", description = "Copies of a plan that are edited separately, compared and merged."),
         (name = "history", description = "Changes, their times and their authors."),
         (name = "exports", description = "Files. `.automerge` contains everything, with the history. `.json` and `.csv` contain the current state, and count the values that they omit."),
         (name = "access", description = "Roles of users in a document."),
@@ -138,7 +139,7 @@ mod tests {
         let legacy = ["/accounts/api/login/", "/accounts/api/logout/"];
         assert!(legacy.iter().all(|path| described.contains(path)));
         assert_eq!(described, routes.paths.paths.keys().map(String::as_str).collect());
-        assert_eq!(described.len(), 12 + legacy.len());
+        assert_eq!(described.len(), 16 + legacy.len());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::{IntoResponses, ToSchema};
 
+use super::scenarios::Scenario;
 use crate::server::{App, Problem};
 
 /// A document with its settings.
@@ -69,6 +70,14 @@ pub struct Document {
     #[schema(value_type = usize, required = false, example = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub omitted: Option<usize>,
+    /// Present only if the document is a scenario: the id of its plan.
+    #[schema(value_type = String, required = false, example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario_of: Option<String>,
+    /// Present only in the list of documents, for a plan that has scenarios.
+    #[schema(value_type = Vec<Scenario>, required = false)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scenarios: Vec<Scenario>,
     /// Your right to the document. Absent in an export, which is the same for all users.
     #[schema(value_type = DocumentRight, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,6 +194,8 @@ impl Document {
             extra: None,
             conflicts: None,
             omitted: None,
+            scenario_of: app.hub.scenario_of(id).map(|plan| plan.to_string()),
+            scenarios: Vec::new(),
             access: None,
         }
     }
@@ -245,7 +256,7 @@ pub struct BrokenDocument {
 #[serde(untagged)]
 pub enum ListedDocument {
     /// A document that can be opened.
-    Document(Document),
+    Document(Box<Document>),
     /// A document that cannot be opened.
     Broken(BrokenDocument),
 }

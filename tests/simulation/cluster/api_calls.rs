@@ -21,7 +21,7 @@ pub struct Call {
 /// Whether the error states that the edit was not stored.
 pub fn is_certainly_not_stored(error: &EditFailure) -> bool {
     match error {
-        EditFailure::Edit(_) | EditFailure::Denied(_) | EditFailure::Full(_) => true,
+        EditFailure::Edit(_) | EditFailure::Denied(_) | EditFailure::Merge(_) | EditFailure::Full(_) => true,
         EditFailure::Storage { message, .. } => message.contains("not stored"),
         EditFailure::Unavailable(_) | EditFailure::Panicked | EditFailure::Unknown => false,
     }

@@ -102,7 +102,10 @@ impl Cluster {
     fn attribution_at(&mut self, node: usize, changes: Vec<ChangeHash>) -> Result<Attribution, Violation> {
         let (hub, id) = (self.nodes[node].hub().clone(), self.id.clone());
         let known = self.wait(node, async move { hub.attribution(&Requester::server(), &id, changes).await })?;
-        Ok(known.map(Option::unwrap_or_default).map_err(|error| error.to_string()))
+        let known = known.map(Option::unwrap_or_default).map_err(|error| error.to_string());
+        // No documents are merged here.
+        let contributed = |(change, provenance, _)| Some((change, provenance?));
+        Ok(known.map(|known| known.into_iter().filter_map(contributed).collect()))
     }
 
     /// The heads that a node shows. `None` if it cannot.

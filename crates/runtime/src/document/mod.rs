@@ -16,7 +16,9 @@ use plan::history::{History, Page, PageError, Query};
 use plan::{Past, Renderings, SharedCopy, SharedView, View, ViewChange, position};
 pub use plan_schema::{AuthoredEdit, PlanSchema};
 use primitives::DocumentId;
-use sync_engine::{Authors, Delivery, Engine, LoadError, MessageLimits, MustReload, PeerKey, Provenance, load_log};
+use sync_engine::{
+    Authors, Delivery, Engine, LoadError, Merge, MessageLimits, MustReload, PeerKey, Provenance, load_log,
+};
 
 /// See [`sync_engine::Item`].
 pub type Item = sync_engine::Item<PlanSchema>;
@@ -59,6 +61,8 @@ pub struct AttributedPage {
     pub page: Page,
     /// For each entry, the user and surface that contributed the change, if known.
     pub provenance: Vec<Option<Provenance>>,
+    /// For each entry, who merged the change from another document of the family, if it was merged.
+    pub merges: Vec<Option<Merge>>,
 }
 
 impl Document {
@@ -95,6 +99,18 @@ impl Document {
     #[must_use]
     pub fn carried_id(doc: &Automerge) -> Option<DocumentId> {
         position::read_document_id(doc).and_then(|text| text.parse().ok())
+    }
+
+    /// The plan that the content names as its own, and the change that wrote this. Only changes that are published count for others:
+    /// this is for a document that is being created.
+    #[must_use]
+    pub fn named_plan(&self) -> Option<(DocumentId, ChangeHash)> {
+        position::read_named_document(self.engine.automerge())
+    }
+
+    /// Makes the document a scenario of a plan, or no scenario.
+    pub fn set_plan(&mut self, plan: Option<DocumentId>) {
+        self.engine.update_schema(|schema, doc| schema.set_plan(plan, doc));
     }
 
     /// The document's id.
@@ -162,8 +178,10 @@ impl Document {
         let history = self.history.as_ref()?;
         let page = catch_unwind(AssertUnwindSafe(|| history.page(self.engine.automerge(), query)));
         Some(page.unwrap_or(Err(PageError::Failed)).map(|page| {
-            let provenance = page.entries.iter().map(|entry| self.engine.authors().of(&entry.hash)).collect();
-            AttributedPage { page, provenance }
+            let authors = self.engine.authors();
+            let provenance = page.entries.iter().map(|entry| authors.of(&entry.hash)).collect();
+            let merges = page.entries.iter().map(|entry| authors.merge_of(&entry.hash)).collect();
+            AttributedPage { page, provenance, merges }
         }))
     }
 

@@ -1,6 +1,6 @@
 //! The schema of plans: edits of positions, and the protected document id.
 
-use automerge::{Automerge, Change};
+use automerge::{Automerge, Change, ChangeHash};
 use plan::shared_map::SharedMap;
 use plan::{Author, Done, Edit, EditError, edit, position};
 use primitives::DocumentId;
@@ -19,7 +19,9 @@ pub struct AuthoredEdit {
 #[derive(Debug)]
 pub struct PlanSchema {
     id: DocumentId,
-    /// Whether the document contains its id under the root key. Peers cannot change it then.
+    /// The plan that this document is a scenario of. The document contains the id of its plan then.
+    plan: Option<DocumentId>,
+    /// Whether the document contains the id under the root key. Peers cannot change it then.
     carries_id: bool,
 }
 
@@ -27,7 +29,7 @@ impl PlanSchema {
     /// The schema of the document with this id.
     #[must_use]
     pub fn new(id: DocumentId) -> Self {
-        Self { id, carries_id: false }
+        Self { id, plan: None, carries_id: false }
     }
 
     /// The document's id.
@@ -36,14 +38,27 @@ impl PlanSchema {
         &self.id
     }
 
-    /// Whether the document contains its own id.
+    /// Makes the document a scenario of a plan, or no scenario. `doc` is the document.
+    pub fn set_plan(&mut self, plan: Option<DocumentId>, doc: &Automerge) {
+        if self.plan != plan {
+            self.plan = plan;
+            self.carries_id = self.finds_id(doc);
+        }
+    }
+
+    /// The id that the document contains: its own, or that of its plan.
+    fn contained_id(&self) -> &DocumentId {
+        self.plan.as_ref().unwrap_or(&self.id)
+    }
+
+    /// Whether the document contains its id, or that of its plan.
     #[must_use]
     pub fn carries_id(&self) -> bool {
         self.carries_id
     }
 
     fn finds_id(&self, doc: &Automerge) -> bool {
-        position::read_document_id(doc).as_deref() == Some(self.id.as_str())
+        position::read_document_id(doc).as_deref() == Some(self.contained_id().as_str())
     }
 }
 
@@ -59,13 +74,20 @@ impl Schema for PlanSchema {
     fn edit(&mut self, doc: &mut Automerge, AuthoredEdit { edit, author }: &AuthoredEdit) -> Result<Done, EditError> {
         let done = edit::run(doc, edit, author)?;
         if let (true, Edit::Create { id, .. } | Edit::CarryId(id)) = (done.changed, edit) {
-            self.carries_id = *id == self.id;
+            self.carries_id = id == self.contained_id();
         }
         Ok(done)
     }
 
-    /// Restores the id that the document was opened with after a peer has overwritten it.
-    fn restore(&mut self, doc: &mut Automerge, time: i64) {
+    /// Restores the id that the document was opened with after a peer has overwritten it, and the name of a plan that a scenario
+    /// was merged into.
+    fn restore(&mut self, doc: &mut Automerge, time: i64, without_merge: Option<&[ChangeHash]>) {
+        let author = Author { name: "server".to_owned(), now: time.saturating_mul(1_000) };
+        if let Some(heads) = without_merge.filter(|_| self.plan.is_none())
+            && let Err(error) = edit::keep_name(doc, heads, &author)
+        {
+            tracing::error!(document = %self.id, %error, "cannot restore the name of the plan");
+        }
         if self.finds_id(doc) {
             self.carries_id = true;
             return;
@@ -73,8 +95,7 @@ impl Schema for PlanSchema {
         if !self.carries_id {
             return;
         }
-        let author = Author { name: "server".to_owned(), now: time.saturating_mul(1_000) };
-        if let Err(error) = edit::run(doc, &Edit::CarryId(self.id.clone()), &author) {
+        if let Err(error) = edit::run(doc, &Edit::CarryId(self.contained_id().clone()), &author) {
             tracing::error!(document = %self.id, %error, "cannot restore the document id");
         }
     }

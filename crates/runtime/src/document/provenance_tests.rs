@@ -325,7 +325,7 @@ fn history_reports_user_and_claimed_name() {
     let history = History::of(&document.copy()).unwrap();
     assert!(document.set_history(Box::new(history)));
     let query = Query { before: None, limit: 10, position: None, field: None };
-    let AttributedPage { page, provenance } = document.history_page(&query).unwrap().unwrap();
+    let AttributedPage { page, provenance, .. } = document.history_page(&query).unwrap().unwrap();
     assert_eq!(page.entries[0].hash, forged[0].hash());
     assert_eq!(provenance[0], Some(Provenance { user: "an intern".into(), surface: Surface::Sync, time_ms: NOW }));
     assert_eq!(provenance[1], None);

@@ -2,8 +2,9 @@
 //!
 //! A token grants its user a role on some documents. In addition, each document has an access record with its owner,
 //! and with the users that the owner has given a role. The higher right counts, except that a token for viewers never
-//! writes. A document that a user may not read is reported as missing.
+//! writes. A document that a user may not read is reported as missing. A scenario has the rights of its plan.
 
+mod family;
 mod refresh;
 mod versioned;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use store::{AccessChanged, Store, StoreError, StoredAccess};
 use tokio::sync::Mutex as AsyncMutex;
 
+use self::family::Scenarios;
 use self::versioned::Versioned;
 use super::requester::Requester;
 
@@ -65,6 +67,9 @@ pub enum Denied {
     /// The access record has the maximum number of users.
     #[error("a document can be shared with at most {MAX_USERS} users")]
     TooManyUsers,
+    /// The roles of a scenario are those of its plan.
+    #[error("the roles in a scenario are those in its plan {0}; change them there")]
+    Scenario(DocumentId),
     /// The default document cannot be deleted: legacy clients are bound to it.
     #[error("the default document cannot be deleted")]
     Default,
@@ -104,6 +109,9 @@ pub struct AccessRecord {
     /// The roles of other users, by user name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub users: BTreeMap<Arc<str>, Role>,
+    /// The plan that this document is a scenario of. Only the server sets it, when the document is created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario_of: Option<DocumentId>,
     /// Set when the document was deleted. A deleted document cannot be created again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Deletion>,
@@ -171,6 +179,7 @@ pub(super) struct Access {
     /// Least role of users who may create documents. `None` denies it to all users.
     may_create: Option<Role>,
     records: RwLock<HashMap<DocumentId, Versioned>>,
+    scenarios: Scenarios,
     /// Documents known to exist, without access to the disk.
     existing: RwLock<HashSet<DocumentId>>,
     /// Locks of the records that are being changed. A lock is held while its record is read, changed and written.
@@ -180,8 +189,9 @@ pub(super) struct Access {
 impl Access {
     /// No records: they are loaded by [`load`](Self::load).
     pub(super) fn new(store: Arc<dyn Store>, default: Option<DocumentId>, may_create: Option<Role>) -> Self {
-        let (records, existing, record_locks) = (RwLock::default(), RwLock::default(), Mutex::default());
-        Self { store, default, may_create, records, existing, record_locks }
+        let (records, scenarios) = (RwLock::default(), Scenarios::default());
+        let (existing, record_locks) = (RwLock::default(), Mutex::default());
+        Self { store, default, may_create, records, scenarios, existing, record_locks }
     }
 
     /// Loads all records, and the ids of the stored documents.
@@ -189,6 +199,7 @@ impl Access {
         let mut records = HashMap::new();
         for StoredAccess { document: id, version, record } in self.store.load_access().await? {
             let record = parse(&record).map_err(|source| AccessError::Record { id: id.clone(), source })?;
+            self.scenarios.note(&id, &record);
             records.insert(id, Versioned::new(version, Arc::new(record)));
         }
         *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
@@ -236,6 +247,17 @@ impl Access {
         if requester.is_revoked() || record.is_some_and(|record| record.deleted.is_some()) {
             return Right::None;
         }
+        match record.and_then(|record| record.scenario_of.as_ref()) {
+            Some(plan) => self.own_right(requester, plan, self.record(plan).as_deref()),
+            None => self.own_right(requester, id, record),
+        }
+    }
+
+    /// The right of `requester` on a document that is no scenario.
+    fn own_right(&self, requester: &Requester, id: &DocumentId, record: Option<&AccessRecord>) -> Right {
+        if record.is_some_and(|record| record.deleted.is_some()) {
+            return Right::None;
+        }
         if let Some(includes) = requester.peering_includes(id, self.default.as_ref()) {
             return if includes { Right::Write } else { Right::None };
         }
@@ -281,9 +303,10 @@ impl Access {
         if self.default.as_ref() == Some(id) { Err(Denied::Default) } else { Ok(()) }
     }
 
-    /// Whether the document was deleted.
+    /// Whether the document was deleted, by itself or with its plan.
     pub(super) fn is_deleted(&self, id: &DocumentId) -> bool {
-        self.record(id).is_some_and(|record| record.deleted.is_some())
+        let is_deleted = |id: &DocumentId| self.record(id).is_some_and(|record| record.deleted.is_some());
+        is_deleted(id) || self.scenario_of(id).is_some_and(|plan| is_deleted(&plan))
     }
 
     /// The record of a document.
@@ -346,6 +369,7 @@ impl Access {
         let known_before = self.versioned(id).unwrap_or_default().version;
         // Writing names and numbers to a vector cannot fail.
         let bytes = serde_json::to_vec_pretty(&*record).unwrap_or_default();
+        self.scenarios.note(id, &record);
         match self.store.change_access(id, version, bytes).await? {
             AccessChanged::Stored(version) => {
                 let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
@@ -398,8 +422,12 @@ impl Access {
     /// Documents that were deleted before `moment` (milliseconds since 1970), and whose content was not removed yet.
     pub(super) fn deleted_before(&self, moment: i64) -> Vec<DocumentId> {
         let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        let is_due = |record: &AccessRecord| record.deleted.as_ref().is_some_and(|it| it.at < moment);
+        let is_removed = |record: &AccessRecord| record.deleted.as_ref().is_some_and(|it| it.removed);
         let deleted = records.iter().filter(|(_, Versioned { record, .. })| {
-            record.deleted.as_ref().is_some_and(|it| it.at < moment && !it.removed)
+            // The scenarios of a deleted plan have no deletion of their own, so that the plan can be restored with them.
+            let plan = record.scenario_of.as_ref().and_then(|plan| records.get(plan));
+            !is_removed(record) && (is_due(record) || plan.is_some_and(|plan| is_due(&plan.record)))
         });
         deleted.map(|(id, _)| id.clone()).collect()
     }
@@ -414,7 +442,7 @@ mod tests {
 
     fn record(owner: &str, users: &[(&str, Role)]) -> AccessRecord {
         let users = users.iter().map(|(user, role)| (Arc::from(*user), *role)).collect();
-        AccessRecord { owner: Some(owner.into()), users, deleted: None }
+        AccessRecord { owner: Some(owner.into()), users, ..AccessRecord::default() }
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use automerge::ChangeHash;
+use automerge::{Automerge, Change, ChangeHash};
 use bytes::Bytes;
 use plan::history::{History, PageError, Query};
 use plan::{Author, Done, Edit, EditError, Past, SharedView};
 use primitives::DocumentId;
 use store::StoreError;
-use sync_engine::{DocumentFull, Incoming, Provenance};
+use sync_engine::{BadMessage, DocumentFull, Incoming, Merge, Provenance};
 use tokio::sync::oneshot;
 
 use super::access::Denied;
@@ -110,6 +110,19 @@ pub(super) enum Command {
         requester: Requester,
         reply: oneshot::Sender<Result<Done, EditFailure>>,
     },
+    /// Merges changes of another document of the family, and makes an edit in the same batch. Creates the document if it does not
+    /// exist. The reply is sent after the batch was published.
+    Merge {
+        changes: Arc<[Change]>,
+        edit: Option<Box<Edit>>,
+        author: Author,
+        requester: Requester,
+        /// The precondition: the heads of the document.
+        heads: Option<Vec<ChangeHash>>,
+        reply: oneshot::Sender<Result<Done, EditFailure>>,
+    },
+    /// Returns a copy of the document; `None` if it does not exist.
+    Copy { reply: oneshot::Sender<Result<Option<Arc<Automerge>>, Unavailable>> },
     /// Returns the view.
     Open { reply: oneshot::Sender<Result<SharedView, Unavailable>> },
     /// Builds the history if there is none. Returns false if the document does not exist.
@@ -126,8 +139,8 @@ pub(super) enum Command {
     Stop,
 }
 
-/// Changes, each with the user and surface that contributed it.
-pub type Attributed = Vec<(ChangeHash, Provenance)>;
+/// Changes, each with the user and surface that contributed it, and with who merged it, as far as that is known.
+pub type Attributed = Vec<(ChangeHash, Option<Provenance>, Option<Merge>)>;
 
 /// Why a document cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -214,6 +227,9 @@ pub enum EditFailure {
         /// The public reason.
         message: &'static str,
     },
+    /// The changes of a merge were rejected.
+    #[error("the changes were rejected: {0}")]
+    Merge(BadMessage),
     /// The client lacks the right.
     #[error(transparent)]
     Denied(#[from] Denied),

@@ -50,6 +50,12 @@ impl HistoryReaders {
 pub struct PastGuard {
     /// The earlier state.
     pub past: Past,
+    _permit: ReadPermit,
+}
+
+/// The permit to read copies of documents.
+#[derive(Debug)]
+pub(super) struct ReadPermit {
     _permit: OwnedSemaphorePermit,
     _request_permit: KeyedPermit<Payer>,
 }
@@ -123,15 +129,21 @@ impl Hub {
         if self.right(requester, id) < Right::Read {
             return Ok(None);
         }
-        let HistoryReaders { limit, permits, .. } = &self.inner.history_readers;
-        let request_permit = limit.take(requester.payer()).map_err(|_| ReadFailure::Busy)?;
-        // Cannot fail: the semaphore is never closed.
-        let permit = Arc::clone(permits).acquire_owned().await.map_err(|_| Unavailable::Stopping)?;
+        let permit = self.acquire_read_permit(requester).await?;
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::Past { heads, reply }).await?;
         let past = answer.await.map_err(|_| Unavailable::Stopping)??;
         let past = past.filter(|_| self.right(requester, id) >= Right::Read);
-        Ok(past.map(|past| PastGuard { past, _permit: permit, _request_permit: request_permit }))
+        Ok(past.map(|past| PastGuard { past, _permit: permit }))
+    }
+
+    /// Waits for the permit to read copies of documents. A request takes one for all copies that it reads.
+    pub(super) async fn acquire_read_permit(&self, requester: &Requester) -> Result<ReadPermit, ReadFailure> {
+        let HistoryReaders { limit, permits, .. } = &self.inner.history_readers;
+        let request_permit = limit.take(requester.payer()).map_err(|_| ReadFailure::Busy)?;
+        // Cannot fail: the semaphore is never closed.
+        let permit = Arc::clone(permits).acquire_owned().await.map_err(|_| Unavailable::Stopping)?;
+        Ok(ReadPermit { _permit: permit, _request_permit: request_permit })
     }
 }
 

@@ -86,7 +86,7 @@ impl Hub {
     }
 
     /// Takes over the changes outside of documents since the last call.
-    async fn take_control(&self) {
+    pub(super) async fn take_control(&self) {
         let mut revision = self.inner.control_revision.lock().await;
         let asked_at = Instant::now();
         match self.inner.store.control_since(*revision).await {

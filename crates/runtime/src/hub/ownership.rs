@@ -23,7 +23,9 @@ impl Hub {
     ) -> Result<Arc<AccessRecord>, EditFailure> {
         self.inner.access.check_owner(requester, id)?;
         self.check_exists(requester, id).await?;
-        Ok(self.inner.access.record(id).unwrap_or_default())
+        // The rights in a scenario are those in its plan.
+        let plan = self.scenario_of(id);
+        Ok(self.inner.access.record(plan.as_ref().unwrap_or(id)).unwrap_or_default())
     }
 
     /// Sets the role of a user on a document, effective at once. `None` removes it, and leaves the rights of the user's
@@ -40,6 +42,9 @@ impl Hub {
     ) -> Result<(), EditFailure> {
         self.inner.access.check_owner(requester, id)?;
         self.check_exists(requester, id).await?;
+        if let Some(plan) = self.scenario_of(id) {
+            return Err(Denied::Scenario(plan).into());
+        }
         let (hub, requester, id, user) = (self.clone(), requester.clone(), id.clone(), Arc::clone(user));
         self.run_detached(async move {
             let set = hub.inner.access.set_role(&requester, &id, &user, role).await;
@@ -51,12 +56,12 @@ impl Hub {
     }
 
     /// Deletes a document permanently: clients cannot reach it, and cannot create it again. The content stays on disk
-    /// until [`Hub::remove_deleted`]. `now`: milliseconds since 1970.
+    /// until [`Hub::remove_deleted`]. The scenarios of a plan are deleted with it. `now`: milliseconds since 1970.
     ///
     /// # Errors
-    /// When `requester` is not an owner, or the record could not be stored.
+    /// When `requester` is neither an owner nor the user who made this scenario, or the record could not be stored.
     pub async fn delete(&self, requester: &Requester, id: &DocumentId, now: i64) -> Result<(), EditFailure> {
-        self.inner.access.check_owner(requester, id)?;
+        self.inner.access.check_may_delete(requester, id)?;
         self.inner.access.check_deletable(id)?;
         self.check_exists(requester, id).await?;
         let deletion = Deletion { by: requester.user(), at: now, removed: false };
@@ -91,7 +96,13 @@ impl Hub {
             // A client may have requested it just before, without success.
             self.close(id).await;
             self.inner.store.remove(id).await?;
+            // A scenario is removed by the deletion of its plan.
+            let plan = self.scenario_of(id).and_then(|plan| self.inner.access.record(&plan));
+            let plan = plan.and_then(|plan| plan.deleted.clone());
             let removed = |record: &mut AccessRecord| {
+                if record.deleted.is_none() {
+                    record.deleted.clone_from(&plan);
+                }
                 if let Some(deletion) = &mut record.deleted {
                     deletion.removed = true;
                 }

@@ -29,6 +29,8 @@ pub struct Refusals {
     by_document: Arc<Mutex<HashMap<DocumentId, RefusalDuration>>>,
     /// Hidden documents about which the connection was answered once.
     denied: Arc<Mutex<HashSet<DocumentId>>>,
+    /// Documents about which the connection was told why they are not stored.
+    told: Arc<Mutex<HashSet<DocumentId>>>,
 }
 
 impl Refusals {
@@ -78,6 +80,19 @@ impl Refusals {
 }
 
 impl SyncPeer {
+    /// Tells the peer once why a document is not stored. A connection with a full outbox is not told.
+    pub(super) fn tell_once(&self, id: &DocumentId, message: &str) {
+        let mut told = self.refusals.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.contains(id) {
+            return;
+        }
+        if let Some(permit) = self.outbox.try_reserve_for_notice(&DrainListener::Document(id.clone())) {
+            told.insert(id.clone());
+            let (document, kind, message) = (id.clone(), CloseKind::Forbidden, Arc::from(message));
+            permit.send(Outgoing::Refused { document, kind, message });
+        }
+    }
+
     /// Rejects changes to one document, and tells the peer the reason once. Returns whether it was told now.
     pub(super) fn refuse(&self, id: &DocumentId, duration: RefusalDuration, message: &str) -> bool {
         if !self.refusals.add(id, duration) {

@@ -108,16 +108,21 @@ impl Hub {
         true
     }
 
-    /// Makes a document check the rights of its subscribers again, if it is open.
+    /// Makes a document and its scenarios check the rights of their subscribers again, if they are open, and answers requests of
+    /// users who may read them now.
     pub(super) fn recheck_document(&self, id: &DocumentId) {
-        let handle = self.registry().get(id).cloned();
-        handle.into_iter().for_each(|handle| self.recheck(handle));
+        for id in std::iter::once(id.clone()).chain(self.inner.access.scenarios_of(id)) {
+            let handle = self.registry().get(&id).cloned();
+            handle.into_iter().for_each(|handle| self.recheck(handle));
+            self.serve_denied_requests(&id);
+        }
     }
 
     /// Makes all open documents check the rights of their subscribers again. Does not wait for any document.
     pub fn recheck_all(&self) {
         let open: Vec<DocumentHandle> = self.registry().values().cloned().collect();
         open.into_iter().for_each(|handle| self.recheck(handle));
+        self.serve_all_denied_requests();
     }
 
     /// A document with a full mailbox gets the command once there is room. Until then no client can use a lost right: the

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use offload::run_cpu_bound;
 use primitives::DocumentId;
 use sync_engine::{
-    BadMessage, Incoming, MessageLimits, carries_chunks, decode_message, reply_without_document, without_chunks,
+    BadMessage, Incoming, MessageLimits, carries_chunks, decode_message, names_heads, reply_without_document,
+    without_chunks,
 };
 
 use super::Hub;
@@ -78,7 +79,11 @@ impl Hub {
             return Ok(());
         }
         let mut has_changes = carries_chunks(&bytes);
-        if has_changes && self.is_read_only(&peer, id) {
+        let is_read_only = (has_changes || names_heads(&bytes)) && self.is_read_only(&peer, id);
+        if is_read_only {
+            self.tell_if_not_created(id, &peer);
+        }
+        if has_changes && is_read_only {
             // The document would ignore the changes. It still processes the rest of the message.
             if let Some(envelope) = without_chunks(&bytes) {
                 self.inner.metrics.record_refusal(RefusalReason::Denied);
@@ -153,6 +158,9 @@ impl Hub {
     /// a request, it is told that the document is missing.
     pub(super) fn deny(&self, id: &DocumentId, peer: &SyncPeer, request: bool, message: Option<&[u8]>) {
         let has_changes = message.is_some_and(carries_chunks);
+        if has_changes || message.is_some_and(names_heads) {
+            self.tell_if_not_created(id, peer);
+        }
         // A server would answer an empty message with the whole document.
         if !request && !has_changes && !self.inner.access.is_deleted(id) && !peer.requester.is_peering() {
             let drain_listener = DrainListener::Document(id.clone());
@@ -164,7 +172,20 @@ impl Hub {
             return;
         }
         self.inner.metrics.record_refusal(RefusalReason::Denied);
+        if request {
+            self.inner.denied_requests.add(id, peer);
+        }
         peer.send_unavailable(id, &Denied::Missing(id.clone()).into());
+    }
+
+    /// Tells a peer once why the document that it brings is not stored, if it may create none. The answer is the same if the document
+    /// exists and the peer may not know of it.
+    fn tell_if_not_created(&self, id: &DocumentId, peer: &SyncPeer) {
+        let access = &self.inner.access;
+        let may_read = access.right(&peer.requester, id) >= Right::Read && access.is_existing(id);
+        if !may_read && !access.is_deleted(id) && !access.may_create(&peer.requester) && !peer.requester.is_peering() {
+            peer.tell_once(id, &Denied::Create.to_string());
+        }
     }
 
     /// Decodes a message. `None` means that it does not fit into the memory budget.

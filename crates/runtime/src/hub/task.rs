@@ -4,6 +4,7 @@ mod catch_up;
 mod commands;
 mod commit;
 mod ephemerals;
+mod family;
 mod history;
 mod legacy_presence;
 mod lifecycle;
@@ -37,6 +38,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Hub;
 use super::access::Right;
 use super::command::{Command, SyncPeer};
+use super::families::Family;
 use super::hints::Hints;
 use super::outbox::{ConnectionKey, DrainListener, RemoteHeads};
 use super::peer_records::PeerRecords;
@@ -73,6 +75,8 @@ pub(super) struct DocumentTask {
     creation: Creation,
     usage: Usage,
     history: history::HistoryState,
+    /// The family that the document belongs to, once it was needed.
+    family: Option<Arc<Family>>,
 }
 
 /// The connections that follow this document.
@@ -223,6 +227,7 @@ impl DocumentTask {
             creation: Creation::default(),
             usage: Usage { last_use: now, last_read: now, nearly_full: false, unloaded: false, stop: false },
             history: history::HistoryState::default(),
+            family: None,
         }
     }
 

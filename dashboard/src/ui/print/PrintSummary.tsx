@@ -13,7 +13,7 @@ export function PrintSummary({ printed }: { printed: PrintedPlan }) {
   const used = sumBudgets(positions)
   const left = totalBudget === null ? null : roundSum(totalBudget - used)
   const unknown = countUnknownBudgets(positions)
-  const conflicts = countConflicts(positions, settingConflicts)
+  const conflicts = countConflicts(positions, settingConflicts) + printed.placeConflicts
   const isFiltered = isFiltering(filter)
   return (
     <section className="print-summary">

@@ -9,13 +9,16 @@ interface Props {
   settings: Settings
 }
 
-const WIDTHS = new Map<string, number>(FIELD_DEFINITIONS.map(({ key, width }) => [key, width]))
+/** A month takes one line on paper. */
+const LEAST_WIDTH = 1.15
+const WIDTHS = new Map<string, number>(FIELD_DEFINITIONS.map(({ key, width }) => [key, Math.max(width, LEAST_WIDTH)]))
+const widthOf = (field: FieldKey): number => WIDTHS.get(field) ?? LEAST_WIDTH
 
 /** All positions that are printed. The browser repeats the head on each page. */
 export function PrintTable({ rows, settings }: Props) {
   const fields = printedFields(rows)
   const unit = unitLabel(settings.currency, settings.unit)
-  const total = fields.reduce((sum, field) => sum + (WIDTHS.get(field) ?? 1), 0)
+  const total = fields.reduce((sum, field) => sum + widthOf(field), 0)
   const firstAmount = fields.findIndex(isAmountField)
   if (rows.length === 0) return <p className="print-table">No positions.</p>
   return (
@@ -23,7 +26,7 @@ export function PrintTable({ rows, settings }: Props) {
       <colgroup>
         <col className="print-number" />
         {fields.map((field) => (
-          <col key={field} style={{ inlineSize: `${((WIDTHS.get(field) ?? 1) / total) * 100}%` }} />
+          <col key={field} style={{ inlineSize: `${(widthOf(field) / total) * 100}%` }} />
         ))}
       </colgroup>
       <thead>

@@ -14,6 +14,8 @@ interface PlanState {
   positions: readonly Position[]
   settings: Settings
   settingConflicts: SettingConflicts | null
+  /** Number of places in the shared maps that have conflicts. */
+  placeConflicts: number
   isArchived: boolean
   sync: SyncState
   filter: Filter
@@ -68,9 +70,9 @@ export function PrintView(state: PlanState) {
 
 const Pages = memo(function Pages({ printed }: { printed: PrintedPlan }) {
   return (
-    <div className="print">
+    <main className="print">
       <PrintSummary printed={printed} />
       <PrintTable rows={printed.rows} settings={printed.settings} />
-    </div>
+    </main>
   )
 })

@@ -33,6 +33,7 @@ impl Access {
                 }
                 continue;
             }
+            self.scenarios.note(id, &record);
             let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
             let known = records.entry(id.clone()).or_default();
             if known.version != before.version && version < known.version {

@@ -67,7 +67,9 @@ impl DocumentTask {
                 batch.incoming.push(incoming);
                 batch.senders.push(ItemSource::Peer(key));
             }
-            Command::Edit { requester, reply, .. } if self.is_requester_quarantined(&requester) => {
+            Command::Edit { requester, reply, .. } | Command::Merge { requester, reply, .. }
+                if self.is_requester_quarantined(&requester) =>
+            {
                 self.hub.inner.metrics.record_refusal(RefusalReason::TooSlow);
                 let _ = reply.send(Err(Unavailable::Quarantined(self.id.clone()).into()));
             }
@@ -76,7 +78,13 @@ impl DocumentTask {
                     .items
                     .push(Item::Edit { edit: AuthoredEdit { edit: *edit, author }, by: requester.contributor() });
                 batch.incoming.push(None);
-                batch.senders.push(ItemSource::Edit { requester, reply });
+                batch.senders.push(ItemSource::Edit { requester, heads: None, reply });
+            }
+            Command::Merge { changes, edit, author, requester, heads, reply } => {
+                let edit = edit.map(|edit| AuthoredEdit { edit: *edit, author });
+                batch.items.push(Item::Merge { changes, edit, by: requester.contributor() });
+                batch.incoming.push(None);
+                batch.senders.push(ItemSource::Edit { requester, heads, reply });
             }
             Command::Ephemeral { from, message } => {
                 self.record_ephemeral_reader(from);
@@ -100,6 +108,7 @@ impl DocumentTask {
             Command::Open { reply } => {
                 let _ = reply.send(self.open_view(document));
             }
+            Command::Copy { reply } => self.copy(document, reply),
             Command::Recheck => self.recheck(document),
             Command::OpenHistory { reply } => self.open_history(document, reply),
             Command::HistoryBuilt(history) => self.history_built(document, history),

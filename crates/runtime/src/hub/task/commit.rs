@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use automerge::ChangeHash;
 use limits::Payer;
 use plan::Done;
 use store::{Lengths, StoreError};
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::catch_up::Retry;
+use super::family::{NotCreated, merge_failure};
 use super::pending_requests::OTHER_SERVERS_DELAY;
 use super::{DocumentTask, PERMIT_THRESHOLD};
 use crate::clock::now_ms;
@@ -43,7 +45,12 @@ const LARGE_BATCH: usize = 32 << 10;
 /// The source of an item, which gets the answer.
 pub(super) enum ItemSource {
     Peer(ConnectionKey),
-    Edit { requester: Requester, reply: oneshot::Sender<Result<Done, EditFailure>> },
+    Edit {
+        requester: Requester,
+        /// The precondition of a merge: the heads of the document.
+        heads: Option<Vec<ChangeHash>>,
+        reply: oneshot::Sender<Result<Done, EditFailure>>,
+    },
 }
 
 /// A batch: its items, and the work after it was published.
@@ -236,6 +243,15 @@ impl DocumentTask {
             _ => None,
         };
         self.drop_forbidden_items(document, &mut items, &mut prepared, &mut senders);
+        self.update_plan(document);
+        let relatives = match Box::pin(self.relatives(document, &prepared, &senders)).await {
+            Ok(relatives) => relatives,
+            Err(error) => {
+                tracing::error!(document = %self.id, %error, "cannot read the documents of the family");
+                self.refuse_batch(document, senders);
+                return None;
+            }
+        };
         let Lengths { snapshot, log } = self.pipeline.log.lengths();
         document.engine.set_stored(snapshot + log);
         let large = self.pipeline.large_batch;
@@ -245,7 +261,7 @@ impl DocumentTask {
         let budget = self.hub.inner.settings.apply_budget
             + TIME_PER_OPERATION.saturating_mul(u32::try_from(extra).unwrap_or(u32::MAX));
         let started = Instant::now();
-        let mut applied = self.pipeline.applying.run(large, || document.engine.apply_prepared(prepared));
+        let mut applied = self.pipeline.applying.run(large, || document.engine.apply_in_family(prepared, &relatives));
         let elapsed = elapsed + started.elapsed();
         if let Some(error) = applied.poisoned() {
             Box::pin(self.recover_from_corruption(document, error, items, senders)).await;
@@ -270,13 +286,17 @@ impl DocumentTask {
                 return None;
             }
             if !existed {
-                match Box::pin(self.record_owner(document, &applied, &senders)).await {
+                match Box::pin(self.record_owner(document, &mut applied, &senders)).await {
                     Ok(true) => {}
                     Ok(false) => {
                         drop(creation_permit);
                         return Box::pin(self.rewind_for_creation(document, applied, items, senders)).await;
                     }
-                    Err(error) => {
+                    Err(NotCreated::Refused(failure)) => {
+                        Box::pin(self.refuse_scenario(document, applied, senders, failure)).await;
+                        return None;
+                    }
+                    Err(NotCreated::Store(error)) => {
                         Box::pin(self.append_failed(document, applied, senders, &error)).await;
                         return None;
                     }
@@ -285,7 +305,7 @@ impl DocumentTask {
             match self.append(document, &mut applied).await {
                 Ok(Append::Stored) => {}
                 Ok(Append::Behind) => {
-                    let has_edits = items.iter().any(|item| matches!(item, Item::Edit { .. }));
+                    let has_edits = items.iter().any(|item| !matches!(item, Item::Sync { .. }));
                     match Box::pin(self.append_after_others(document, &mut applied, has_edits)).await {
                         Ok(Retry::Append) => {}
                         Ok(Retry::Items) => {
@@ -330,11 +350,13 @@ impl DocumentTask {
         applied: &mut Applied,
     ) -> Result<Append, StoreError> {
         let bytes = applied.chunks.len() as u64;
-        let started = Instant::now();
-        let appended = self.hub.in_store(self.pipeline.log.append_batch(document, applied, now_ms())).await?;
+        let (started, now) = (Instant::now(), now_ms());
+        let appended = self.hub.in_store(self.pipeline.log.append_batch(document, applied, now)).await?;
         if appended == Append::Behind {
             return Ok(appended);
         }
+        // No client gets the changes before, so none can merge them before.
+        Box::pin(self.note_in_family(applied, now)).await;
         let metrics = &self.hub.inner.metrics;
         metrics.append_seconds.record(started.elapsed());
         metrics.changes.increment(applied.change_count as u64);
@@ -367,6 +389,13 @@ impl DocumentTask {
                     Ok(_) => {}
                 }
                 let _ = reply.send(result.map_err(EditFailure::from));
+            }
+            (ItemSource::Edit { reply, .. }, Outcome::Synced) => {
+                let _ = reply.send(Ok(Done { changed: true }));
+            }
+            (ItemSource::Edit { reply, .. }, Outcome::Refused(error)) => {
+                self.hub.inner.metrics.record_refusal(RefusalReason::InvalidEdit);
+                let _ = reply.send(Err(merge_failure(error)));
             }
             (ItemSource::Peer(key), Outcome::Refused(error)) => {
                 self.creation.pending_requests.withdraw_announcement(key);

@@ -1,8 +1,9 @@
 //! The document task's part in serving the history.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use automerge::ChangeHash;
+use automerge::{Automerge, ChangeHash};
 use offload::{AdaptiveOffload, run_cpu_bound};
 use plan::Past;
 use plan::history::{History, PageError, Query};
@@ -129,6 +130,17 @@ impl DocumentTask {
             Ok(()) => run_cpu_bound(|| document.past(heads)).map(Some).ok_or(ReadFailure::UnknownHeads),
         };
         let _ = reply.send(past);
+    }
+
+    /// Answers with a copy of the document.
+    pub(super) fn copy(
+        &mut self,
+        document: &mut Document,
+        reply: oneshot::Sender<Result<Option<Arc<Automerge>>, Unavailable>>,
+    ) {
+        let exists = document.engine.exists();
+        let copy = self.check_readable().map(|()| exists.then(|| run_cpu_bound(|| document.copy())));
+        let _ = reply.send(copy);
     }
 
     /// Drops the history if it was not requested for a while.

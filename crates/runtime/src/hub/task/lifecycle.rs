@@ -86,6 +86,7 @@ impl DocumentTask {
         })?;
         let mut document = document;
         document.engine.set_authors(authors);
+        document.set_plan(self.hub.inner.access.scenario_of(&self.id));
         open_failures.record_success(&self.id);
         self.peer_records = super::PeerRecords::new(records);
         tracing::debug!(document = %self.id, exists = document.engine.exists(), "opened");
@@ -151,7 +152,7 @@ impl DocumentTask {
             Command::Watch { reply, .. } | Command::Open { reply } => {
                 let _ = reply.send(Err(unavailable.clone()));
             }
-            Command::Edit { reply, .. } => {
+            Command::Edit { reply, .. } | Command::Merge { reply, .. } => {
                 let _ = reply.send(Err(EditFailure::from(unavailable.clone())));
             }
             Command::OpenHistory { reply } => {
@@ -163,6 +164,9 @@ impl DocumentTask {
             }
             Command::Past { reply, .. } => {
                 let _ = reply.send(Err(unavailable.clone().into()));
+            }
+            Command::Copy { reply } => {
+                let _ = reply.send(Err(unavailable.clone()));
             }
             Command::Attribution { reply, .. } => {
                 let _ = reply.send(Err(unavailable.clone()));

@@ -76,7 +76,7 @@ impl DocumentTask {
         for ((sender, outcome), has_contributed) in senders.into_iter().zip(outcomes).zip(&applied.contributed_changes)
         {
             match (sender, outcome) {
-                (ItemSource::Edit { reply, .. }, Outcome::Edited(Ok(_))) => {
+                (ItemSource::Edit { reply, .. }, Outcome::Edited(Ok(_)) | Outcome::Synced) => {
                     let _ = reply.send(Err(failure()));
                 }
                 (ItemSource::Peer(key), Outcome::Synced) if *has_contributed => {

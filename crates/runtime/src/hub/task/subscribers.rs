@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use store::StoreError;
+use plan::EditError;
 use sync_engine::{carries_chunks, envelope_size};
 
 use super::commit::ItemSource;
+use super::family::NotCreated;
 use super::suspension::SuspensionCause;
 use super::{DocumentTask, PeerSubscription};
 use crate::clock::now_ms;
 use crate::document::{Applied, Document, Item, Outcome, Prepared};
 use crate::hub::access::{AccessRecord, Denied, Right};
-use crate::hub::command::SyncPeer;
+use crate::hub::command::{EditFailure, SyncPeer};
 use crate::hub::outbox::ConnectionKey;
 use crate::hub::requester::Requester;
 use crate::memory_budget::OutOfMemory;
@@ -122,21 +123,26 @@ impl DocumentTask {
     pub(super) async fn record_owner(
         &mut self,
         document: &mut Document,
-        applied: &Applied,
+        applied: &mut Applied,
         senders: &[ItemSource],
-    ) -> Result<bool, StoreError> {
+    ) -> Result<bool, NotCreated> {
         // Items may have been rejected.
         let accepted = |outcome: &Outcome| matches!(outcome, Outcome::Synced | Outcome::Edited(Ok(_)));
         let contributed = applied.contributed_changes.iter().zip(&applied.outcomes);
         let creator =
             senders.iter().zip(contributed).find(|(_, (contributed, outcome))| **contributed && accepted(outcome));
-        let user = creator.and_then(|(sender, _)| match sender {
-            ItemSource::Peer(key) => self.subscribers.peers.get(key)?.peer.requester.user(),
-            ItemSource::Edit { requester, .. } => requester.user(),
-        });
-        let Some(user) = user else { return Ok(true) };
-        // Replaces the owner of an earlier attempt whose append has failed.
-        let set_owner = |record: &mut AccessRecord| record.owner = Some(Arc::clone(&user));
+        let creator = creator.and_then(|(sender, _)| self.requester_of(sender)).cloned();
+        let plan = self.recognize_scenario(document, applied, creator.as_ref()).await?;
+        let user = creator.and_then(|creator| creator.user());
+        let has_no_record = || self.hub.inner.access.record(&self.id).is_none_or(|record| record.scenario_of.is_none());
+        if user.is_none() && plan.is_none() && has_no_record() {
+            return Ok(true);
+        }
+        // Replaces the owner and the plan of an earlier attempt whose append has failed.
+        let set_owner = |record: &mut AccessRecord| {
+            record.owner = user.clone().or(record.owner.take());
+            record.scenario_of.clone_from(&plan);
+        };
         let recorded = self.hub.inner.access.try_change(&self.id, set_owner).await?;
         // Other users may have waited for this id. They have no right on the document.
         self.recheck(document);
@@ -153,16 +159,23 @@ impl DocumentTask {
         senders: &mut Vec<ItemSource>,
     ) {
         // The dropped items, with the reason if a caller waits for it.
-        let mut dropped: BTreeMap<usize, Option<Denied>> = BTreeMap::new();
+        let mut dropped: BTreeMap<usize, Option<EditFailure>> = BTreeMap::new();
         for (index, (item, sender)) in items.iter().zip(&*senders).enumerate() {
             match (item, sender) {
                 (Item::Edit { edit, .. }, ItemSource::Edit { requester, .. }) => {
                     if let Err(denied) = self.hub.inner.access.check_edit(requester, &self.id, &edit.edit) {
-                        dropped.insert(index, Some(denied));
+                        dropped.insert(index, Some(denied.into()));
                     }
                 }
                 (Item::Sync { peer, .. }, _) if self.is_leaving(*peer) => {
                     dropped.insert(index, None);
+                }
+                (Item::Merge { .. }, ItemSource::Edit { requester, heads, .. }) => {
+                    if let Err(denied) = self.check_merge(document, requester) {
+                        dropped.insert(index, Some(denied.into()));
+                    } else if heads.as_ref().is_some_and(|heads| *heads != document.engine.heads()) {
+                        dropped.insert(index, Some(EditError::Changed.into()));
+                    }
                 }
                 // The document itself ignores the changes of read-only peers.
                 (Item::Sync { peer, bytes }, _) if carries_chunks(bytes) => self.recheck_peer(document, *peer),
@@ -179,11 +192,22 @@ impl DocumentTask {
         for (index, sender) in std::mem::take(senders).into_iter().enumerate() {
             match (dropped.remove(&index), sender) {
                 (None, sender) => senders.push(sender),
-                (Some(Some(denied)), ItemSource::Edit { reply, .. }) => {
-                    let _ = reply.send(Err(denied.into()));
+                (Some(Some(failure)), ItemSource::Edit { reply, .. }) => {
+                    let _ = reply.send(Err(failure));
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Checks whether a requester may merge into the document, or create it by merging.
+    fn check_merge(&self, document: &Document, requester: &Requester) -> Result<(), Denied> {
+        let access = &self.hub.inner.access;
+        match self.right_of(document, requester) {
+            Right::Write | Right::Own => Ok(()),
+            _ if !document.engine.exists() && !access.is_deleted(&self.id) => Err(Denied::Create),
+            Right::Read => Err(Denied::ReadOnly),
+            Right::None => Err(Denied::Missing(self.id.clone())),
         }
     }
 
@@ -222,6 +246,7 @@ impl DocumentTask {
         if let Some(PeerSubscription { peer, .. }) = self.subscribers.peers.remove(&key) {
             self.recovery.suspended.remove(&key);
             document.engine.leave(key);
+            self.hub.inner.denied_requests.add(&self.id, &peer);
             peer.send_unavailable(&self.id, &Denied::Missing(self.id.clone()).into());
         }
     }

@@ -1,0 +1,75 @@
+//! Families: a plan and its scenarios, as the access records tell.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{PoisonError, RwLock};
+
+use primitives::DocumentId;
+
+use super::{Access, AccessRecord, Denied, Right};
+use crate::hub::requester::Requester;
+
+/// The scenarios of each plan. May hold documents that were not created after all, which are no scenarios by their record.
+#[derive(Default)]
+pub(super) struct Scenarios(RwLock<HashMap<DocumentId, BTreeSet<DocumentId>>>);
+
+impl Scenarios {
+    /// Notes a record that was read or is about to be stored.
+    pub(super) fn note(&self, id: &DocumentId, record: &AccessRecord) {
+        if let Some(plan) = &record.scenario_of {
+            let mut plans = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            plans.entry(plan.clone()).or_default().insert(id.clone());
+        }
+    }
+
+    fn of(&self, plan: &DocumentId) -> Vec<DocumentId> {
+        let plans = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        plans.get(plan).into_iter().flatten().cloned().collect()
+    }
+}
+
+impl Access {
+    /// The plan that a document is a scenario of.
+    pub(in crate::hub) fn scenario_of(&self, id: &DocumentId) -> Option<DocumentId> {
+        self.record(id)?.scenario_of.clone()
+    }
+
+    /// All scenarios of a plan, including deleted ones.
+    pub(in crate::hub) fn scenarios_of(&self, plan: &DocumentId) -> Vec<DocumentId> {
+        let mut scenarios = self.scenarios.of(plan);
+        scenarios.retain(|id| self.scenario_of(id).as_ref() == Some(plan));
+        scenarios
+    }
+
+    /// The plan of the family that a document belongs to. `None` for a document without scenarios that is none itself.
+    pub(in crate::hub) fn family_of(&self, id: &DocumentId) -> Option<DocumentId> {
+        self.scenario_of(id).or_else(|| (!self.scenarios_of(id).is_empty()).then(|| id.clone()))
+    }
+
+    /// Whether a document is known to exist, without a look at the disk.
+    pub(in crate::hub) fn is_existing(&self, id: &DocumentId) -> bool {
+        self.existing.read().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    /// Checks whether `requester` may delete the document: an owner, or the user who made it, if it is a scenario.
+    pub(in crate::hub) fn check_may_delete(&self, requester: &Requester, id: &DocumentId) -> Result<(), Denied> {
+        let made_it = || {
+            let record = self.record(id)?;
+            record.scenario_of.as_ref()?;
+            Some(record.owner.is_some() && record.owner == requester.user())
+        };
+        if self.right(requester, id) >= Right::Read && made_it() == Some(true) {
+            return Ok(());
+        }
+        self.check_owner(requester, id)
+    }
+
+    /// Checks whether `requester` may make a scenario of a plan.
+    pub(in crate::hub) fn check_scenario(&self, requester: &Requester, plan: &DocumentId) -> Result<(), Denied> {
+        match self.right(requester, plan) {
+            Right::None => Err(Denied::Missing(plan.clone())),
+            Right::Read => Err(Denied::ReadOnly),
+            Right::Write | Right::Own if self.may_create(requester) => Ok(()),
+            Right::Write | Right::Own => Err(Denied::Create),
+        }
+    }
+}
