@@ -322,7 +322,7 @@ export function PlanView({ store, plans, pending, session, name, isViewer, isRem
       focused?.invalidEntry === undefined &&
         focused !== undefined && {
           id: "comments",
-          label: `${canEdit ? "Comment" : "Show comments"} on “${focused.designation}”`,
+          label: `${canEdit ? "Comment" : "Show the comments"} on the focused position`,
           keys: "Shift+F2",
           run: () => onComments(focused.id),
         },
