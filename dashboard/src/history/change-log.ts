@@ -5,9 +5,11 @@
  * Each change is read once. This module is pure: it uses no worker, storage or DOM.
  */
 import type { next as A } from "@automerge/automerge/slim"
+import { COMMENTS } from "../plan/comments"
 import { compareOperationIds, parseOperationId } from "../plan/multi-value-register"
 import { type FieldValue, toTimestamp } from "../plan/schema"
 import { isSharedMapActor, isSharedMapKey, sharedMapField } from "../plan/shared-map"
+import { CommentLog } from "./comment-log"
 import type { DiscardedEdit, FieldSetEvent, HistoryEntry, HistoryEvent } from "./events"
 import { TextSequence } from "./text-sequence"
 
@@ -88,6 +90,7 @@ export class ChangeLog {
   #written = new Map<string, WrittenValue>()
   /** Operations that wrote each key, by `object/key`. */
   #registers = new Map<string, string[]>()
+  #comments = new CommentLog()
   #names = new Map<string, string>()
   #deleted = new Set<string>()
   /** All rows ever created for a position. There are several if it was deleted and restored. */
@@ -144,6 +147,7 @@ export class ChangeLog {
       }
       const nested = this.#nested.get(op.obj)
       if (nested) {
+        this.#comments.read(op, operation)
         if (op.action.startsWith("make")) this.#nested.set(operation, nested)
         inner.set(`${nested.row}/${nested.field}`, nested)
         const row = nested.row === null ? undefined : this.#rows.get(nested.row)
@@ -189,6 +193,7 @@ export class ChangeLog {
       const row = this.#rows.get(op.obj)
       if (!row && op.obj !== "_root") return
       const path: FieldPath = { row: row ? op.obj : null, field: op.key }
+      if (row && op.key === COMMENTS && op.action === "makeMap") this.#comments.addMap(operation, row.position, row.object)
       if (row && isEditable(op.key) && !isCreatedHere(op.obj)) row.edits.push({ change: number, field: op.key, operation, isNested: false })
       writes.push(this.#write(path, op, operation, number))
     })
@@ -211,8 +216,16 @@ export class ChangeLog {
     }
     for (const position of removed)
       entry.events.push({ kind: "deleted", position, name: this.#names.get(position) ?? "", heads: change.deps })
-    for (const write of mergeWrites(writes)) if (!isCreatedHere(write.row)) entry.events.push(...this.#toEvents(write))
+    const comments = this.#comments.takeEvents()
+    for (const { row, position, action, text } of comments)
+      if (!isCreatedHere(row)) entry.events.push({ kind: "comment", position, name: this.#names.get(position) ?? "", action, text })
+    /** Comments are listed one by one, not as an edit of their map. */
+    const isListedComment = (path: FieldPath) =>
+      path.field === COMMENTS && path.row !== null && comments.some(({ position }) => position === this.#rows.get(path.row ?? "")?.position)
+    for (const write of mergeWrites(writes))
+      if (!isCreatedHere(write.row) && !isListedComment(write)) entry.events.push(...this.#toEvents(write))
     for (const path of inner.values()) {
+      if (isListedComment(path)) continue
       const isListed = isCreatedHere(path.row) || writes.some(({ row, field }) => row === path.row && field === path.field)
       if (!isListed)
         entry.events.push(...this.#toEvents({ ...path, old: null, value: () => null, resolved: null, isNested: true, isFirst: false }))
@@ -322,7 +335,7 @@ export class ChangeLog {
       if (isSharedMapActor(change.actor)) continue
       const isInScope = (event: HistoryEvent) =>
         (scope.position === undefined || event.position === scope.position) &&
-        (scope.field === undefined || event.kind !== "set" || event.field === scope.field)
+        (scope.field === undefined || (event.kind !== "comment" && (event.kind !== "set" || event.field === scope.field)))
       const events = change.events.filter(isInScope)
       if (events.length === 0 && (scope.position !== undefined || scope.field !== undefined)) continue
       if (entries.length === limit) return { entries, indices, next: indices.at(-1) as number }

@@ -47,7 +47,16 @@ export interface DeletedEvent {
   heads: string[]
 }
 
-export type HistoryEvent = FieldSetEvent | AddedEvent | ReplacedEvent | DeletedEvent
+/** A comment on a position was added, resolved, reopened or deleted, or brought back. */
+export interface CommentEvent {
+  kind: "comment"
+  position: string
+  name: string
+  action: "added" | "resolved" | "reopened" | "deleted" | "restored"
+  text: string
+}
+
+export type HistoryEvent = FieldSetEvent | AddedEvent | ReplacedEvent | DeletedEvent | CommentEvent
 
 /** One change of the document. */
 export interface HistoryEntry {

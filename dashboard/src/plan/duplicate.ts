@@ -6,6 +6,7 @@
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { ARCHIVED } from "./archive"
+import { COMMENTS } from "./comments"
 import { updateInfoRegisters, withFields } from "./edit"
 import {
   type Register,
@@ -19,10 +20,7 @@ import {
 import { MAX_TEXT, type PlanDoc } from "./schema"
 
 /** Root keys that belong to the original. */
-const OWN_KEYS: ReadonlySet<string> = new Set(["documentId", "name", "scenarios", "comments", ARCHIVED])
-/** Field of a row that belongs to the original. */
-const COMMENTS = "comments"
-
+const OWN_KEYS: ReadonlySet<string> = new Set(["documentId", "name", "scenarios", COMMENTS, ARCHIVED])
 /** The name that a copy gets unless the user types another one. */
 export const copyName = (name: string): string => [...`Copy of ${name || "Untitled plan"}`].slice(0, MAX_TEXT).join("")
 

@@ -1,13 +1,14 @@
 /** Fields of positions that other programs have added. They are exported as they are, and never changed. */
 import { APPROVAL_KEYS } from "./approval"
+import { COMMENTS } from "./comments"
 import { isFieldKey } from "./fields"
 import { describeValue, rowsOf } from "./schema"
 
 /** A value as a table holds it. Lists and maps are JSON. */
 export type ExtraValue = string | number | boolean
 
-/** Keys that are columns of their own. */
-const OWN_KEYS: ReadonlySet<string> = new Set(["id", "createdAt", "updatedAt", "updatedBy", ...APPROVAL_KEYS])
+/** Keys that are columns of their own, and comments, which are not exported. */
+const OWN_KEYS: ReadonlySet<string> = new Set(["id", "createdAt", "updatedAt", "updatedBy", ...APPROVAL_KEYS, COMMENTS])
 
 /** The further fields of the given positions, by id. Positions without any have no entry. */
 export function readExtraFields(doc: unknown, ids: Iterable<string>): Map<string, Record<string, ExtraValue>> {

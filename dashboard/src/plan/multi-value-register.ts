@@ -84,7 +84,12 @@ export class RowReader {
   }
 
   exists(id: string): boolean {
-    return this.#map !== null && this.#backend.getAll(this.#map, id, this.#heads).length > 0
+    return this.rowCount(id) > 0
+  }
+
+  /** Number of rows with an id. Cheaper than reading them. */
+  rowCount(id: string): number {
+    return this.#map === null ? 0 : this.#backend.getAll(this.#map, id, this.#heads).length
   }
 
   /** All values of a field in the rows with an id, losing rows first. */

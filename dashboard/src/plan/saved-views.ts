@@ -3,9 +3,8 @@ import type { next as A } from "@automerge/automerge/slim"
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import type { Plan } from "./edit"
 import { newId } from "./id"
-import { type Register, toPlainValue } from "./multi-value-register"
 import { conflictIn, type Place, type PlaceWrite, readEntries, writePlaces } from "./root-map"
-import { type Conflict, type FieldValue, toFieldValue } from "./schema"
+import { type Conflict, type FieldValue, shownText, toFieldValue } from "./schema"
 
 /** The fields of a saved view that people change. */
 export type SavedViewField = "name" | "view"
@@ -21,10 +20,6 @@ export interface SavedView {
 }
 
 const show = (value: unknown): FieldValue => toFieldValue("designation", value)
-const readText = (register: Register | undefined): string => {
-  const shown = register?.at(-1)
-  return shown ? String(show(toPlainValue(shown.value))) : ""
-}
 
 /** The saved views in the order of their names. Entries without a view are left out. */
 export function readSavedViews(doc: A.Doc<unknown>): SavedView[] {
@@ -37,9 +32,9 @@ export function readSavedViews(doc: A.Doc<unknown>): SavedView[] {
     return [
       {
         id,
-        name: readText(entry.entries.get("name")),
-        view: readText(entry.entries.get("view")),
-        by: readText(entry.entries.get("by")),
+        name: shownText(entry.entries.get("name")),
+        view: shownText(entry.entries.get("view")),
+        by: shownText(entry.entries.get("by")),
         conflicts,
       },
     ]

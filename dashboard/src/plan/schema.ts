@@ -183,6 +183,12 @@ export function toFieldValue(field: FieldKey, value: unknown): FieldValue {
   return readValid(field, value) ?? (isAbsent(field, value) ? null : describeValue(value))
 }
 
+/** The shown value of a register as text; empty if there is none. */
+export function shownText(register: Register | undefined): string {
+  const shown = register?.at(-1)
+  return shown ? asText(toPlainValue(shown.value)) : ""
+}
+
 /** A valid value of a field; `null` if there is none. */
 function readValid(field: FieldKey, value: unknown): FieldValue {
   if (isTextField(field)) return asText(value)

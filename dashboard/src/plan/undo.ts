@@ -9,6 +9,7 @@
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { APPROVAL_KEYS, recordsApproval } from "./approval"
+import { COMMENTS, type CommentAddress, commentRegister, revertComment } from "./comments"
 import { type Plan, updateInfoRegisters, withFields } from "./edit"
 import {
   hasEqualValues,
@@ -33,6 +34,8 @@ export interface Targets {
   settings?: readonly Setting[]
   /** Places in the shared maps of the plan. */
   places?: readonly Place[]
+  /** Comments that were added, edited or deleted. */
+  comments?: readonly CommentAddress[]
 }
 
 /** One change of an action. A large action consists of several, so that the page stays responsive. */
@@ -96,12 +99,18 @@ const UPDATE_INFO = ["updatedAt", "updatedBy"]
  * `isKnownLatest`: nothing has changed the document since the action, except for its other parts that were reverted.
  */
 export function revertPart(plan: Plan, part: ActionPart, what: string, author: string, isOwn: IsOwn, isKnownLatest = false): Reverted {
-  const { before, after, cells = {}, rows = [], settings = [], places = [] } = part
+  const { before, after, cells = {}, rows = [], settings = [], places = [], comments = [] } = part
   const start = plan.heads()
   const doc = plan.doc()
   const [now, then, original] = [new RowReader(doc), new RowReader(doc, after), new RowReader(doc, before)]
   const kept: KeptPlace[] = []
-  const done = { cells: {} as Record<string, string[]>, rows: [] as string[], settings: [] as Setting[], places: [] as Place[] }
+  const done = {
+    cells: {} as Record<string, string[]>,
+    rows: [] as string[],
+    settings: [] as Setting[],
+    places: [] as Place[],
+    comments: [] as CommentAddress[],
+  }
   const isLatest = isKnownLatest || (start.length === after.length && start.every((head) => after.includes(head)))
   /** Whether a place still has the values that the action gave it, and no other user wrote them. */
   const isUntouched = (current: Register, written: () => Register): boolean => {
@@ -177,11 +186,23 @@ export function revertPart(plan: Plan, part: ActionPart, what: string, author: s
     done.places.push(place)
   }
 
+  for (const address of comments) {
+    const { position: id } = address
+    const reason = !now.exists(id)
+      ? "deleted"
+      : !isUntouched(commentRegister(now, address), () => commentRegister(then, address))
+        ? "changed"
+        : null
+    if (reason === null) done.comments.push(address)
+    else kept.push({ id, field: COMMENTS, name: nameOf((reason === "deleted" ? original : now).row(id)), reason })
+  }
+
   const message = `${author}: ${what}`
   if (writes.length > 0) writeRegisters(plan, start, writes, message)
   // Written at the heads after the deletion, so that edits which it discarded stay listed for review.
   if (restored.length > 0) writeRegisters(plan, after, restored, message)
-  if (writes.length === 0 && restored.length === 0) return { inverse: null, kept }
+  for (const address of done.comments) revertComment(plan, address, before, message)
+  if (writes.length === 0 && restored.length === 0 && done.comments.length === 0) return { inverse: null, kept }
   return { inverse: { before: start, after: plan.heads(), ...done }, kept }
 }
 

@@ -11,6 +11,7 @@ import {
 import { HistoryClient } from "../history/client"
 import type { DiscardedEdit } from "../history/events"
 import { isArchived } from "../plan/archive"
+import { CommentIndex, type CommentsByPosition } from "../plan/comment-index"
 import { type DepartmentBudget, type DepartmentBudgetsAtHeads, readDepartmentBudgets } from "../plan/department-budgets"
 import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
 import { PositionIndex } from "../plan/position-index"
@@ -36,6 +37,7 @@ export interface PlanSnapshot {
   settingConflicts: SettingConflicts | null
   departmentBudgets: readonly DepartmentBudget[]
   savedViews: readonly SavedView[]
+  comments: CommentsByPosition
   /** Number of rows in losing position maps. */
   hiddenRows: number
   sync: SyncState
@@ -57,6 +59,7 @@ export class PlanStore {
   presence: Presence
   readonly undoStack: UndoStack
   #rows: PositionIndex
+  #comments: CommentIndex
   #snapshot: PlanSnapshot
   #listeners = new Set<() => void>()
   #frame: number | null = null
@@ -76,6 +79,7 @@ export class PlanStore {
     this.id = handle.documentId
     const doc = handle.doc()
     this.#rows = new PositionIndex(doc)
+    this.#comments = new CommentIndex(doc)
     const { settings, conflicts } = readSettingsState(doc)
     this.#snapshot = {
       positions: this.#rows.list,
@@ -85,6 +89,7 @@ export class PlanStore {
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),
+      comments: this.#comments.all,
       hiddenRows: hiddenRows(this.plan).length,
       sync: syncStatus.state,
       people: [],
@@ -184,7 +189,9 @@ export class PlanStore {
       loaded: (changes, discardedEdits) => this.#update({ changes, discardedEdits, historyProblem: null }),
       conflicts: (ids) => {
         this.#rows.checkConflicts(this.handle.doc(), ids)
-        this.#update({ positions: this.#rows.list })
+        // A losing row may have comments that the shown one does not have.
+        this.#comments.check(this.handle.doc(), ids)
+        this.#update({ positions: this.#rows.list, comments: this.#comments.all })
       },
       progress: (reading) => this.#update({ reading }),
       failed: (historyProblem) => {
@@ -200,6 +207,7 @@ export class PlanStore {
     this.#hasUnreportedChange = false
     const isLocal = this.#isLocalChange
     const touched = this.#rows.applyPatches(doc, patches, isLocal)
+    this.#comments.applyPatches(doc, patches)
     if (this.#isBulk) return
     let { highlights } = this.#snapshot
     if (!isLocal && touched.size > 0 && touched.size <= 200) {
@@ -208,7 +216,7 @@ export class PlanStore {
       for (const [id, fields] of touched) if (this.#rows.get(id)) fresh.push([id, { at, fields }])
       highlights = new Map(fresh)
     }
-    this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, highlights }
+    this.#snapshot = { ...this.#snapshot, positions: this.#rows.list, comments: this.#comments.all, highlights }
     this.#notify(isLocal)
   }
 
@@ -221,10 +229,11 @@ export class PlanStore {
 
   #readSettings(): Pick<
     PlanSnapshot,
-    "heads" | "settings" | "isArchived" | "settingConflicts" | "departmentBudgets" | "savedViews" | "hiddenRows"
+    "heads" | "settings" | "isArchived" | "settingConflicts" | "departmentBudgets" | "savedViews" | "comments" | "hiddenRows"
   > {
     const doc = this.handle.doc()
     // Automerge does not report every change of a losing value.
+    this.#comments.check(doc)
     const { settings, conflicts } = readSettingsState(doc)
     return {
       heads: encodeHeads(A.getHeads(doc)),
@@ -233,6 +242,7 @@ export class PlanStore {
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),
+      comments: this.#comments.all,
       hiddenRows: hiddenRows(this.plan).length,
     }
   }

@@ -173,10 +173,11 @@ export class UndoStack {
     const before = this.plan.heads()
     const result = edit()
     const after = this.plan.heads()
-    const { cells = {}, rows = [], settings = [], places = [] } = targets(result)
-    const isEmpty = [...Object.values(cells), rows, settings, places].every((targets) => targets.length === 0)
+    const { cells = {}, rows = [], settings = [], places = [], comments = [] } = targets(result)
+    const isEmpty = [...Object.values(cells), rows, settings, places, comments].every((targets) => targets.length === 0)
     const isUnchanged = before.length === after.length && before.every((head) => after.includes(head))
-    return { result, part: isEmpty || isUnchanged ? null : { before, after, cells, rows, settings, ...(places.length > 0 && { places }) } }
+    const rare = { ...(places.length > 0 && { places }), ...(comments.length > 0 && { comments }) }
+    return { result, part: isEmpty || isUnchanged ? null : { before, after, cells, rows, settings, ...rare } }
   }
 
   /** Replaces an action without saving it. */

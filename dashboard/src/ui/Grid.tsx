@@ -11,6 +11,7 @@ import { valuesIn } from "../grid/cell-changes"
 import { type ClipboardTable, readClipboard, toClipboard } from "../grid/clipboard"
 import { type GridLine, type GridLines, type GroupLine, positionNear } from "../grid/grid-lines"
 import { type CellRange, type CellRef, columnCount, describeRange, isSingleCell, type Rect, rowCount, toRect } from "../grid/range"
+import type { CommentsByPosition } from "../plan/comment-index"
 import type { PositionAtHeads } from "../plan/edit"
 import { FIELDS, type FieldKey, type GroupKey, isAmountField } from "../plan/fields"
 import { unitLabel } from "../plan/format"
@@ -47,6 +48,7 @@ interface Props {
   settings: Settings
   people: readonly Person[]
   highlights: ReadonlyMap<string, Highlight>
+  comments: CommentsByPosition
   selected: ReadonlySet<string>
   sort: Sort | null
   canEdit: boolean
@@ -63,6 +65,7 @@ interface Props {
   /** The position being edited. It stays in the list even if the filter excludes it. */
   onEditing: (id: string | null) => void
   onConflict: (id: string, field: FieldKey) => void
+  onComments: (id: string) => void
   onHistory: (id: string) => void
   onRemove: (ids: string[]) => void
   onCellFocus: (cell: CellAddress | null) => void
@@ -411,6 +414,7 @@ export function Grid(props: Props) {
       setActive({ id, column: field })
     },
     conflict: (id, field) => props.onConflict(id, field),
+    comments: (id) => props.onComments(id),
     history: (id) => props.onHistory(id),
     remove: (id) => {
       moveFrom(new Set([id]))
@@ -435,6 +439,7 @@ export function Grid(props: Props) {
       leave: (id, field, onward) => latest.current.leave(id, field, onward),
       cancel: (id, field) => latest.current.cancel(id, field),
       conflict: (id, field) => latest.current.conflict(id, field),
+      comments: (id) => latest.current.comments(id),
       history: (id) => latest.current.history(id),
       remove: (id) => latest.current.remove(id),
     }),
@@ -551,6 +556,10 @@ export function Grid(props: Props) {
     const isButton = event.target instanceof HTMLButtonElement
     const row = positions[activeIndex] as Position
     if (event.altKey) return
+    if (event.shiftKey && event.key === "F2" && isPlain && row.invalidEntry === undefined) {
+      event.preventDefault()
+      return props.onComments(row.id)
+    }
     if (event.shiftKey && extend(event)) return event.preventDefault()
     const to = destination(event, activeLine, columns.indexOf(active.column), lines.length - 1)
     if (to && !event.shiftKey) {
@@ -815,6 +824,7 @@ export function Grid(props: Props) {
                 editing={isActive ? editing : null}
                 highlight={highlights.get(position.id) ?? null}
                 editors={editorsByRow.get(position.id) ?? null}
+                comments={props.comments.get(position.id) ?? null}
                 canEdit={canEdit}
                 now={now}
                 actions={actions}

@@ -1,4 +1,4 @@
-import { BadgeCheck } from "lucide-react"
+import { BadgeCheck, MessageSquare } from "lucide-react"
 import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
 import { Attribution } from "../history/attribution"
 import type { DeletedEvent, FieldSetEvent, HistoryEntry, HistoryEvent } from "../history/events"
@@ -12,6 +12,7 @@ import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValu
 import { parseSharedMapField } from "../plan/shared-map"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
 import { ApprovalNote } from "./ApprovalNote"
+import { CommentEventText } from "./comments/CommentEventText"
 import { Dialog } from "./Dialog"
 import { PositionsTable } from "./PositionsTable"
 import { placeLabel } from "./place-actions"
@@ -30,6 +31,7 @@ interface Props {
   onRestorePositions: (deleted: readonly DeletedEvent[]) => void
   /** Approves a position with its current budget. */
   onApprove: (id: string) => void
+  onComments: (id: string) => void
   onClose: () => void
 }
 
@@ -46,6 +48,7 @@ export function HistoryPanel({
   onRestore,
   onRestorePositions,
   onApprove,
+  onComments,
   onClose,
 }: Props) {
   const { changes, reading, historyProblem, sync } = snapshot
@@ -83,6 +86,13 @@ export function HistoryPanel({
   return (
     <Dialog title={id === null ? "History of the plan" : `History of ${name.current}`} onClose={onClose} isSide>
       {id !== null && !position && <p className="fine">This position was deleted.</p>}
+      {position && position.invalidEntry === undefined && (
+        <p>
+          <button type="button" onClick={() => onComments(position.id)}>
+            <MessageSquare aria-hidden /> Comments
+          </button>
+        </p>
+      )}
       {position && (
         <ApprovalNote
           store={store}
@@ -200,6 +210,7 @@ function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSingleP
         {event.rows > 1 ? `merged ${event.rows} copies of` : "replaced"} {subject}
       </>
     )
+  if (event.kind === "comment") return <CommentEventText event={event} subject={subject} />
   if (event.kind !== "set")
     return (
       <>

@@ -27,6 +27,8 @@ import { AddForm } from "./AddForm"
 import { formatAddress } from "./address"
 import { type Command, CommandPalette } from "./CommandPalette"
 import { ConflictDialog } from "./ConflictDialog"
+import { CommentsDialog } from "./comments/CommentsDialog"
+import { mentionKey, useMentions } from "./comments/use-mentions"
 import { downloadTable } from "./download-table"
 import { EmptyList } from "./EmptyList"
 import { ALL_POSITIONS, FILTERED_POSITIONS, type OnExport } from "./ExportItems"
@@ -101,6 +103,7 @@ type OpenDialog =
   | { kind: "conflict"; id: string; field: FieldKey }
   | { kind: "setting"; key: Setting }
   | { kind: "history"; id: string | null }
+  | { kind: "comments"; id: string }
   | { kind: "import"; text: string | null }
   | { kind: "settings"; before: SettingsAtHeads }
   | { kind: "refusals"; title: string; refusals: readonly Refusal[] }
@@ -249,12 +252,21 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
   const onRestorePositions = (deleted: readonly DeletedEvent[]) => {
     actions.restore(deleted.map(({ position: id, heads }) => ({ id, heads: headsWithRow(id, heads) })))
   }
-  const onDismiss = ({ key }: DiscardedEdit) => {
+  const onDismiss = ({ key }: { key: string }) => {
     const next = new Set([...dismissed, key])
     saveDismissed(owner, store.id, next)
     setDismissed(next)
   }
-  const onCellFocus = useCallback((cell: CellAddress | null) => store.presence.setCell(cell), [store])
+  /** The position of the cell that had the focus last. */
+  const focusedId = useRef<string | null>(null)
+  const onCellFocus = useCallback(
+    (cell: CellAddress | null) => {
+      focusedId.current = cell?.position ?? focusedId.current
+      store.presence.setCell(cell)
+    },
+    [store],
+  )
+  const onComments = useCallback((id: string) => setOpen({ kind: "comments", id }), [])
   const onConflict = useCallback((id: string, field: FieldKey) => setOpen({ kind: "conflict", id, field }), [])
   const close = useCallback(() => setOpen(null), [])
   const closeDialog = useCallback(() => setDialog(null), [])
@@ -297,6 +309,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
       ),
     [drafts, positionsById, settings],
   )
+  const { people: mentionable, mentions } = useMentions(snapshot, name, dismissed)
   const isFiltered = isFiltering(filter)
   const departments = useMemo(() => departmentUses(positions, snapshot.departmentBudgets), [positions, snapshot.departmentBudgets])
   const groupNotes = useMemo(() => groupNotesOf(view.group, departments, isFiltered), [view.group, departments, isFiltered])
@@ -309,6 +322,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
   const chosenIds = () =>
     visibleSelection.size > 0 ? [...visibleSelection] : range ? positionsIn(lines.positions, range).map(({ id }) => id) : []
   const commands = (): Command[] => {
+    const focused = store.get(focusedId.current ?? "")
     const all: (Command | false)[] = [
       canEdit && { id: "add", label: "Add a position", run: () => setAdding(true) },
       canEdit && undoState.undo !== null && { id: "undo", label: `Undo ${undoState.undo}`, keys: "Ctrl+Z", run: () => void actions.undo() },
@@ -322,6 +336,13 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           id: "bulk",
           label: "Edit the selected positions",
           run: () => setDialog({ kind: "bulk", ids: chosenIds() }),
+        },
+      focused?.invalidEntry === undefined &&
+        focused !== undefined && {
+          id: "comments",
+          label: `${canEdit ? "Comment" : "Show the comments"} on the focused position`,
+          keys: "Shift+F2",
+          run: () => onComments(focused.id),
         },
       canEdit && { id: "budgets", label: "Set department budgets", run: openBudgets },
       canEdit && { id: "import", label: "Import a table (Excel, CSV)", run: () => setOpen({ kind: "import", text: null }) },
@@ -420,6 +441,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           settings={snapshot.settingConflicts}
           places={placesInConflict}
           drafts={draftItems}
+          mentions={mentions}
           discardedEdits={discardedEdits}
           hiddenRows={snapshot.hiddenRows}
           historyProblem={snapshot.historyProblem}
@@ -432,6 +454,8 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           onApplyDraft={(here) => void onApplyDraft(here)}
           onDiscardDraft={onDiscardDraft}
           onMergeHiddenRows={() => mergeHiddenRows(plan, author)}
+          onShowComments={onComments}
+          onDismissMention={(mention) => onDismiss({ key: mentionKey(mention) })}
         />
         <Toolbar
           all={positions}
@@ -488,6 +512,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
               settings={settings}
               people={people}
               highlights={highlights}
+              comments={snapshot.comments}
               selected={visibleSelection}
               sort={sort}
               canEdit={canEdit}
@@ -499,6 +524,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
               readPosition={(id) => store.readPosition(id)}
               onEditing={setEditedId}
               onConflict={onConflict}
+              onComments={onComments}
               onHistory={(id) => setOpen({ kind: "history", id })}
               onRemove={onRemove}
               onCellFocus={onCellFocus}
@@ -562,6 +588,21 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           onRestore={actions.setValue}
           onRestorePositions={onRestorePositions}
           onApprove={actions.approve}
+          onComments={onComments}
+          onClose={close}
+        />
+      )}
+      {open?.kind === "comments" && (
+        <CommentsDialog
+          id={open.id}
+          name={openPosition?.designation ?? null}
+          comments={snapshot.comments.get(open.id) ?? []}
+          people={mentionable}
+          me={name}
+          author={author}
+          canEdit={canEdit}
+          draftKey={`${owner}/${store.id}/${open.id}`}
+          actions={actions}
           onClose={close}
         />
       )}

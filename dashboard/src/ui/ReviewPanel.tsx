@@ -4,9 +4,12 @@ import type { DiscardedEdit } from "../history/events"
 import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
 import { formatDateTime, formatFieldValue } from "../plan/format"
 import type { ParsedInput } from "../plan/input"
+import type { Mention } from "../plan/mentions"
 import type { Place } from "../plan/root-map"
 import { type Position, SETTING_LABELS, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
 import type { UnsavedDraft } from "../sync/unsaved-drafts"
+import { MentionRow } from "./comments/MentionRow"
+import { mentionKey } from "./comments/use-mentions"
 import type { PlaceConflict } from "./place-conflicts"
 
 /** A discarded edit, and the position if it has been restored. */
@@ -29,6 +32,8 @@ interface Props {
   /** Places in the shared maps that have conflicts. */
   places: readonly PlaceConflict[]
   drafts: readonly DraftItem[]
+  /** Unresolved comments that mention the user. */
+  mentions: readonly Mention[]
   discardedEdits: readonly DiscardedEditItem[]
   /** Number of rows in losing position maps. */
   hiddenRows: number
@@ -42,23 +47,38 @@ interface Props {
   onApplyDraft: (drafts: DraftItem) => void
   onDiscardDraft: (drafts: UnsavedDraft) => void
   onMergeHiddenRows: () => void
+  /** `id`: of the position. */
+  onShowComments: (id: string) => void
+  onDismissMention: (mention: Mention) => void
 }
 
 const SHOWN_ITEMS = 4
 
-/** Lists conflicts, discarded edits and unsaved drafts. The user decides about each of them. */
+/** Lists conflicts, discarded edits, unsaved drafts and mentions. The user decides about each of them. */
 export function ReviewPanel({
   positions,
   settings,
   places,
   drafts,
+  mentions,
   discardedEdits,
   hiddenRows,
   historyProblem,
   canEdit,
   ...handlers
 }: Props) {
-  const { onConflict, onSetting, onPlace, onRestore, onDismiss, onApplyDraft, onDiscardDraft, onMergeHiddenRows } = handlers
+  const {
+    onConflict,
+    onSetting,
+    onPlace,
+    onRestore,
+    onDismiss,
+    onApplyDraft,
+    onDiscardDraft,
+    onMergeHiddenRows,
+    onShowComments,
+    onDismissMention,
+  } = handlers
   const [isAll, setAll] = useState(false)
   const items = [
     ...drafts.map((item) => (
@@ -81,6 +101,15 @@ export function ReviewPanel({
         <ConflictRow key={`${position.id}/${field}`} position={position} field={field} onCompare={() => onConflict(position.id, field)} />
       )),
     ),
+    ...mentions.map((mention) => (
+      <MentionRow
+        key={mentionKey(mention)}
+        name={positions.find(({ id }) => id === mention.position)?.designation || "Untitled position"}
+        comment={mention.comment}
+        onShow={() => onShowComments(mention.position)}
+        onDismiss={() => onDismissMention(mention)}
+      />
+    )),
     ...discardedEdits.map((item) => (
       <DiscardedEditRow
         key={item.edit.key}

@@ -1,6 +1,7 @@
 import { FilePenLine, History, Trash2, TriangleAlert } from "lucide-react"
 import { memo, type PointerEvent } from "react"
 import { type Approval, isChangedSinceApproval } from "../plan/approval"
+import type { Comment } from "../plan/comments"
 import { endsBeforeStart } from "../plan/cost"
 import {
   FIELD_DEFINITIONS,
@@ -22,6 +23,7 @@ import { type FieldValue, type Position, shownValue } from "../plan/schema"
 import type { Highlight } from "../sync/plan-store"
 import type { Person } from "../sync/presence"
 import { CellEditor, type NextCell } from "./CellEditor"
+import { CommentMarker, describeUnresolved } from "./comments/CommentMarker"
 import { personColour } from "./People"
 
 /** Columns from left to right. */
@@ -66,6 +68,7 @@ export interface RowActions {
   leave(id: string, field: FieldKey, next: NextCell): void
   cancel(id: string, field: FieldKey): void
   conflict(id: string, field: FieldKey): void
+  comments(id: string): void
   history(id: string): void
   remove(id: string): void
 }
@@ -85,6 +88,8 @@ interface Props {
   editing: CellEdit | null
   highlight: Highlight | null
   editors: readonly Person[] | null
+  /** `null` if there are none. */
+  comments: readonly Comment[] | null
   canEdit: boolean
   now: number
   actions: RowActions
@@ -102,6 +107,7 @@ export const Row = memo(function Row({
   editing,
   highlight,
   editors,
+  comments,
   canEdit,
   now,
   actions,
@@ -151,6 +157,7 @@ export const Row = memo(function Row({
           editing={editing?.column === field ? editing : null}
           highlight={highlight && (highlight.fields === null || highlight.fields.has(field)) ? highlight : null}
           editors={editors?.filter((person) => person.cell?.field === field) ?? null}
+          comments={field === FIRST_FIELD ? comments : null}
           canEdit={canEdit && position.invalidEntry === undefined}
           actions={actions}
         />
@@ -223,6 +230,8 @@ interface GridCellProps {
   editing: CellEdit | null
   highlight: Highlight | null
   editors: readonly Person[] | null
+  /** Comments of the position, in the cell that names it. */
+  comments: readonly Comment[] | null
   canEdit: boolean
   actions: RowActions
 }
@@ -234,13 +243,14 @@ function rangeClasses({ left, right, isTop, isBottom, isMultiple, isFill }: RowR
   return [isFill ? " fill-target" : " in-range", ...edges.map((edge) => `range-${edge}`)].join(" ")
 }
 
-function GridCell({ position, field, at, range, isActive, editing, highlight, editors, canEdit, actions }: GridCellProps) {
+function GridCell({ position, field, at, range, isActive, editing, highlight, editors, comments, canEdit, actions }: GridCellProps) {
   const { id } = position
   const conflict = position.conflicts?.[field]
   const person = editors?.[0]
   const value = shownValue(position, field)
   const text = displayValue(field, value)
   const note = describeMistyped(position, field)
+  const unresolved = describeUnresolved(comments)
   const approval = position.approval && isChangedSinceApproval(position) && field === "budget" ? position.approval : null
   // Touch opens the editor at once; the mouse selects cells, and a double click opens the editor.
   const onPointerUp = (event: PointerEvent) => {
@@ -255,7 +265,7 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
       aria-label={
         editing
           ? undefined
-          : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", conflicting values" : ""}${approval ? ", changed since approval" : ""}`
+          : `${fieldLabel(field)}: ${text || "empty"}${note ? `, ${note}` : ""}${conflict ? ", conflicting values" : ""}${approval ? ", changed since approval" : ""}${unresolved ? `, ${unresolved}` : ""}`
       }
       title={note ?? (field === "status" && position.approval ? describeApproval(position.approval) : undefined)}
       tabIndex={isActive && !editing ? 0 : -1}
@@ -319,6 +329,14 @@ function GridCell({ position, field, at, range, isActive, editing, highlight, ed
         >
           <FilePenLine aria-hidden />
         </button>
+      )}
+      {field === FIRST_FIELD && !editing && (canEdit || comments) && (
+        <CommentMarker
+          name={position.designation || "Untitled position"}
+          comments={comments}
+          isActive={isActive}
+          onOpen={() => actions.comments(id)}
+        />
       )}
       {person && <span className={`flag ${personColour(person.name)}`}>{person.name}</span>}
       {highlight && <span className="highlight" key={highlight.at} aria-hidden />}

@@ -35,6 +35,8 @@ const SHORTCUTS: { title: string; keys: [keys: string, action: string][] }[] = [
       ["=40*1.1, 12L, 2.5 cr", "Amounts may be calculated and name a unit"],
       ["Ctrl+C, Ctrl+X, Ctrl+V", "Copy, cut, paste"],
       ["Ctrl+D", "Fill down"],
+      ["Shift+F2", "Comments on the position"],
+      ["Ctrl+Enter in a comment", "Add the comment"],
       ["Delete, Backspace", "Clear the selected cells"],
       ["Ctrl+Backspace, Ctrl+Delete", "Delete the checked or selected positions"],
     ],

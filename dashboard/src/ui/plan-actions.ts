@@ -2,6 +2,7 @@
 import { type CellChanges, portionsOf, type Refusal } from "../grid/cell-changes"
 import { countCells, countPositions } from "../grid/range"
 import { APPROVAL_KEYS, APPROVED } from "../plan/approval"
+import { COMMENTS } from "../plan/comments"
 import {
   addPositions,
   approvePosition,
@@ -26,6 +27,7 @@ import type { ImportChanges } from "../plan/table-import/review"
 import { type Action, groupCells, type KeptPlace } from "../plan/undo"
 import type { PlanStore } from "../sync/plan-store"
 import type { RevertedAction } from "../sync/undo-stack"
+import { commentActions } from "./comments/comment-actions"
 import { BOTH_KEPT, placeActions, placeLabel } from "./place-actions"
 import type { ToastAction } from "./Toast"
 
@@ -108,10 +110,12 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       store.get(id) ? { cells: groupCells([{ id, field, value }]) } : {},
     ).action
 
+  const comments = commentActions({ store, author, showToast, undoButton })
   return {
     undo,
     redo,
     ...placeActions({ store, author, showToast, undoButton }),
+    ...comments,
     setCell(id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null): void {
       const name = store.get(id)?.designation
       const action = editCell(id, field, value, () => setField(plan, id, field, value, author, base))
@@ -250,6 +254,11 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       ).result
     },
     restoreValue(id: string, field: string, heads: Parameters<typeof restoreFieldValue>[3]): void {
+      // The comments that the position has now stay.
+      if (field === COMMENTS) {
+        comments.recoverComments(id, heads)
+        return
+      }
       const label = `recovery of ${fieldNoun(field)} of “${nameOf(id)}”`
       undoStack.record(
         label,
