@@ -32,6 +32,7 @@ const ACTIONS: RowActions = {
   conflict: nothing,
   history: nothing,
   remove: nothing,
+  comments: nothing,
 }
 
 export function PreviewView({ preview }: { preview: Preview }) {
