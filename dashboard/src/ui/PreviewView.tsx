@@ -96,6 +96,7 @@ export function PreviewView({ preview }: { preview: Preview }) {
                     editing={null}
                     highlight={null}
                     editors={null}
+                    comments={null}
                     canEdit={false}
                     now={now}
                     actions={ACTIONS}
