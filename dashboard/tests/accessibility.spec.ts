@@ -139,7 +139,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       await page.keyboard.press("Escape")
 
       await page.getByRole("button", { name: "Import or export" }).click()
-      await page.getByRole("button", { name: "Import CSV…" }).click()
+      await page.getByRole("button", { name: "Import a table…" }).click()
       await page
         .locator('input[type="file"]')
         .setInputFiles({ name: "a.csv", mimeType: "text/csv", buffer: Buffer.from("designation,budget\nCook,3\nWaiter,many\n") })

@@ -156,11 +156,20 @@ export function Grid(props: Props) {
       const top = body.current ? body.current.getBoundingClientRect().top + window.scrollY : 0
       setMargin((before) => (Math.abs(before - top) < 1 ? before : top))
       if (head.current) setPadding(head.current.offsetHeight + (Number.parseFloat(getComputedStyle(head.current).top) || 0))
+      uncoverFocus(body.current, head.current)
     }
     measure()
-    const observer = new ResizeObserver(measure)
+    // In the next frame the toolbar has its new height, and the header its new place.
+    let frame = 0
+    const observer = new ResizeObserver(() => {
+      cancelAnimationFrame(frame)
+      frame = requestAnimationFrame(measure)
+    })
     observer.observe(document.body)
-    return () => observer.disconnect()
+    return () => {
+      cancelAnimationFrame(frame)
+      observer.disconnect()
+    }
   }, [props.hasFiguresLine])
 
   const scrollTo = useRef<string | null>(null)
@@ -835,6 +844,15 @@ export function Grid(props: Props) {
       </div>
     </>
   )
+}
+
+/** Scrolls the row with the focus out from under the sticky header, which moves down when the toolbar or the page above grows. */
+function uncoverFocus(body: HTMLElement | null, head: HTMLElement | null): void {
+  const row = document.activeElement?.closest<HTMLElement>("[data-row]")
+  if (!row || !head || !body?.contains(row)) return
+  const covered = head.getBoundingClientRect().bottom - row.getBoundingClientRect().top
+  // A row that is covered further was scrolled away by the user.
+  if (covered > 0 && covered <= row.offsetHeight) window.scrollBy(0, -covered)
 }
 
 const cellOf = ({ id, column }: CellPosition): CellRef => ({ id, field: isFieldColumn(column) ? column : FIRST_FIELD })

@@ -11,7 +11,10 @@ export class Person {
 
   /** The row of the position with this designation. */
   row(designation: string): Locator {
-    return this.page.getByRole("row").filter({ has: this.page.getByRole("gridcell", { name: `Designation: ${designation}`, exact: true }) })
+    return this.page
+      .getByRole("grid")
+      .getByRole("row")
+      .filter({ has: this.page.getByRole("gridcell", { name: `Designation: ${designation}`, exact: true }) })
   }
 
   cell(designation: string, field: FieldKey): Locator {
