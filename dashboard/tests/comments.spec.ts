@@ -14,6 +14,7 @@ const unresolved = (user: Person, count: number, name = NAME) =>
 /** Opens the comments of a position with the keyboard. */
 async function open(user: Person, name = NAME): Promise<void> {
   const row = user.page
+    .getByRole("grid")
     .getByRole("row")
     .filter({ has: user.page.getByRole("gridcell", { name: new RegExp(`^Designation: ${name}(,|$)`) }) })
   await row.locator('[data-cell$="/budget"]').focus()

@@ -31,7 +31,11 @@ export function EditorPopup({ id, role, label, children }: Props) {
     place()
     window.addEventListener("scroll", place, { passive: true })
     window.addEventListener("resize", place)
+    // The page above may grow while the panel is open.
+    const observer = new ResizeObserver(place)
+    observer.observe(document.body)
     return () => {
+      observer.disconnect()
       window.removeEventListener("scroll", place)
       window.removeEventListener("resize", place)
     }

@@ -150,13 +150,16 @@ export function Grid(props: Props) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new row size requires new measurements
   useEffect(() => virtual.measure(), [size])
 
+  const listTop = useRef<number | null>(null)
   // biome-ignore lint/correctness/useExhaustiveDependencies: the line of figures moves the header
   useLayoutEffect(() => {
     const measure = () => {
       const top = body.current ? body.current.getBoundingClientRect().top + window.scrollY : 0
       setMargin((before) => (Math.abs(before - top) < 1 ? before : top))
       if (head.current) setPadding(head.current.offsetHeight + (Number.parseFloat(getComputedStyle(head.current).top) || 0))
-      uncoverFocus(body.current, head.current)
+      const moved = top - (listTop.current ?? top)
+      listTop.current = top
+      keepFocusInView(body.current, head.current, moved)
     }
     measure()
     // In the next frame the toolbar has its new height, and the header its new place.
@@ -171,6 +174,11 @@ export function Grid(props: Props) {
       observer.disconnect()
     }
   }, [props.hasFiguresLine])
+
+  // An editor is never half below the edge of the window.
+  useEffect(() => {
+    if (editing) keepFocusInView(body.current, head.current, 0)
+  }, [editing])
 
   const scrollTo = useRef<string | null>(null)
   useLayoutEffect(() => {
@@ -846,13 +854,21 @@ export function Grid(props: Props) {
   )
 }
 
-/** Scrolls the row with the focus out from under the sticky header, which moves down when the toolbar or the page above grows. */
-function uncoverFocus(body: HTMLElement | null, head: HTMLElement | null): void {
+/** Distance to the edge of the window, in CSS pixels. */
+const EDGE = 16
+
+/**
+ * Scrolls the row with the focus into view again after the page above the list has grown by `moved` pixels, or the sticky header has come to
+ * cover the row. A row that was out of view stays there: the user has scrolled it away.
+ */
+function keepFocusInView(body: HTMLElement | null, head: HTMLElement | null, moved: number): void {
   const row = document.activeElement?.closest<HTMLElement>("[data-row]")
   if (!row || !head || !body?.contains(row)) return
-  const covered = head.getBoundingClientRect().bottom - row.getBoundingClientRect().top
-  // A row that is covered further was scrolled away by the user.
-  if (covered > 0 && covered <= row.offsetHeight) window.scrollBy(0, -covered)
+  const { top, bottom, height } = row.getBoundingClientRect()
+  const covered = head.getBoundingClientRect().bottom - top
+  if (covered > 0 && covered <= height) window.scrollBy(0, -covered)
+  else if (bottom > window.innerHeight && bottom - moved <= window.innerHeight) window.scrollBy(0, moved)
+  else if (bottom > window.innerHeight && top < window.innerHeight) window.scrollBy(0, bottom - window.innerHeight + EDGE)
 }
 
 const cellOf = ({ id, column }: CellPosition): CellRef => ({ id, field: isFieldColumn(column) ? column : FIRST_FIELD })
