@@ -175,9 +175,9 @@ export function Grid(props: Props) {
     }
   }, [props.hasFiguresLine])
 
-  // An editor is never half below the edge of the window.
+  // Typing starts the editor of a cell, which may have been scrolled away.
   useEffect(() => {
-    if (editing) keepFocusInView(body.current, head.current, 0)
+    if (editing) keepFocusInView(body.current, head.current, null)
   }, [editing])
 
   const scrollTo = useRef<string | null>(null)
@@ -858,17 +858,18 @@ export function Grid(props: Props) {
 const EDGE = 16
 
 /**
- * Scrolls the row with the focus into view again after the page above the list has grown by `moved` pixels, or the sticky header has come to
- * cover the row. A row that was out of view stays there: the user has scrolled it away.
+ * Scrolls the row with the focus into view. `moved`: the page above the list has grown by this number of pixels, or the sticky header has
+ * come to cover the row; a row that was out of view before then stays there, since the user has scrolled it away.
  */
-function keepFocusInView(body: HTMLElement | null, head: HTMLElement | null, moved: number): void {
+function keepFocusInView(body: HTMLElement | null, head: HTMLElement | null, moved: number | null): void {
   const row = document.activeElement?.closest<HTMLElement>("[data-row]")
   if (!row || !head || !body?.contains(row)) return
   const { top, bottom, height } = row.getBoundingClientRect()
   const covered = head.getBoundingClientRect().bottom - top
-  if (covered > 0 && covered <= height) window.scrollBy(0, -covered)
-  else if (bottom > window.innerHeight && bottom - moved <= window.innerHeight) window.scrollBy(0, moved)
-  else if (bottom > window.innerHeight && top < window.innerHeight) window.scrollBy(0, bottom - window.innerHeight + EDGE)
+  const below = bottom - window.innerHeight
+  if (covered > 0 && (moved === null || covered <= height)) window.scrollBy(0, -covered)
+  else if (below > 0 && (moved === null || below < height)) window.scrollBy(0, below + EDGE)
+  else if (below > 0 && moved !== null && below <= moved) window.scrollBy(0, moved)
 }
 
 const cellOf = ({ id, column }: CellPosition): CellRef => ({ id, field: isFieldColumn(column) ? column : FIRST_FIELD })
