@@ -11,8 +11,15 @@ IDS = ["default", os.environ["DOCUMENT_ID"], "4NMNnkMhL8jXrdJ9jamS58PAVdXu"]
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
     """Restricts ids to these. The pattern in the description also matches wrong checksums, which are answered with 400."""
-    for item in raw_schema["paths"].values():
-        for operation in item.values():
-            for parameter in operation.get("parameters", []):
-                if parameter["schema"].get("format") == "document-id":
-                    parameter["schema"] = {"type": "string", "enum": IDS}
+    ids = {"document-id": IDS, "scenario-id": IDS[1:]}
+    parameters = [
+        parameter
+        for item in raw_schema["paths"].values()
+        for operation in item.values()
+        for parameter in operation.get("parameters", [])
+    ]
+    properties = [schema.get("properties", {}) for schema in raw_schema["components"]["schemas"].values()]
+    for holder, key in [(parameter, "schema") for parameter in parameters] + [(them, name) for them in properties for name in them]:
+        known = ids.get(holder[key].get("format"))
+        if known:
+            holder[key] = {"type": "string", "enum": known}

@@ -324,7 +324,7 @@ test("a scenario is renamed in its plan, and deleted by its maker or with the pl
   const [one, two] = [await make(ceo.token, "One"), await make(ceo.token, "Two")];
   const renamed = await (await api(cfo.token, "PATCH", `${path}/scenarios/${one.id}`, { name: "First" })).json();
   assert.equal(renamed.name, "First");
-  assert.equal((await api(cfo.token, "PATCH", `/api/documents/${one.id}`, { name: "Third" })).status, 422);
+  assert.equal((await api(cfo.token, "PATCH", `/api/documents/${one.id}`, { name: "Third" })).status, 409);
   assert.equal((await (await api(owner, "GET", path)).json()).name, "Growth");
 
   assert.equal((await api(cfo.token, "DELETE", `${path}/scenarios/${one.id}`)).status, 403);

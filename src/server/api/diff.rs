@@ -7,8 +7,8 @@ use automerge::{Automerge, ChangeHash};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query, State};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use offload::run_cpu_bound;
 use plan::diff::{self, DepartmentSum, FieldDiff, RowDiff};
@@ -32,7 +32,7 @@ use crate::server::{App, Problem, conditional, document_view, reserved_body};
 #[into_params(parameter_in = Query)]
 pub struct WithQuery {
     /// The id of a scenario of this document.
-    #[param(example = "2wXyZ9RMLKqnqkDm4BhT4gjXSTGw")]
+    #[param(example = "2Ksk8g2Yb31NfTU9QrtosQugz5gG")]
     with: String,
 }
 
@@ -57,7 +57,7 @@ pub struct Comparison {
     #[schema(example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
     document_id: String,
     /// The scenario's id.
-    #[schema(example = "2wXyZ9RMLKqnqkDm4BhT4gjXSTGw")]
+    #[schema(example = "2Ksk8g2Yb31NfTU9QrtosQugz5gG")]
     scenario_id: String,
     /// The heads of the changes that both have. Both are compared with this state.
     base: Vec<String>,
@@ -239,7 +239,7 @@ pub async fn read(
 #[serde(deny_unknown_fields)]
 pub struct MergeBody {
     /// The id of the scenario. To bring a scenario up to date, merge its plan into it: then this is the id of the plan.
-    #[schema(example = "2wXyZ9RMLKqnqkDm4BhT4gjXSTGw")]
+    #[schema(example = "2Ksk8g2Yb31NfTU9QrtosQugz5gG")]
     #[expect(dead_code, reason = "describes the body; the handler reads `BodyFields`")]
     scenario: String,
     /// Only these positions, by id. Absent: everything, and the scenario's state becomes `merged`.
@@ -283,7 +283,7 @@ pub struct Merged {
             headers(("ETag" = String, description = "Identifies the document's heads and your right to it")),
         ),
         (
-            status = 409, description = "The changes contradict the document's", body = Problem,
+            status = 409, description = "The changes contradict the document's, or `rows` are of a document that is no scenario of it", body = Problem,
             content_type = "application/problem+json",
         ),
         AnyProblem, DocumentProblem, WriteProblem, BodyProblem, ConditionProblem,
@@ -304,7 +304,8 @@ pub async fn merge(
     let rows: Option<BTreeSet<String>> = fields.texts("rows")?.map(BTreeSet::from_iter);
     let is_scenario = app.hub.scenario_of(&source).as_ref() == Some(&id);
     if rows.is_some() && !is_scenario {
-        return Err(Problem::invalid("rows", "rows: only scenarios of this plan can be merged by position"));
+        let detail = "rows: only scenarios of this plan can be merged by position";
+        return Err(Problem::new(StatusCode::CONFLICT, "not-mergeable", "The documents cannot be merged", detail));
     }
     let view = document_view::open(&app, &requester, &id).await?;
     let copies = relatives(&app, &requester, [&id, &source]).await?;

@@ -136,6 +136,10 @@ impl DocumentPatch {
             status = 200, description = "The changed document", body = Document,
             headers(("ETag" = String, description = "Identifies the document's heads and your right to it")),
         ),
+        (
+            status = 409, description = "The document is a scenario, whose name is changed at its own path", body = Problem,
+            content_type = "application/problem+json",
+        ),
         AnyProblem, DocumentProblem, WriteProblem, BodyProblem, ConditionProblem,
     ),
 )]
@@ -151,7 +155,7 @@ pub async fn change(
         DocumentPatch::read(fields)?;
     if let Some(plan) = app.hub.scenario_of(&id).filter(|_| name.is_some()) {
         let detail = format!("name: rename a scenario with PATCH /api/documents/{plan}/scenarios/{id}");
-        return Err(Problem::invalid(NAME, detail));
+        return Err(Problem::new(StatusCode::CONFLICT, "scenario", "Scenario", detail));
     }
     let view = document_view::open(&app, &requester, &id).await?;
     let edit = Edit::Describe(PlanPatch { name, currency, unit, total_budget, year_start, department_budgets });

@@ -18,6 +18,8 @@ pub(super) const MONTH_OR_EMPTY: &str = "^((19[0-9]{2}|[2-9][0-9]{3})-(0[1-9]|1[
 const POSITION_ID: &str = r"^(?!(\.|%2[eE]){1,2}$)[^/\\\u0000-\u001f\u007f-\u009f]*[^/\\\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000][^/\\\u0000-\u001f\u007f-\u009f]*$";
 /// `default`, or base58 (`primitives::DocumentId`, which also checks the checksum).
 const DOCUMENT_ID: &str = "^(default|[1-9A-HJ-NP-Za-km-z]{6,100})$";
+/// Base58: an id of a scenario or its plan.
+const SCENARIO_ID: &str = "^[1-9A-HJ-NP-Za-km-z]{6,100}$";
 /// Change hashes, separated by commas or dots (`positions_at::parse_hashes`).
 const HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *)*$";
 /// Up to 100 change hashes (`attribution::MAX_CHANGES`).
@@ -26,18 +28,22 @@ const UP_TO_100_HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *){0
 const CURSOR: &str = r"^(0|-?[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,8})\.[0-9a-f]{64}$";
 
 /// Properties of request bodies: schema, property, expression.
-const PROPERTIES: [(&str, &str, &str); 6] = [
+const PROPERTIES: [(&str, &str, &str); 8] = [
     ("NewDocument", "name", NOT_BLANK),
     ("NewDocument", "yearStart", MONTH_OR_EMPTY),
     ("DocumentPatch", "name", NOT_BLANK),
     ("DocumentPatch", "yearStart", MONTH_OR_EMPTY),
     ("NewPosition", "id", POSITION_ID),
     ("Login", "email", NOT_BLANK),
+    ("ScenarioName", "name", NOT_BLANK),
+    ("Merge", "scenario", SCENARIO_ID),
 ];
 
 /// Parameters of paths and queries.
-const PARAMETERS: [(&str, &str); 6] = [
+const PARAMETERS: [(&str, &str); 8] = [
     ("documentId", DOCUMENT_ID),
+    ("scenarioId", SCENARIO_ID),
+    ("with", SCENARIO_ID),
     ("user", NAME),
     ("author", NAME),
     ("at", HASHES),
@@ -53,6 +59,7 @@ impl Modify for Patterns {
         for (schema, property, pattern) in PROPERTIES {
             if let Some(text) = self::property(description, schema, property) {
                 text.pattern = Some(pattern.to_owned());
+                text.format = format_of(pattern).or_else(|| text.format.take());
             }
         }
         for parameter in parameters(description) {
@@ -62,11 +69,20 @@ impl Modify for Patterns {
             let pattern = PARAMETERS.iter().find(|(name, _)| *name == parameter.name);
             if let (Some((_, pattern)), Some(RefOr::T(Schema::Object(text)))) = (pattern, &mut parameter.schema) {
                 text.pattern = Some((*pattern).to_owned());
-                // An expression cannot check the checksum.
-                text.format = (*pattern == DOCUMENT_ID).then(|| SchemaFormat::Custom("document-id".to_owned()));
+                text.format = format_of(pattern);
             }
         }
     }
+}
+
+/// The format of ids with a checksum, which an expression cannot check.
+fn format_of(pattern: &str) -> Option<SchemaFormat> {
+    let format = match pattern {
+        DOCUMENT_ID => "document-id",
+        SCENARIO_ID => "scenario-id",
+        _ => return None,
+    };
+    Some(SchemaFormat::Custom(format.to_owned()))
 }
 
 /// Removes `null` from the types of a parameter, because parameters cannot be null.

@@ -29,10 +29,10 @@ const NAME: &str = "name";
 #[serde(rename_all = "camelCase")]
 pub struct Scenario {
     /// The scenario's document id, as used in paths.
-    #[schema(example = "2wXyZ9RMLKqnqkDm4BhT4gjXSTGw")]
+    #[schema(example = "2Ksk8g2Yb31NfTU9QrtosQugz5gG")]
     id: String,
     /// The URL for automerge-repo clients.
-    #[schema(example = "automerge:2wXyZ9RMLKqnqkDm4BhT4gjXSTGw")]
+    #[schema(example = "automerge:2Ksk8g2Yb31NfTU9QrtosQugz5gG")]
     url: String,
     /// The scenario's name; null if a client made it without one.
     #[schema(required = true, example = "Hiring freeze")]
@@ -88,7 +88,7 @@ async fn find(app: &App, requester: &Requester, plan: &DocumentId, id: &Document
 #[into_params(parameter_in = Path)]
 pub struct ScenarioPath {
     /// The scenario's document id.
-    #[param(example = "2wXyZ9RMLKqnqkDm4BhT4gjXSTGw")]
+    #[param(example = "2Ksk8g2Yb31NfTU9QrtosQugz5gG")]
     scenario_id: String,
 }
 
