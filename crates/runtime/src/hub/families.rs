@@ -130,12 +130,15 @@ impl Known {
 
     /// Reads the plan, whose authors file may lack changes: those from before it had scenarios.
     async fn read_plan(&mut self, id: &DocumentId, store: &dyn Store) -> Result<(), StoreError> {
-        let loaded = store.load(id).await?;
-        self.authors.append_lines(&store.load_authors(id).await?);
-        let at = loaded.as_ref().map(|loaded| loaded.position).unwrap_or_default();
-        let bytes = loaded.map(|loaded| loaded.bytes).unwrap_or_default();
-        self.authors.add_unattributed(run_cpu_bound(|| changes_of_log(&bytes)));
-        self.read.insert(id.clone(), at);
+        // One read: a failover between two could lose lines whose changes were read.
+        let Some(loaded) = store.load(id).await? else {
+            self.authors.append_lines(&store.load_authors(id).await?);
+            self.read.insert(id.clone(), Position::default());
+            return Ok(());
+        };
+        self.authors.append_lines(&loaded.authors);
+        self.authors.add_unattributed(run_cpu_bound(|| changes_of_log(&loaded.bytes)));
+        self.read.insert(id.clone(), loaded.position);
         Ok(())
     }
 
