@@ -25,7 +25,7 @@ test("an owner adds, changes and removes people", async ({ server, browser }) =>
   await expect(member(ceo, "ceo")).toContainText("you, created the plan")
   const link = await dialog(ceo).getByLabel("Link to this plan").inputValue()
 
-  // Account names have no upper-case letters, whatever is typed.
+  // Account names are stored in lower case.
   await dialog(ceo).getByLabel("Add a person").fill(" Guest@Example.com ")
   await dialog(ceo).getByLabel("Role of the new person").selectOption("Can view")
   await dialog(ceo).getByRole("button", { name: "Add", exact: true }).click()

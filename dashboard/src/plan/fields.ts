@@ -241,7 +241,7 @@ export const isHiddenOnPhones = (key: FieldKey): boolean => BY_KEY.get(key)?.isH
 export const TEXT_FIELDS: readonly TextKey[] = FIELDS.filter(isTextField)
 export const GROUP_FIELDS: readonly GroupKey[] = FIELDS.filter(isGroupField)
 
-/** The value of a field that has none: an empty text, or `null` where the document has no key. */
+/** The value of an unset field: an empty text, or `null` if the document has no key for it. */
 export const emptyValue = (key: FieldKey): "" | null => (isTextField(key) ? "" : null)
 
 /** The values of a choice in their order; empty for other fields. */

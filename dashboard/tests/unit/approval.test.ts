@@ -37,7 +37,7 @@ describe("an approval", () => {
     expect(isChanged(ours, id)).toBe(true)
   })
 
-  it("takes the budget of the same paste, whatever the order of the cells", () => {
+  it("takes the budget of the same paste in any order of the cells", () => {
     const { ours, id } = createCopies()
     const cells = [
       { id, field: "status", value: "approved" },

@@ -40,7 +40,7 @@ enum Order {
 enum Links {
     /// The previous change.
     Chain,
-    /// None: all actors are concurrent.
+    /// The changes have no dependencies: all actors are concurrent.
     None,
     /// The previous change, at every n-th change.
     Sparse(u8),
