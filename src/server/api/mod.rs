@@ -14,6 +14,7 @@ mod documents;
 mod enum_schemas;
 mod export;
 mod extract;
+mod feed;
 mod field_schemas;
 mod history;
 mod login;
@@ -60,6 +61,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         routes!(session::read),
         routes!(history::read),
         routes!(attribution::read),
+        routes!(feed::document::read),
+        routes!(feed::all::read),
         routes!(export::json),
         routes!(export::csv),
         routes!(export::automerge),

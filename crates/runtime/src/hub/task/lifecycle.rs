@@ -174,6 +174,13 @@ impl DocumentTask {
             Command::Attribution { reply, .. } => {
                 let _ = reply.send(Err(unavailable.clone()));
             }
+            Command::Heads { reply } => {
+                let _ = reply.send(Err(unavailable.clone()));
+            }
+            Command::Following { reply, .. } => {
+                // The caller asks again, and then gets the reason.
+                let _ = reply.send(None);
+            }
             _ => {}
         }
     }
@@ -224,6 +231,7 @@ impl DocumentTask {
         let used = self.is_followed(document)
             || !self.subscribers.unsent_refusals.is_empty()
             || !self.subscribers.watchers.is_empty()
+            || self.followers.are_there()
             || self.pipeline.log.needs_recovery()
             || self.history.is_building();
         let idle_after = if document.engine.exists() { self.idle_after() } else { SHORT_MAINTENANCE_INTERVAL };
@@ -236,6 +244,10 @@ impl DocumentTask {
         // never opened twice.
         self.pipeline.log.close().await;
         if self.hub.unregister_if_idle(&self.id, &mut self.mailbox) {
+            if self.hints.has_some() {
+                // Nobody would tell that the document has changed: its next task begins with the changes.
+                self.hub.inner.recent_changes.moved(&self.id);
+            }
             self.usage.unloaded = true;
             tracing::debug!(document = %self.id, "unloaded");
             ControlFlow::Break(())
