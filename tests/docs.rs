@@ -61,13 +61,28 @@ fn readme_csv_lines_are_real() {
 #[test]
 fn flags_in_the_docs_exist() {
     let help = happierwork(&["--help"]);
-    let commands =
-        [&["import"][..], &["check"], &["migrate"], &["key", "new"], &["token"], &["user", "add"], &["user", "set"]];
+    let commands = [
+        &["import"][..],
+        &["check"],
+        &["migrate"],
+        &["key", "new"],
+        &["token"],
+        &["user", "add"],
+        &["user", "set"],
+        &["webhook", "add"],
+    ];
     let of_commands: String =
         commands.iter().map(|command| happierwork(&[command, &["--help"][..]].concat())).collect();
-    let pages =
-        ["README.md", "docs/operations.md", "docs/cluster.md", "docs/peering.md", "docs/sync.md", "docs/security.md"]
-            .map(str::to_owned);
+    let pages = [
+        "README.md",
+        "docs/operations.md",
+        "docs/cluster.md",
+        "docs/peering.md",
+        "docs/sync.md",
+        "docs/security.md",
+        "docs/webhooks.md",
+    ]
+    .map(str::to_owned);
     for name in pages.into_iter().chain(decision_records()) {
         for word in page(&name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
             let known_elsewhere = ["--build", "--release", "--example", "--cacert", "--path"].contains(&word);
@@ -96,7 +111,7 @@ async fn metrics_in_the_docs_exist() {
     .await;
     let _peer = server.legacy().await;
     let rendered = server.app.hub.metrics().render();
-    let operations = page("docs/operations.md") + &page("docs/peering.md");
+    let operations = page("docs/operations.md") + &page("docs/peering.md") + &page("docs/webhooks.md");
     let names = operations.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let mut checked = 0;
     for name in names.filter(|name| name.starts_with("happierwork_")) {
@@ -208,6 +223,7 @@ fn links_between_pages_resolve() {
         "docs/operations.md",
         "docs/cluster.md",
         "docs/api.md",
+        "docs/webhooks.md",
         "docs/security.md",
         "docs/testing.md",
     ]

@@ -27,6 +27,7 @@ mod query_parameters;
 mod scenarios;
 mod schemas;
 mod session;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -63,6 +64,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         routes!(attribution::read),
         routes!(feed::document::read),
         routes!(feed::all::read),
+        routes!(webhooks::endpoints::list, webhooks::endpoints::add),
+        routes!(webhooks::endpoints::remove),
+        routes!(webhooks::endpoints::test),
         routes!(export::json),
         routes!(export::csv),
         routes!(export::automerge),
