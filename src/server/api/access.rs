@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use auth::Role;
 use axum::Json;
-use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -47,9 +46,8 @@ impl FromRequestParts<Arc<App>> for TargetUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let path: Result<Path<UserPath>, PathRejection> = Path::from_request_parts(parts, app).await;
-        let Path(UserPath { user }) = path
-            .map_err(|rejection| Problem::bad_request(format!("the path is malformed: {}", rejection.body_text())))?;
+        let path = Path::<UserPath>::from_request_parts(parts, app).await;
+        let Path(UserPath { user }) = path.map_err(Problem::bad_path)?;
         Ok(Self(check_name("user", user.trim())?.into()))
     }
 }

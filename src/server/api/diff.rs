@@ -21,7 +21,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body_fields::{BodyFields, required};
-use super::document::{etag, if_unchanged};
+use super::document::{etag, expected_heads, if_unchanged};
 use super::extract::{AuthorQuery, DocumentPath, EditAuthor, TargetDocument};
 use super::schemas::{AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, WriteProblem};
 use crate::server::security::authentication::ApiRequester;
@@ -329,11 +329,7 @@ pub async fn merge(
     } else {
         let changes = run_cpu_bound(|| copies.documents[0].get_changes_added(&copies.documents[1]));
         drop(copies);
-        // The precondition is checked with the merge.
-        let heads = match if_unchanged(&headers, &read_view(&view), Edit::SetTotalAmount(0.0))? {
-            Edit::OnlyIf { .. } => Some(read_view(&view).heads().to_vec()),
-            _ => None,
-        };
+        let heads = expected_heads(&headers, &read_view(&view))?;
         app.hub.merge(&requester, &id, changes, merged, heads, author).await?;
     }
     let view = document_view::open(&app, &requester, &id).await?;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -99,9 +98,8 @@ impl FromRequestParts<Arc<App>> for TargetScenario {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let path: Result<Path<ScenarioPath>, PathRejection> = Path::from_request_parts(parts, app).await;
-        let Path(ScenarioPath { scenario_id }) = path
-            .map_err(|rejection| Problem::bad_request(format!("the path is malformed: {}", rejection.body_text())))?;
+        let path = Path::<ScenarioPath>::from_request_parts(parts, app).await;
+        let Path(ScenarioPath { scenario_id }) = path.map_err(Problem::bad_path)?;
         let id = scenario_id.parse();
         id.map(Self).map_err(|error| Problem { field: Some("scenarioId".to_owned()), ..Problem::from(error) })
     }
