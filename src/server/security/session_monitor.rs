@@ -134,7 +134,12 @@ impl SessionMonitor {
 fn close_kind(refused: Refused) -> CloseKind {
     match refused {
         Refused::Unavailable => CloseKind::TryAgainLater,
-        _ => CloseKind::Unauthorized,
+        Refused::Missing
+        | Refused::Invalid
+        | Refused::Expired
+        | Refused::NotYet
+        | Refused::Disabled
+        | Refused::LoggedOut => CloseKind::Unauthorized,
     }
 }
 
