@@ -142,6 +142,8 @@ impl PlanEvent {
 }
 
 /// A view that is shared with readers. They see the last published state; publishing updates the view.
+///
+/// A lock of the standard library, because [`View::reload`] must know whether an update has panicked halfway.
 pub type SharedView = Arc<RwLock<View>>;
 
 /// Locks a shared view for reading. Ignores poisoning: after a panic during an update the document is reloaded.

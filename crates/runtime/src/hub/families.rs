@@ -5,10 +5,11 @@
 //! is open. Documents of this process add what they store. What other processes store is read when a change is not known.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use automerge::{Change, ChangeHash};
 use offload::run_cpu_bound;
+use parking_lot::Mutex;
 use primitives::DocumentId;
 use store::{After, BatchKind, Position, Store, StoreError};
 use sync_engine::{Authors, Contributor, Relatives, changes_of_log};
@@ -38,7 +39,7 @@ struct Known {
 impl Families {
     /// The family of a plan.
     fn get(&self, plan: &DocumentId) -> Arc<Family> {
-        let mut families = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut families = self.0.lock();
         if let Some(family) = families.get(plan).and_then(Weak::upgrade) {
             return family;
         }
@@ -49,7 +50,7 @@ impl Families {
     }
 
     fn existing(&self, plan: &DocumentId) -> Option<Arc<Family>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(plan).and_then(Weak::upgrade)
+        self.0.lock().get(plan).and_then(Weak::upgrade)
     }
 }
 

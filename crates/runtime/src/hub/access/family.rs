@@ -1,8 +1,8 @@
 //! Families: a plan and its scenarios, as the access records tell.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{PoisonError, RwLock};
 
+use parking_lot::RwLock;
 use primitives::DocumentId;
 
 use super::{Access, AccessRecord, Denied, Right};
@@ -16,13 +16,13 @@ impl Scenarios {
     /// Notes a record that was read or is about to be stored.
     pub(super) fn note(&self, id: &DocumentId, record: &AccessRecord) {
         if let Some(plan) = &record.scenario_of {
-            let mut plans = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            let mut plans = self.0.write();
             plans.entry(plan.clone()).or_default().insert(id.clone());
         }
     }
 
     fn of(&self, plan: &DocumentId) -> Vec<DocumentId> {
-        let plans = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let plans = self.0.read();
         plans.get(plan).into_iter().flatten().cloned().collect()
     }
 }
