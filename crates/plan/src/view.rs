@@ -114,7 +114,7 @@ pub struct ViewChange {
 pub enum PlanEvent {
     /// The name, the currency, the unit or the total budget changed.
     Edited(Plan),
-    /// Only the year or the budgets of departments changed. Protocols that do not know these ignore it.
+    /// Only the year, the budgets of departments, the archive or the scenarios changed. Protocols that do not know these ignore it.
     Extended(Plan),
 }
 
