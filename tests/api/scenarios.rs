@@ -103,6 +103,22 @@ async fn merge_checks_if_match_in_the_same_step() {
 }
 
 #[tokio::test]
+async fn departments_are_grouped_and_named_as_in_the_dashboard() {
+    let (server, id) = with_scenario().await;
+    change(&server, &id, "a", json!({ "department": "ENGINEERING", "budget": 4 })).await;
+    change(&server, &id, "b", json!({ "department": "ENGINEERING" })).await;
+    server.send("POST", &format!("/api/documents/{id}/positions"), &row("c", " sales", 5)).await.expect(201);
+    let diff = server.get(&format!("{DOCUMENT}/diff?with={id}")).await.expect(200);
+    assert_eq!(
+        diff["sums"],
+        json!([
+            { "department": "Engineering", "base": 30.0, "plan": 30.0, "scenario": 24.0, "difference": -6.0 },
+            { "department": "sales", "base": 0.0, "plan": 0.0, "scenario": 5.0, "difference": 5.0 },
+        ])
+    );
+}
+
+#[tokio::test]
 async fn only_documents_of_one_family_are_compared_and_merged() {
     let (server, id) = with_scenario().await;
     let other = server.send("POST", "/api/documents", &json!({ "name": "Other" })).await.expect(201);

@@ -48,6 +48,7 @@ pub mod edit;
 mod extra;
 pub mod fields;
 pub mod formula_guard;
+mod group_names;
 pub mod history;
 mod json_encoder;
 mod month;
