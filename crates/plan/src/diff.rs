@@ -371,3 +371,6 @@ pub fn pick(plan: &Automerge, scenario: &Automerge, id: &DocumentId, rows: Optio
     }
     Pick { rows: picked, scenario_heads: scenario.get_heads(), is_rest: rows.is_none() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -277,3 +277,6 @@ pub fn check_name(name: &str) -> Result<(), EditError> {
     }
     check_length(name).map_err(invalid)
 }
+
+#[cfg(test)]
+mod tests;
