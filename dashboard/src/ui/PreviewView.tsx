@@ -8,8 +8,10 @@ import { defaultYearStart } from "../plan/year"
 import type { Preview } from "../sync/preview"
 import { currentMonth, useMediaQuery } from "./hooks"
 import { Logo } from "./Logo"
-import { fieldClasses, Row, type RowActions } from "./Row"
-import { NARROW_ROW_HEIGHT, NARROW_SCREEN, ROW_HEIGHT } from "./row-size"
+import { fieldClasses } from "./grid/columns"
+import { Row } from "./grid/Row"
+import type { RowActions } from "./grid/row-actions"
+import { NARROW_ROW_HEIGHT, NARROW_SCREEN, ROW_HEIGHT } from "./grid/row-size"
 import { Summary } from "./Summary"
 
 /** Number of rows: more than a screen shows. */

@@ -1,5 +1,5 @@
-import { type ChoiceKey, choicesOf, fieldNoun } from "../plan/fields"
-import { EditorPopup } from "./EditorPopup"
+import { type ChoiceKey, choicesOf, fieldNoun } from "../../plan/fields"
+import { EditorPopup } from "../EditorPopup"
 
 interface Props {
   field: ChoiceKey
