@@ -16,7 +16,16 @@ interface Props {
 }
 
 /** The buttons at the end of a dialog. */
-export function DialogFoot({ onCancel, cancel = "Cancel", confirm, onConfirm, isDisabled = false, isDangerous = false, apart, children }: Props) {
+export function DialogFoot({
+  onCancel,
+  cancel = "Cancel",
+  confirm,
+  onConfirm,
+  isDisabled = false,
+  isDangerous = false,
+  apart,
+  children,
+}: Props) {
   return (
     <footer className="dialog-foot">
       {apart && (
@@ -30,7 +39,12 @@ export function DialogFoot({ onCancel, cancel = "Cancel", confirm, onConfirm, is
       </button>
       {children}
       {confirm !== undefined && (
-        <button type={onConfirm ? "button" : "submit"} className={isDangerous ? "danger" : "primary"} disabled={isDisabled} onClick={onConfirm}>
+        <button
+          type={onConfirm ? "button" : "submit"}
+          className={isDangerous ? "danger" : "primary"}
+          disabled={isDisabled}
+          onClick={onConfirm}
+        >
           {confirm}
         </button>
       )}

@@ -1,11 +1,12 @@
 /** Dialogs of the plan: conflicts, history, comments, import, settings, commands. */
+
+import type { Refusal } from "../grid/cell-changes"
 import type { DeletedEvent } from "../history/events"
 import type { SettingsAtHeads } from "../plan/edit"
 import { type FieldKey, fieldLabel } from "../plan/fields"
 import { formatFieldValue, unitName } from "../plan/format"
 import { SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import type { ImportChanges } from "../plan/table-import/review"
-import type { Refusal } from "../grid/cell-changes"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
 import { type Command, CommandPalette } from "./CommandPalette"
 import { ConflictDialog } from "./ConflictDialog"

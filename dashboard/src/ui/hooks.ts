@@ -33,7 +33,10 @@ export function useLatestCallbacks<T extends object>(callbacks: T): T {
   const latest = useRef(callbacks)
   latest.current = callbacks
   return useMemo(() => {
-    const forward = (name: string) => (...args: unknown[]) => (latest.current as Record<string, (...args: unknown[]) => unknown>)[name]?.(...args)
+    const forward =
+      (name: string) =>
+      (...args: unknown[]) =>
+        (latest.current as Record<string, (...args: unknown[]) => unknown>)[name]?.(...args)
     return Object.fromEntries(Object.keys(latest.current).map((name) => [name, forward(name)])) as T
   }, [])
 }

@@ -5,8 +5,8 @@ import { displayValue, toEditText } from "../../plan/format"
 import type { ParsedInput } from "../../plan/input"
 import { shiftMonth } from "../../plan/month"
 import type { FieldValue } from "../../plan/schema"
-import { ChoiceList, optionId, optionsOf } from "./ChoiceList"
 import { currentMonth, useMediaQuery } from "../hooks"
+import { ChoiceList, optionId, optionsOf } from "./ChoiceList"
 import { MonthPicker } from "./MonthPicker"
 
 /** Where the focus moves after a commit. `cell`: to the edited cell. `stay`: nowhere, the focus has left the editor. */
