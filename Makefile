@@ -62,10 +62,11 @@ PROGRAM := $(CURDIR)/target/$(patsubst dev,debug,$(PROFILE))/happierwork
 program:
 	cargo build --locked --profile $(PROFILE) --test docs
 
-# Stock JavaScript clients against the real server, and against three servers on one database.
-js: program databases tests/js/node_modules/.package-lock.json | $(LOGS)
+# Stock JavaScript clients and examples/ against the real server, and clients against three servers on one database.
+EXAMPLES := examples/node/node_modules/.package-lock.json examples/react/node_modules/.package-lock.json
+js: program databases browser $(EXAMPLES) tests/js/node_modules/.package-lock.json | $(LOGS)
 	rm -f $(LOGS)/js-*.log
-	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm test
+	cd tests/js && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(PROGRAM)" npm test
 	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm run test:cluster
 
 # Generated API clients, and the API description itself, against the real server.
@@ -149,4 +150,4 @@ audit:
 
 clean:
 	cargo clean
-	rm -rf tests/js/node_modules tests/clients/node_modules tests/clients/generated dashboard/node_modules $(CONTENDERS:%=%/node_modules)
+	rm -rf examples/node/node_modules examples/react/node_modules tests/js/node_modules tests/clients/node_modules tests/clients/generated dashboard/node_modules $(CONTENDERS:%=%/node_modules)
