@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 # Requirements: a Rust toolchain (see rust-version in Cargo.toml), Node 20.19 or later, and Python 3.10 or later with venv.
-.PHONY: test tools browser databases lint program rust js clients dashboard secrets example cluster bench bench-quick soak crash simulation deny audit clean
+.PHONY: test tools browser databases lint program rust js clients dashboard secrets example cluster dist packaging site bench bench-quick soak crash simulation deny audit clean
 
 # Tests run the server with its dashboard.
 test lint program rust js clients dashboard: export HAPPIERWORK_DASHBOARD = required
@@ -105,6 +105,21 @@ example:
 cluster:
 	cargo build --locked --release
 	@exec examples/cluster/run.sh
+
+# The files of a release, in target/dist: program, Debian package, bills of materials, checksums. TARGET is another architecture.
+dist: tools
+	packaging/tools.sh
+	packaging/dist.sh
+
+# Checks of everything around the program: the files of a release, the installed Debian package, the container, the
+# documentation site, and the monitoring rules. Not part of `make test`, as it builds a release. Uses root, or sudo.
+packaging: dist site
+	packaging/check.sh
+
+# The documentation as a site, in target/site.
+site:
+	packaging/tools.sh
+	packaging/site.sh
 
 # Benchmarks, also of other servers. The load generator builds and measures the release build.
 bench: contenders
