@@ -19,11 +19,15 @@ tools:
 	@node -e 'const [major, minor] = process.versions.node.split("."); if (major < 20 || (major == 20 && minor < 19)) { console.error("Node.js 20.19 or later is needed, this is " + process.version); process.exit(1) }'
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo "Python 3.10 or later with venv and pip is missing: sudo apt-get install python3 python3-venv"; exit 1; }
 
-# The dashboard tests run in the system's Chromium. If it is missing and make runs as root, it is installed.
-BROWSER = $${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
-APT := apt-get install -y --no-install-recommends chromium fonts-noto-core
+# The dashboard tests run in the system's Chromium, of which the build without a user interface is faster. It is installed if make runs
+# as root, and any other one is used if it cannot be.
+BROWSERS := chromium-headless-shell chromium chromium-browser google-chrome
+BROWSER = $${CHROMIUM:-$$(for name in $(BROWSERS); do command -v $$name && break; done)}
+APT := apt-get install -y --no-install-recommends chromium-headless-shell fonts-noto-core
 browser:
-	@if [ -z "$(BROWSER)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && $(APT); fi
+	@if [ -z "$$CHROMIUM" ] && ! command -v chromium-headless-shell >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && $(APT) || [ -n "$(BROWSER)" ]; \
+	fi
 	@if [ -z "$(BROWSER)" ]; then echo "Chromium is missing: sudo $(APT), or set CHROMIUM to the path of a Chromium-based browser"; exit 1; fi
 
 # Servers that the tests of the SQL store start. policy-rc.d keeps the installation from starting the system's own.
@@ -153,14 +157,16 @@ $(FUZZ_TARGETS:%=fuzz-%): fuzz-%:
 	mkdir -p fuzz/corpus/$*
 	HAPPIERWORK_DASHBOARD=none ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run $* fuzz/corpus/$* fuzz/seeds/$* -- -max_total_time=$(FUZZ_SECONDS) -timeout=20
 
-# Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing.
+# Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing: unoptimized, as it runs for a second and
+# compiles for minutes.
+INSTALL_DENY := command -v cargo-deny >/dev/null || CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug cargo-deny
 deny:
-	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@$(INSTALL_DENY)
 	cargo deny check bans licenses sources
 
 # Known vulnerabilities of dependencies. Not part of the tests: it downloads the advisory database.
 audit:
-	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@$(INSTALL_DENY)
 	cargo deny check advisories
 
 clean:

@@ -13,6 +13,7 @@ import {
 import type { MonthDifference } from "../../plan/monthly-difference"
 import type { Settings } from "../../plan/schema"
 import { Dialog } from "../Dialog"
+import { DialogFoot } from "../DialogFoot"
 import { ComparedFields } from "./ComparedFields"
 import { ComparedMonths } from "./ComparedMonths"
 import { ComparedPositions } from "./ComparedPositions"
@@ -72,21 +73,18 @@ export function CompareDialog({ name, plan, settings, months, state, remark, onM
           {sides.ofPlan.length > 0 && <PlanSection positions={sides.ofPlan} />}
         </>
       )}
-      <footer className="dialog-foot">
-        <button type="button" onClick={onClose}>
-          Close
-        </button>
+      <DialogFoot
+        onCancel={onClose}
+        cancel="Close"
+        isDisabled={!hasChanges}
+        {...(onMerge && { confirm: "Merge everything…", onConfirm: () => onMerge(null) })}
+      >
         {onMerge && chosen.size > 0 && (
           <button type="button" onClick={() => onMerge(chosen)}>
             Merge {chosen.size.toLocaleString()} selected…
           </button>
         )}
-        {onMerge && (
-          <button type="button" className="primary" disabled={!hasChanges} onClick={() => onMerge(null)}>
-            Merge everything…
-          </button>
-        )}
-      </footer>
+      </DialogFoot>
     </Dialog>
   )
 }

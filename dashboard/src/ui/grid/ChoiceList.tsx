@@ -1,5 +1,5 @@
-import { type ChoiceKey, choicesOf, fieldNoun } from "../plan/fields"
-import { EditorPopup } from "./EditorPopup"
+import { type ChoiceKey, choicesOf, fieldNoun } from "../../plan/fields"
+import { EditorPopup } from "../EditorPopup"
 
 interface Props {
   field: ChoiceKey
@@ -24,7 +24,6 @@ export function ChoiceList({ field, id, marked, onPick }: Props) {
     <EditorPopup id={id} role="listbox" label={`Values of ${fieldNoun(field)}`}>
       {optionsOf(field).map(({ value, label }) => (
         // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the editor
-        // biome-ignore lint/a11y/useFocusableInteractive: the focus stays in the editor
         <div
           key={label}
           id={optionId(id, value)}

@@ -1,8 +1,8 @@
 import { ArrowDown, ArrowUp, ArrowUpDown } from "lucide-react"
 import type { MouseEvent } from "react"
-import { type FieldKey, fieldLabel, isAmountField } from "../plan/fields"
-import type { Sort } from "../plan/query"
-import { fieldClasses } from "./Row"
+import { type FieldKey, fieldLabel, isAmountField } from "../../plan/fields"
+import type { Sort } from "../../plan/query"
+import { fieldClasses } from "./columns"
 
 type HeaderColumn = FieldKey | "updatedAt"
 

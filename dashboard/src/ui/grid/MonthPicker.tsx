@@ -1,9 +1,9 @@
 import { ChevronLeft, ChevronRight } from "lucide-react"
 import { useEffect, useState } from "react"
-import { formatMonth, formatMonthName } from "../plan/format"
-import { isMonth } from "../plan/month"
-import { EditorPopup } from "./EditorPopup"
-import { currentMonth } from "./hooks"
+import { formatMonth, formatMonthName } from "../../plan/format"
+import { isMonth } from "../../plan/month"
+import { EditorPopup } from "../EditorPopup"
+import { currentMonth } from "../hooks"
 
 interface Props {
   label: string
