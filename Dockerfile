@@ -19,8 +19,8 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 RUN useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin happierwork
 COPY --from=build /usr/local/bin/happierwork /usr/local/bin/happierwork
 COPY packaging/docker-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
-# Without --database, the server stores all files here.
-ENV HAPPIERWORK_DATA_DIR=/data
+# Everything that is not in a database, and accounts. Hosting platforms replace the port.
+ENV HAPPIERWORK_DATA_DIR=/data PORT=8000
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000

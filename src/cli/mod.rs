@@ -10,6 +10,7 @@ mod check;
 mod document;
 mod export;
 mod generate;
+mod health;
 #[cfg(feature = "legacy")]
 mod import;
 mod key;
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> ExitCode {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Health(args)) => health::run(&args),
         #[cfg(feature = "legacy")]
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Check(args)) => check::run(&args),
