@@ -21,6 +21,7 @@ import { downloadTable } from "./download-table"
 import { EmptyList } from "./EmptyList"
 import type { OnExport } from "./ExportItems"
 import { FiguresLine, useIsScrolledAway } from "./FiguresLine"
+import { LIST_ID } from "./focus-list"
 import { GroupControls } from "./GroupControls"
 import { Grid } from "./grid/Grid"
 import { groupNotesOf } from "./grid/GroupRow"
@@ -317,7 +318,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           onDeselect={() => setSelected(new Set())}
         />
         {isAdding && canEdit && <AddForm settings={settings} onClose={() => setAdding(false)} onAdd={actions.add} />}
-        <div id="list" tabIndex={-1}>
+        <div id={LIST_ID} tabIndex={-1}>
           {(shown.length > 0 || editedId !== null) && (
             <Grid
               lines={lines}
