@@ -115,7 +115,7 @@ export function PlanDialogs({ dialog, store, snapshot, actions, canEdit, onClose
           me={rest.me}
           author={rest.author}
           canEdit={canEdit}
-          draftKey={`${store.syncStatus.owner}/${store.id}/${dialog.id}`}
+          draftPlace={{ owner: store.syncStatus.owner, plan: store.id, position: dialog.id }}
           actions={actions}
           onClose={onClose}
         />

@@ -349,6 +349,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
               {...cellHandlers({ actions, positions: lines.positions, settings, onTable })}
               onAdd={isFiltered ? null : () => setAdding(true)}
               onDeletedWhileEditing={review.onDeletedWhileEditing}
+              onClosing={review.onClosing}
             />
           )}
           {shown.length === 0 && editedId === null && (
