@@ -53,6 +53,7 @@ import { useReview } from "./use-review"
 import { useToasts } from "./use-toasts"
 import { useView } from "./use-view"
 import { ViewsMenu } from "./ViewsMenu"
+import { useVersions } from "./versions/use-versions"
 
 interface Props extends ScenarioHandlers {
   store: PlanStore
@@ -188,26 +189,25 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     ...handlers,
     ...{ store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved },
   })
+  const versions = useVersions({ store, snapshot, yearStart, canEdit, actions, showToast })
   const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
   const { people: mentionable, mentions } = useMentions(snapshot, name, review.dismissed)
   const isFiltered = isFiltering(filter)
   const departments = useMemo(() => departmentUses(positions, snapshot.departmentBudgets), [positions, snapshot.departmentBudgets])
   const groupNotes = useMemo(() => groupNotesOf(view.group, departments, isFiltered), [view.group, departments, isFiltered])
-  const placesInConflict = useMemo(
-    () => placeConflicts(snapshot.departmentBudgets, snapshot.savedViews),
-    [snapshot.departmentBudgets, snapshot.savedViews],
-  )
+  const placesInConflict = placeConflicts(snapshot)
   const openBudgets = useCallback(() => setDialog({ kind: "budgets", before: store.readDepartmentBudgets() }), [store])
   /** The checked positions, or those of the selected cells. */
   const chosenIds = () =>
     visibleSelection.size > 0 ? [...visibleSelection] : range ? positionsIn(lines.positions, range).map(({ id }) => id) : []
+  const planCommands = [...scenarios.commands, ...versions.commands, ...management.commands]
   const commands = () =>
     paletteCommands({
       ...{ snapshot, plans, view, shown, groups, isFiltered, suggestions, undoState, canEdit, actions, listActions, onExport, onOpen },
       current: store.id,
       focused: store.get(focusedId.current ?? ""),
       chosenIds: chosenIds(),
-      planCommands: [...scenarios.commands, ...management.commands],
+      planCommands,
       onAdd: () => setAdding(true),
       onBudgets: openBudgets,
       openDialog: setOpen,
@@ -221,7 +221,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
         {...{ plans, pending, planName, isArchived, people, otherPending, session, name, onOpen, onName, onLogout }}
         current={store.id}
         scenario={place}
-        commands={[...scenarios.commands, ...management.commands]}
+        commands={planCommands}
         sync={badge}
         onShare={isRemoved ? null : management.share}
       />
@@ -371,7 +371,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
       </main>
       {open && (
         <PlanDialogs
-          {...{ store, snapshot, actions, canEdit, author, mentionable, commands, onComments }}
+          {...{ store, snapshot, actions, canEdit, author, mentionable, commands, versions, onComments }}
           dialog={open}
           isScenario={place !== null}
           hasAttribution={session.user !== null}
@@ -388,6 +388,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
       {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
       {management.dialog}
       {scenarios.dialog}
+      {versions.dialog}
       <PrintView
         {...{ positions, settings: place ? { ...settings, name: title } : settings, isArchived, sync, filter, sort }}
         settingConflicts={snapshot.settingConflicts}
