@@ -21,6 +21,7 @@ import { downloadTable } from "./download-table"
 import { EmptyList } from "./EmptyList"
 import type { OnExport } from "./ExportItems"
 import { FiguresLine, useIsScrolledAway } from "./FiguresLine"
+import { LIST_ID } from "./focus-list"
 import { GroupControls } from "./GroupControls"
 import { Grid } from "./grid/Grid"
 import { groupNotesOf } from "./grid/GroupRow"
@@ -52,6 +53,7 @@ import { useReview } from "./use-review"
 import { useToasts } from "./use-toasts"
 import { useView } from "./use-view"
 import { ViewsMenu } from "./ViewsMenu"
+import { useVersions } from "./versions/use-versions"
 
 interface Props extends ScenarioHandlers {
   store: PlanStore
@@ -187,26 +189,25 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     ...handlers,
     ...{ store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved },
   })
+  const versions = useVersions({ store, snapshot, yearStart, canEdit, actions, showToast })
   const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
   const { people: mentionable, mentions } = useMentions(snapshot, name, review.dismissed)
   const isFiltered = isFiltering(filter)
   const departments = useMemo(() => departmentUses(positions, snapshot.departmentBudgets), [positions, snapshot.departmentBudgets])
   const groupNotes = useMemo(() => groupNotesOf(view.group, departments, isFiltered), [view.group, departments, isFiltered])
-  const placesInConflict = useMemo(
-    () => placeConflicts(snapshot.departmentBudgets, snapshot.savedViews),
-    [snapshot.departmentBudgets, snapshot.savedViews],
-  )
+  const placesInConflict = placeConflicts(snapshot)
   const openBudgets = useCallback(() => setDialog({ kind: "budgets", before: store.readDepartmentBudgets() }), [store])
   /** The checked positions, or those of the selected cells. */
   const chosenIds = () =>
     visibleSelection.size > 0 ? [...visibleSelection] : range ? positionsIn(lines.positions, range).map(({ id }) => id) : []
+  const planCommands = [...scenarios.commands, ...versions.commands, ...management.commands]
   const commands = () =>
     paletteCommands({
       ...{ snapshot, plans, view, shown, groups, isFiltered, suggestions, undoState, canEdit, actions, listActions, onExport, onOpen },
       current: store.id,
       focused: store.get(focusedId.current ?? ""),
       chosenIds: chosenIds(),
-      planCommands: [...scenarios.commands, ...management.commands],
+      planCommands,
       onAdd: () => setAdding(true),
       onBudgets: openBudgets,
       openDialog: setOpen,
@@ -220,7 +221,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
         {...{ plans, pending, planName, isArchived, people, otherPending, session, name, onOpen, onName, onLogout }}
         current={store.id}
         scenario={place}
-        commands={[...scenarios.commands, ...management.commands]}
+        commands={planCommands}
         sync={badge}
         onShare={isRemoved ? null : management.share}
       />
@@ -317,7 +318,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           onDeselect={() => setSelected(new Set())}
         />
         {isAdding && canEdit && <AddForm settings={settings} onClose={() => setAdding(false)} onAdd={actions.add} />}
-        <div id="list" tabIndex={-1}>
+        <div id={LIST_ID} tabIndex={-1}>
           {(shown.length > 0 || editedId !== null) && (
             <Grid
               lines={lines}
@@ -348,6 +349,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
               {...cellHandlers({ actions, positions: lines.positions, settings, onTable })}
               onAdd={isFiltered ? null : () => setAdding(true)}
               onDeletedWhileEditing={review.onDeletedWhileEditing}
+              onClosing={review.onClosing}
             />
           )}
           {shown.length === 0 && editedId === null && (
@@ -369,7 +371,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
       </main>
       {open && (
         <PlanDialogs
-          {...{ store, snapshot, actions, canEdit, author, mentionable, commands, onComments }}
+          {...{ store, snapshot, actions, canEdit, author, mentionable, commands, versions, onComments }}
           dialog={open}
           isScenario={place !== null}
           hasAttribution={session.user !== null}
@@ -386,6 +388,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
       {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
       {management.dialog}
       {scenarios.dialog}
+      {versions.dialog}
       <PrintView
         {...{ positions, settings: place ? { ...settings, name: title } : settings, isArchived, sync, filter, sort }}
         settingConflicts={snapshot.settingConflicts}
