@@ -26,6 +26,7 @@ mod query_parameters;
 mod scenarios;
 mod schemas;
 mod session;
+mod setup;
 
 use std::sync::Arc;
 
@@ -58,6 +59,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         routes!(diff::read),
         routes!(diff::merge),
         routes!(session::read),
+        routes!(setup::create),
         routes!(history::read),
         routes!(attribution::read),
         routes!(export::json),
