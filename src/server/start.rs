@@ -239,7 +239,10 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     }
     // Files are checked before a database is waited for.
     let authority = match (&options.auth, &options.database) {
-        (Some(auth), None) => Some(Authority::open(auth)?),
+        (Some(auth), None) => {
+            auth.prepare(None, now()).await?;
+            Some(Authority::open(auth)?)
+        }
         _ => None,
     };
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -248,7 +251,10 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let Storage { store, database, identity, default_document: document, missing, repair } =
         Storage::open(&options, disk).await?;
     let authority = match (&options.auth, &database) {
-        (Some(auth), Some(database)) => Some(Authority::open_shared(auth, Arc::clone(database), now()).await?),
+        (Some(auth), Some(database)) => {
+            auth.prepare(Some(database), now()).await?;
+            Some(Authority::open_shared(auth, Arc::clone(database), now()).await?)
+        }
         _ => authority,
     };
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));

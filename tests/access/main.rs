@@ -4,6 +4,7 @@
 
 mod attribution;
 mod deletion;
+mod families;
 mod feed;
 mod live;
 mod matrix;

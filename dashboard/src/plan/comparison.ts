@@ -1,8 +1,14 @@
-/** A comparison of a plan with one of its scenarios, as the server computes it. */
+/**
+ * A comparison of a plan with one of its scenarios, as the server computes it, or of a plan with an earlier version of itself. The current
+ * plan then takes the place of the scenario, and the earlier version is the base, which nobody else has changed.
+ */
+import { ARCHIVED } from "./archive"
+import { COMMENTS } from "./comments"
 import { DecimalSum } from "./decimal-sum"
 import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isAmountField, isFieldKey } from "./fields"
 import { formatFieldValue } from "./format"
-import { SETTING_LABELS, type Setting } from "./schema"
+import { readSettings, SETTING_LABELS, type Setting } from "./schema"
+import { parseSharedMapField, sharedMapField } from "./shared-map"
 
 /** What a document has done to a position since the base. */
 export type RowChange = "added" | "deleted" | "changed"
@@ -119,21 +125,71 @@ export function totalOf(sums: readonly ComparedSum[]): Omit<ComparedSum, "depart
 export const differingSums = (sums: readonly ComparedSum[]): ComparedSum[] =>
   sums.filter(({ base, plan, scenario }) => base !== plan || base !== scenario)
 
+/** Whether the compared states have different currencies or units. Their amounts cannot be subtracted. */
+export function differInScale({ settings }: Comparison): boolean {
+  const scales = (["base", "plan", "scenario"] as const).map((side) => {
+    const given = settings.map((compared): [string, unknown] => [compared.field, compared[side]])
+    const { currency, unit } = readSettings(Object.fromEntries(given))
+    return `${currency} ${unit}`
+  })
+  return new Set(scales).size > 1
+}
+
+/** Maps at the root whose entries are settings of their own. */
+const EXPANDED: ReadonlySet<string> = new Set(["departmentBudgets"])
+
+/** Lists the entries of maps one by one, instead of the whole map as one setting. */
+export const expandMaps = (settings: readonly ComparedField[]): ComparedField[] =>
+  settings.flatMap((setting) => (EXPANDED.has(setting.field) && hasMapsOnly(setting) ? entriesOf(setting) : [setting]))
+
+const SIDES = ["base", "plan", "scenario"] as const
+
+const isMap = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value)
+
+const hasMapsOnly = (setting: ComparedField): boolean => SIDES.every((side) => setting[side] === null || isMap(setting[side]))
+
+function entriesOf(setting: ComparedField): ComparedField[] {
+  const keys = new Set(SIDES.flatMap((side) => Object.keys(setting[side] ?? {})))
+  return [...keys].sort().flatMap((key) => {
+    const [base, plan, scenario] = SIDES.map((side) => {
+      const map = setting[side]
+      return isMap(map) && Object.hasOwn(map, key) ? map[key] : null
+    })
+    const isSame = (one: unknown, other: unknown) => JSON.stringify(one) === JSON.stringify(other)
+    const [changedByPlan, changedByScenario] = [!isSame(base, plan), !isSame(base, scenario)]
+    if (!changedByPlan && !changedByScenario) return []
+    const conflict = changedByPlan && changedByScenario && !isSame(plan, scenario)
+    return [{ field: sharedMapField(setting.field, key), base, plan, scenario, changedByPlan, changedByScenario, conflict }]
+  })
+}
+
 /** Fields that say who wrote the others, and when. */
-const BOOKKEEPING = new Set(["createdAt", "updatedAt", "updatedBy"])
+const BOOKKEEPING = new Set(["createdAt", "updatedAt", "updatedBy", "approvedAt", "approvedBy"])
+
+export const isBookkeeping = (field: string): boolean => BOOKKEEPING.has(field)
 
 /** The changed fields that people have set, in the order of the columns; those of other programs come last. */
 export function shownFields({ fields }: ComparedPosition): ComparedField[] {
   const order = ({ field }: ComparedField) => (isFieldKey(field) ? FIELDS.indexOf(field) : FIELDS.length)
-  return fields.filter(({ field }) => !BOOKKEEPING.has(field)).sort((one, other) => order(one) - order(other))
+  return fields.filter(({ field }) => !isBookkeeping(field)).sort((one, other) => order(one) - order(other))
 }
 
 export const nameOf = ({ designation }: ComparedPosition): string => designation || "Untitled position"
 
+/** Labels of keys that are neither fields nor settings. */
+const OTHER_LABELS = new Map([
+  [COMMENTS, "Comments"],
+  [ARCHIVED, "Archived"],
+])
+
 /** The label of a field or setting. Those of other programs have their key. */
 export function labelOf(field: string): string {
   if (isFieldKey(field)) return fieldLabel(field)
-  return isSetting(field) ? SETTING_LABELS[field] : field
+  const entry = parseSharedMapField(field)
+  if (entry?.map === "departmentBudgets") return `Budget of ${entry.key}`
+  const label = OTHER_LABELS.get(field)
+  if (label !== undefined) return label
+  return isSetting(field) ? SETTING_LABELS[field] : fieldLabel(field)
 }
 
 /** The label within a sentence. */
@@ -141,12 +197,16 @@ export const nounOf = (field: string): string => (isFieldKey(field) ? fieldNoun(
 
 const isSetting = (field: string): field is Setting => Object.hasOwn(SETTING_LABELS, field)
 
+const countComments = (count: number): string => `${count.toLocaleString()} ${count === 1 ? "comment" : "comments"}`
+
 const MAX_SHOWN_TEXT = 200
 
 /** A compared value as text. */
 export function showValue(field: string, value: unknown): string {
-  if (value === null || value === undefined || value === "") return isFieldKey(field) && isAmountField(field as FieldKey) ? "—" : "(empty)"
+  const isAmount = (isFieldKey(field) && isAmountField(field as FieldKey)) || parseSharedMapField(field)?.map === "departmentBudgets"
+  if (value === null || value === undefined || value === "") return isAmount ? "—" : "(empty)"
+  if (field === COMMENTS && isMap(value)) return countComments(Object.keys(value).length)
   if (typeof value === "string" || typeof value === "number") return formatFieldValue(field, value)
-  const text = JSON.stringify(value)
+  const text = JSON.stringify(value) ?? ""
   return text.length > MAX_SHOWN_TEXT ? `${text.slice(0, MAX_SHOWN_TEXT)}…` : text
 }

@@ -17,6 +17,7 @@ import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } fro
 import { PositionIndex } from "../plan/position-index"
 import { readSavedViews, type SavedView } from "../plan/saved-views"
 import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
+import { type NamedVersion, readVersions } from "../plan/versions"
 import { requestPersistentStorage } from "./local-storage"
 import { type Person, Presence } from "./presence"
 import type { SyncState, SyncStatus } from "./sync-status"
@@ -37,6 +38,7 @@ export interface PlanSnapshot {
   settingConflicts: SettingConflicts | null
   departmentBudgets: readonly DepartmentBudget[]
   savedViews: readonly SavedView[]
+  versions: readonly NamedVersion[]
   comments: CommentsByPosition
   /** Number of rows in losing position maps. */
   hiddenRows: number
@@ -89,6 +91,7 @@ export class PlanStore {
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),
+      versions: readVersions(doc),
       comments: this.#comments.all,
       hiddenRows: hiddenRows(this.plan).length,
       sync: syncStatus.state,
@@ -229,7 +232,7 @@ export class PlanStore {
 
   #readSettings(): Pick<
     PlanSnapshot,
-    "heads" | "settings" | "isArchived" | "settingConflicts" | "departmentBudgets" | "savedViews" | "comments" | "hiddenRows"
+    "heads" | "settings" | "isArchived" | "settingConflicts" | "departmentBudgets" | "savedViews" | "versions" | "comments" | "hiddenRows"
   > {
     const doc = this.handle.doc()
     // Automerge does not report every change of a losing value.
@@ -242,6 +245,7 @@ export class PlanStore {
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),
+      versions: readVersions(doc),
       comments: this.#comments.all,
       hiddenRows: hiddenRows(this.plan).length,
     }

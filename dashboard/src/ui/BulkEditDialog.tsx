@@ -20,6 +20,7 @@ import { describeUnknownBudgets, sumBudgets } from "../plan/query"
 import { DEFAULT_STEP, EXACT_STEP, parseRaise, ROUNDING_STEPS } from "../plan/raise"
 import { type Position, type Settings, shownValue } from "../plan/schema"
 import { Dialog } from "./Dialog"
+import { DialogFoot } from "./DialogFoot"
 
 interface Props {
   /** The selected positions, as they are now. */
@@ -166,14 +167,11 @@ export function BulkEditDialog({ positions, all, settings, onApply, onClose }: P
             />
           )}
         </div>
-        <footer className="dialog-foot">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="primary" disabled={!changes || changes.cells.length === 0}>
-            {changes && changes.cells.length > 0 ? `Change ${countPositions(countIds(changes.cells))}` : "Change"}
-          </button>
-        </footer>
+        <DialogFoot
+          onCancel={onClose}
+          confirm={changes && changes.cells.length > 0 ? `Change ${countPositions(countIds(changes.cells))}` : "Change"}
+          isDisabled={!changes || changes.cells.length === 0}
+        />
       </form>
     </Dialog>
   )

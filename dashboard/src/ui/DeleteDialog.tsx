@@ -1,6 +1,7 @@
 import { type FormEvent, useId, useState } from "react"
 import { foldText } from "../plan/text"
 import { Dialog } from "./Dialog"
+import { DialogFoot } from "./DialogFoot"
 
 interface Props {
   name: string
@@ -49,12 +50,7 @@ export function DeleteDialog({ name, isOnline, isDefault, onArchive, onDelete, o
             : "You are offline. Connect to the server to delete this plan."}
           {onArchive && " You can archive it: it is then listed apart and not edited until somebody restores it."}
         </p>
-        <footer className="dialog-foot">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          {archiveButton}
-        </footer>
+        <DialogFoot onCancel={onClose}>{archiveButton}</DialogFoot>
       </Dialog>
     )
   return (
@@ -84,16 +80,7 @@ export function DeleteDialog({ name, isOnline, isDefault, onArchive, onDelete, o
         <p role="alert" id={`${id}-problem`} className="problem">
           {problem}
         </p>
-        <footer className="dialog-foot">
-          {archiveButton}
-          <span className="spring" />
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="danger" disabled={!isConfirmed || isBusy}>
-            Delete plan
-          </button>
-        </footer>
+        <DialogFoot onCancel={onClose} confirm="Delete plan" isDangerous isDisabled={!isConfirmed || isBusy} apart={archiveButton} />
       </form>
     </Dialog>
   )

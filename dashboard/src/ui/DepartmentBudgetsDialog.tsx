@@ -12,6 +12,7 @@ import { roundSum } from "../plan/query"
 import { MAX_TEXT, type Position, type Settings } from "../plan/schema"
 import { countCharacters, foldText, isBlank } from "../plan/text"
 import { Dialog } from "./Dialog"
+import { DialogFoot } from "./DialogFoot"
 
 interface Props {
   positions: readonly Position[]
@@ -160,14 +161,7 @@ export function DepartmentBudgetsDialog({ positions, settings, before, onSave, o
             {problems.size === 1 ? "A budget cannot be saved." : `${problems.size} budgets cannot be saved.`}
           </p>
         )}
-        <footer className="dialog-foot">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="primary">
-            Save
-          </button>
-        </footer>
+        <DialogFoot onCancel={onClose} confirm="Save" />
       </form>
     </Dialog>
   )

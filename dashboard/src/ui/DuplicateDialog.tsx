@@ -3,6 +3,7 @@ import { copyName } from "../plan/duplicate"
 import { MAX_TEXT } from "../plan/schema"
 import { countCharacters, isBlank } from "../plan/text"
 import { Dialog } from "./Dialog"
+import { DialogFoot } from "./DialogFoot"
 
 interface Props {
   /** Name of the original. */
@@ -51,14 +52,7 @@ export function DuplicateDialog({ name, onDuplicate, onClose }: Props) {
           The copy gets all positions and settings as they are on this device, including conflicting values. History, comments, scenarios
           and the people with access are not copied.
         </p>
-        <footer className="dialog-foot">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="primary" disabled={isBusy}>
-            {isBusy ? "Copying…" : "Duplicate"}
-          </button>
-        </footer>
+        <DialogFoot onCancel={onClose} confirm={isBusy ? "Copying…" : "Duplicate"} isDisabled={isBusy} />
       </form>
     </Dialog>
   )

@@ -6,7 +6,7 @@ import { fieldNoun, type GroupKey } from "../plan/fields"
 import { formatSum } from "../plan/format"
 import { formatShare, type Group, groupTotals, type SumOf } from "../plan/query"
 import type { Position } from "../plan/schema"
-import { groupName } from "./GroupRow"
+import { groupName } from "./grid/GroupRow"
 import { MeasureSelect } from "./MeasureSelect"
 
 const MAX_BARS = 6

@@ -4,6 +4,7 @@ import type { Settings } from "../plan/schema"
 import type { ImportChanges, ImportReview as Review } from "../plan/table-import/review"
 import type { PlanStore } from "../sync/plan-store"
 import { Dialog } from "./Dialog"
+import { DialogFoot } from "./DialogFoot"
 import { ImportColumns } from "./ImportColumns"
 import { ImportReview } from "./ImportReview"
 import { ImportUnit } from "./ImportUnit"
@@ -156,19 +157,13 @@ export function ImportDialog({ text, store, settings, onImport, onClose }: Props
           {busy}
         </p>
       )}
-      <footer className="dialog-foot">
-        <button type="button" onClick={onClose}>
-          Cancel
-        </button>
-        <button
-          type="button"
-          className={review && review.deleted > 0 ? "danger" : "primary"}
-          disabled={!isUsable}
-          onClick={() => void submit()}
-        >
-          {isUsable ? labelOf(review) : "Add"}
-        </button>
-      </footer>
+      <DialogFoot
+        onCancel={onClose}
+        confirm={isUsable ? labelOf(review) : "Add"}
+        isDangerous={review !== null && review.deleted > 0}
+        isDisabled={!isUsable}
+        onConfirm={() => void submit()}
+      />
     </Dialog>
   )
 }

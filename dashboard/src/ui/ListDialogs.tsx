@@ -29,7 +29,7 @@ interface Props {
 }
 
 export function ListDialogs({ dialog, store, snapshot, actions, canEdit, onClose }: Props) {
-  const { positions, settings, savedViews, departmentBudgets } = snapshot
+  const { positions, settings, savedViews } = snapshot
   switch (dialog.kind) {
     case "bulk": {
       const ids = new Set(dialog.ids)
@@ -90,7 +90,7 @@ export function ListDialogs({ dialog, store, snapshot, actions, canEdit, onClose
       )
     }
     case "place": {
-      const found = findPlace(departmentBudgets, savedViews, dialog.place)
+      const found = findPlace(snapshot, dialog.place)
       if (!found) return null
       const { place, title, value, setBy, conflict, format } = found
       return (

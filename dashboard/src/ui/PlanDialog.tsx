@@ -6,6 +6,7 @@ import { MAX_TEXT, type Settings } from "../plan/schema"
 import { countCharacters, isBlank } from "../plan/text"
 import { defaultYearStart } from "../plan/year"
 import { Dialog } from "./Dialog"
+import { DialogFoot } from "./DialogFoot"
 import { currentMonth } from "./hooks"
 
 interface Props {
@@ -105,14 +106,7 @@ export function PlanDialog({ title, settings, button, hasName = true, onSave, on
         <p role="alert" className="problem">
           {problem}
         </p>
-        <footer className="dialog-foot">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="primary">
-            {button}
-          </button>
-        </footer>
+        <DialogFoot onCancel={onClose} confirm={button} />
       </form>
     </Dialog>
   )

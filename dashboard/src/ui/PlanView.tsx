@@ -1,76 +1,59 @@
 /** View of one plan: summary, review panel, toolbar, grid and dialogs. */
 
-import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
 import { type CSSProperties, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
-import { clearCells, fillCells, pasteCells, type Refusal } from "../grid/cell-changes"
-import { type ClipboardTable, isImportTable, toTabSeparated } from "../grid/clipboard"
 import { positionsIn, type Rect } from "../grid/range"
-import type { DeletedEvent, DiscardedEdit } from "../history/events"
 import { departmentUses } from "../plan/department-budgets"
-import { mergeHiddenRows, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
-import { FIELD_COLUMNS, type FieldKey, fieldLabel, fieldNoun, GROUP_FIELDS, isFieldKey } from "../plan/fields"
-import { formatFieldValue, unitName } from "../plan/format"
-import { newId } from "../plan/id"
-import { parseInput } from "../plan/input"
+import { mergeHiddenRows } from "../plan/edit"
+import { FIELD_COLUMNS, type FieldKey, GROUP_FIELDS } from "../plan/fields"
 import { distinctGroups, isFiltering } from "../plan/query"
-import { SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import { formatView } from "../plan/view"
 import { defaultYearStart } from "../plan/year"
-import { readDismissed, saveDismissed } from "../sync/dismissed-edits"
 import type { PlanStore } from "../sync/plan-store"
 import { type PlanInfo, type ScenarioPlace, writableDocuments } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
 import type { Session } from "../sync/session"
 import type { SyncState } from "../sync/sync-status"
-import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDraft } from "../sync/unsaved-drafts"
 import { AddForm } from "./AddForm"
-import { formatAddress } from "./address"
-import { type Command, CommandPalette } from "./CommandPalette"
-import { ConflictDialog } from "./ConflictDialog"
-import { CommentsDialog } from "./comments/CommentsDialog"
+import { cellHandlers } from "./cell-handlers"
 import { mentionKey, useMentions } from "./comments/use-mentions"
+import { copyLink } from "./copy-link"
 import { downloadTable } from "./download-table"
 import { EmptyList } from "./EmptyList"
-import { ALL_POSITIONS, FILTERED_POSITIONS, type OnExport } from "./ExportItems"
+import type { OnExport } from "./ExportItems"
 import { FiguresLine, useIsScrolledAway } from "./FiguresLine"
-import { Grid } from "./Grid"
+import { LIST_ID } from "./focus-list"
 import { GroupControls } from "./GroupControls"
-import { groupNotesOf } from "./GroupRow"
-import { HistoryPanel } from "./HistoryPanel"
+import { Grid } from "./grid/Grid"
+import { groupNotesOf } from "./grid/GroupRow"
 import { currentMonth } from "./hooks"
-import { ImportDialog } from "./ImportDialog"
 import { ImportProgress } from "./ImportProgress"
 import { InterruptedImport } from "./InterruptedImport"
 import { type ListDialog, ListDialogs } from "./ListDialogs"
-import { Logo } from "./Logo"
-import { People } from "./People"
 import { PlanBanners } from "./PlanBanners"
-import { PlanDialog } from "./PlanDialog"
-import { PlanMenu } from "./PlanMenu"
+import { type OpenDialog, PlanDialogs } from "./PlanDialogs"
+import { PlanHeader } from "./PlanHeader"
 import { placeConflicts } from "./place-conflicts"
 import { planActions } from "./plan-actions"
+import { paletteCommands } from "./plan-commands"
 import { PrintView } from "./print/PrintView"
-import { RefusalsDialog } from "./RefusalsDialog"
-import { type DraftItem, ReviewPanel } from "./ReviewPanel"
-import { ShareButton } from "./ShareButton"
-import { ShortcutsDialog } from "./ShortcutsDialog"
+import { ReviewPanel } from "./ReviewPanel"
+import { SkipLink } from "./SkipLink"
 import { Summary } from "./Summary"
-import { SyncBadge } from "./SyncBadge"
-import { openScenarioCommands, scenarioTitle } from "./scenarios/scenario-commands"
+import { scenarioTitle } from "./scenarios/scenario-commands"
 import { type ScenarioHandlers, useScenarios } from "./scenarios/use-scenarios"
-import { addToast, type ToastAction, type ToastMessage, Toasts } from "./Toast"
+import { Toasts } from "./Toast"
 import { SEARCH_ID, Toolbar } from "./Toolbar"
-import { saveTheme } from "./theme"
-import { UserMenu } from "./UserMenu"
 import { useImportRun } from "./use-import-run"
 import { useListActions } from "./use-list-actions"
 import { useListing } from "./use-listing"
 import { usePageKeys } from "./use-page-keys"
 import { usePasteImport } from "./use-paste-import"
 import { usePlanManagement } from "./use-plan-management"
+import { useReview } from "./use-review"
+import { useToasts } from "./use-toasts"
 import { useView } from "./use-view"
 import { ViewsMenu } from "./ViewsMenu"
-import { viewCommands } from "./view-commands"
+import { useVersions } from "./versions/use-versions"
 
 interface Props extends ScenarioHandlers {
   store: PlanStore
@@ -98,18 +81,6 @@ interface Props extends ScenarioHandlers {
   onLogout: () => void
 }
 
-/** The open dialog. */
-type OpenDialog =
-  | { kind: "conflict"; id: string; field: FieldKey }
-  | { kind: "setting"; key: Setting }
-  | { kind: "history"; id: string | null }
-  | { kind: "comments"; id: string }
-  | { kind: "import"; text: string | null }
-  | { kind: "settings"; before: SettingsAtHeads }
-  | { kind: "refusals"; title: string; refusals: readonly Refusal[] }
-  | { kind: "commands" }
-  | { kind: "shortcuts" }
-
 export function PlanView({ store, plans, info, place, pending, session, name, isViewer, isRemoved, onName, onLogout, ...handlers }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
   const { positions, settings, isArchived, sync, people, highlights } = snapshot
@@ -120,11 +91,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
   const [open, setOpen] = useState<OpenDialog | null>(null)
   const [dialog, setDialog] = useState<ListDialog | null>(null)
   const [isAdding, setAdding] = useState(false)
-  const [toasts, setToasts] = useState<readonly ToastMessage[]>([])
-  const [dismissed, setDismissed] = useState(() => readDismissed(store.syncStatus.owner, store.id))
-  const owner = store.syncStatus.owner
-  const [drafts, setDrafts] = useState(() => readUnsavedDrafts(owner, store.id))
-  const toastKeys = useRef(0)
+  const { toasts, showToast, dismissToast } = useToasts()
   const summary = useRef<HTMLDivElement>(null)
   const isSummaryAway = useIsScrolledAway(summary)
   const { plan } = store
@@ -158,11 +125,6 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     return remaining.size === selected.size ? selected : remaining
   }, [selected, shown])
 
-  const showToast = useCallback((text: string, ...actions: ToastAction[]) => {
-    toastKeys.current += 1
-    const toast = { key: toastKeys.current, text, actions }
-    setToasts((before) => addToast(before, toast))
-  }, [])
   useEffect(() => {
     if (notice === null) return
     showToast(notice)
@@ -183,79 +145,20 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     commands: () => setOpen({ kind: "commands" }),
     shortcuts: () => setOpen({ kind: "shortcuts" }),
   })
-  const dismissToast = useCallback((toast: ToastMessage) => setToasts((before) => before.filter((other) => other !== toast)), [])
   const viewText = formatView(view)
   const onRemove = (ids: readonly string[]) => {
     actions.remove(ids)
     setSelected(new Set())
   }
-  const onClear = (rect: Rect, cut: boolean) =>
-    actions.changeCells(clearCells(lines.positions, rect), cut ? { done: "Cut", noun: "cut" } : { done: "Cleared", noun: "clearing" })
-  const onFill = (source: Rect, target: Rect) =>
-    actions.changeCells(fillCells(lines.positions, source, target), { done: "Filled", noun: "filling" })
-  const onPaste = (target: Rect | "below", table: ClipboardTable, onAdded: (ids: readonly string[]) => void) => {
-    // A table with a header is imported by the names of its columns.
-    if (isImportTable(table)) setOpen({ kind: "import", text: toTabSeparated(table) })
-    else actions.changeCells(pasteCells(lines.positions, target, table, settings), { done: "Pasted", noun: "paste" }, onAdded)
-  }
-  const onDeletedWhileEditing = useCallback(
-    ({ position, heads }: PositionAtHeads, field: FieldKey, text: string | null) => {
-      if (text === null) return showToast(`Somebody deleted “${position.designation}” while you were editing it.`)
-      const { id, designation } = position
-      setDrafts(addUnsavedDraft(owner, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))
-      showToast(`Somebody deleted “${designation}” while you were editing it. Your text is kept for review.`)
-    },
-    [store, owner, showToast],
-  )
-  /** Heads at which a deleted position is complete, with the edits that its deletion discarded. */
-  const headsWithRow = (id: string, before: readonly string[]): UrlHeads => {
-    const edits = snapshot.discardedEdits.filter((edit) => edit.position === id).flatMap(({ heads }) => heads)
-    return encodeHeads([...new Set([...before, ...edits])])
-  }
-  const onDiscardDraft = (item: UnsavedDraft) => setDrafts(removeUnsavedDraft(owner, store.id, item))
+  const review = useReview({ store, snapshot, actions, showToast })
+  const onTable = (text: string) => setOpen({ kind: "import", text })
   usePasteImport(positions.length === 0 && canEdit, {
     settings,
-    onTable: (text) => setOpen({ kind: "import", text }),
+    onTable,
     onRefused: (reason) => showToast(`Nothing was pasted. The amounts were ${reason}`),
   })
-  const onApplyDraft = async ({ draft: item, input }: DraftItem) => {
-    const { id, field } = item
-    // The position may have changed after the draft was saved and before it was deleted.
-    const before = await store.history?.request("headsBeforeDeletion", { position: id }).catch(() => null)
-    const typed = "value" in input ? { field, value: input.value } : null
-    if (store.get(id)) {
-      if (typed) actions.setValue(id, field, typed.value)
-    } else {
-      const missing = actions.restore([{ id, heads: headsWithRow(id, before ?? item.heads), ...(typed && { override: typed }) }])
-      if (missing.length > 0) return showToast(`“${item.name}” cannot be restored: it is missing from this copy of the plan.`)
-    }
-    // An invalid draft stays listed.
-    if (typed) onDiscardDraft(item)
-  }
   const onExport: OnExport = (rows, format, scope) => {
     downloadTable(format, store, rows, scope, yearStart, title).catch(() => showToast("The table could not be exported."))
-  }
-  const onShare = async () => {
-    const link = new URL(formatAddress({ plan: store.id, view: viewText }), location.href).href
-    try {
-      await navigator.clipboard.writeText(link)
-      showToast(viewText === "" ? "Link copied." : "Link to this view copied.")
-    } catch {
-      window.prompt("Link to this plan:", link)
-    }
-  }
-  const onRestore = ({ position: id, name, field, heads }: DiscardedEdit) => {
-    if (store.get(id)) return actions.restoreValue(id, field, encodeHeads(heads))
-    actions.restore([{ id, heads: headsWithRow(id, heads) }])
-    showToast(`Restored “${name}”.`)
-  }
-  const onRestorePositions = (deleted: readonly DeletedEvent[]) => {
-    actions.restore(deleted.map(({ position: id, heads }) => ({ id, heads: headsWithRow(id, heads) })))
-  }
-  const onDismiss = ({ key }: { key: string }) => {
-    const next = new Set([...dismissed, key])
-    saveDismissed(owner, store.id, next)
-    setDismissed(next)
   }
   /** The position of the cell that had the focus last. */
   const focusedId = useRef<string | null>(null)
@@ -280,134 +183,48 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     name: planName,
     isOnline: sync.kind !== "offline",
     onSettings: openSettings,
-    onCopyLink: () => void onShare(),
+    onCopyLink: () => void copyLink(store.id, viewText, showToast),
   })
   const scenarios = useScenarios({
     ...handlers,
     ...{ store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved },
   })
+  const versions = useVersions({ store, snapshot, yearStart, canEdit, actions, showToast })
   const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
-  const openPosition = open && "id" in open && open.id !== null ? store.get(open.id) : undefined
-  const positionsById = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
-  const discardedEdits = useMemo(
-    () =>
-      snapshot.discardedEdits.flatMap((edit) => {
-        const position = positionsById.get(edit.position) ?? null
-        const isApplied = position !== null && isFieldKey(edit.field) && !edit.nested && shownValue(position, edit.field) === edit.value
-        return dismissed.has(edit.key) || isApplied ? [] : [{ edit, position }]
-      }),
-    [snapshot.discardedEdits, positionsById, dismissed],
-  )
-  const draftItems = useMemo(
-    () =>
-      drafts.map(
-        (item): DraftItem => ({
-          draft: item,
-          input: parseInput(item.field, item.text, settings),
-          position: positionsById.get(item.id) ?? null,
-        }),
-      ),
-    [drafts, positionsById, settings],
-  )
-  const { people: mentionable, mentions } = useMentions(snapshot, name, dismissed)
+  const { people: mentionable, mentions } = useMentions(snapshot, name, review.dismissed)
   const isFiltered = isFiltering(filter)
   const departments = useMemo(() => departmentUses(positions, snapshot.departmentBudgets), [positions, snapshot.departmentBudgets])
   const groupNotes = useMemo(() => groupNotesOf(view.group, departments, isFiltered), [view.group, departments, isFiltered])
-  const placesInConflict = useMemo(
-    () => placeConflicts(snapshot.departmentBudgets, snapshot.savedViews),
-    [snapshot.departmentBudgets, snapshot.savedViews],
-  )
+  const placesInConflict = placeConflicts(snapshot)
   const openBudgets = useCallback(() => setDialog({ kind: "budgets", before: store.readDepartmentBudgets() }), [store])
   /** The checked positions, or those of the selected cells. */
   const chosenIds = () =>
     visibleSelection.size > 0 ? [...visibleSelection] : range ? positionsIn(lines.positions, range).map(({ id }) => id) : []
-  const commands = (): Command[] => {
-    const focused = store.get(focusedId.current ?? "")
-    const all: (Command | false)[] = [
-      canEdit && { id: "add", label: "Add a position", run: () => setAdding(true) },
-      canEdit && undoState.undo !== null && { id: "undo", label: `Undo ${undoState.undo}`, keys: "Ctrl+Z", run: () => void actions.undo() },
-      canEdit &&
-        undoState.redo !== null && { id: "redo", label: `Redo ${undoState.redo}`, keys: "Ctrl+Shift+Z", run: () => void actions.redo() },
-      { id: "search", label: "Search positions", keys: "/", run: () => document.getElementById(SEARCH_ID)?.focus() },
-      isFiltered && { id: "clear", label: "Clear search and filters", run: clearFilters },
-      ...viewCommands({ view, savedViews: snapshot.savedViews, canEdit, groups, ...listActions, openDialog: setDialog }),
-      canEdit &&
-        chosenIds().length > 0 && {
-          id: "bulk",
-          label: "Edit the selected positions",
-          run: () => setDialog({ kind: "bulk", ids: chosenIds() }),
-        },
-      focused?.invalidEntry === undefined &&
-        focused !== undefined && {
-          id: "comments",
-          label: `${canEdit ? "Comment" : "Show the comments"} on the focused position`,
-          keys: "Shift+F2",
-          run: () => onComments(focused.id),
-        },
-      canEdit && { id: "budgets", label: "Set department budgets", run: openBudgets },
-      canEdit && { id: "import", label: "Import a table (Excel, CSV)", run: () => setOpen({ kind: "import", text: null }) },
-      ...(["xlsx", "csv"] as const).map((format) => ({
-        id: `export ${format}`,
-        label: `Export ${isFiltered ? "filtered positions" : "all"} as ${format === "xlsx" ? "Excel" : "CSV"}`,
-        run: () => onExport(shown, format, isFiltered ? FILTERED_POSITIONS : ALL_POSITIONS),
-      })),
-      { id: "history", label: "Show the history of the plan", run: () => setOpen({ kind: "history", id: null }) },
-      ...[...scenarios.commands, ...management.commands].map(({ command, icon: _, ...rest }) => ({ ...rest, label: command })),
-      ...plans
-        .filter(({ id, isBroken }) => id !== store.id && !isBroken)
-        .map(({ id, name: planName }) => ({ id: `open ${id}`, label: `Open the plan “${planName || "Untitled"}”`, run: () => onOpen(id) })),
-      ...openScenarioCommands(plans, store.id, onOpen),
-      ...suggestions.flatMap(({ field, groups }) =>
-        groups.map(({ key, name: group }) => ({
-          id: `filter ${field} ${key}`,
-          label: `Filter by ${fieldNoun(field)}: ${group}`,
-          run: () => filterGroup(field, key),
-        })),
-      ),
-      ...(["light", "dark", "system"] as const).map((theme) => ({
-        id: `theme ${theme}`,
-        label: `Use the ${theme === "system" ? "theme of the system" : `${theme} theme`}`,
-        run: () => saveTheme(theme),
-      })),
-      { id: "shortcuts", label: "Show keyboard shortcuts", keys: "?", run: () => setOpen({ kind: "shortcuts" }) },
-    ]
-    return all.filter((command) => command !== false)
-  }
+  const planCommands = [...scenarios.commands, ...versions.commands, ...management.commands]
+  const commands = () =>
+    paletteCommands({
+      ...{ snapshot, plans, view, shown, groups, isFiltered, suggestions, undoState, canEdit, actions, listActions, onExport, onOpen },
+      current: store.id,
+      focused: store.get(focusedId.current ?? ""),
+      chosenIds: chosenIds(),
+      planCommands,
+      onAdd: () => setAdding(true),
+      onBudgets: openBudgets,
+      openDialog: setOpen,
+      openListDialog: setDialog,
+    })
 
   return (
     <div className={isSummaryAway ? "page summary-away" : "page"} style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties}>
-      {/* biome-ignore lint/a11y/useValidAnchor: the link moves the focus; the URL fragment names the plan */}
-      <a
-        className="skip"
-        href="#list"
-        onClick={(event) => {
-          // The URL fragment contains the plan id.
-          event.preventDefault()
-          document.getElementById("list")?.focus()
-        }}
-      >
-        Skip to the list
-      </a>
-      <header className="top">
-        <Logo />
-        <h1>
-          <PlanMenu
-            plans={plans}
-            pending={pending}
-            current={store.id}
-            name={planName}
-            scenario={place}
-            isArchived={isArchived}
-            commands={[...scenarios.commands, ...management.commands]}
-            onOpen={onOpen}
-          />
-        </h1>
-        <span className="spring" />
-        <People people={people} />
-        <SyncBadge sync={badge} otherPlans={otherPending} />
-        {!isRemoved && <ShareButton onShare={management.share} />}
-        <UserMenu session={session} name={name} onName={onName} onLogout={onLogout} />
-      </header>
+      <SkipLink />
+      <PlanHeader
+        {...{ plans, pending, planName, isArchived, people, otherPending, session, name, onOpen, onName, onLogout }}
+        current={store.id}
+        scenario={place}
+        commands={planCommands}
+        sync={badge}
+        onShare={isRemoved ? null : management.share}
+      />
       <main>
         {scenarios.bar}
         <PlanBanners
@@ -440,22 +257,22 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           positions={positions}
           settings={snapshot.settingConflicts}
           places={placesInConflict}
-          drafts={draftItems}
+          drafts={review.drafts}
           mentions={mentions}
-          discardedEdits={discardedEdits}
+          discardedEdits={review.discardedEdits}
           hiddenRows={snapshot.hiddenRows}
           historyProblem={snapshot.historyProblem}
           canEdit={canEdit}
           onConflict={onConflict}
           onSetting={(key) => setOpen({ kind: "setting", key })}
           onPlace={(place) => setDialog({ kind: "place", place })}
-          onRestore={onRestore}
-          onDismiss={onDismiss}
-          onApplyDraft={(here) => void onApplyDraft(here)}
-          onDiscardDraft={onDiscardDraft}
+          onRestore={review.onRestore}
+          onDismiss={review.onDismiss}
+          onApplyDraft={(item) => void review.onApplyDraft(item)}
+          onDiscardDraft={review.onDiscardDraft}
           onMergeHiddenRows={() => mergeHiddenRows(plan, author)}
           onShowComments={onComments}
-          onDismissMention={(mention) => onDismiss({ key: mentionKey(mention) })}
+          onDismissMention={(mention) => review.onDismiss({ key: mentionKey(mention) })}
         />
         <Toolbar
           all={positions}
@@ -501,7 +318,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           onDeselect={() => setSelected(new Set())}
         />
         {isAdding && canEdit && <AddForm settings={settings} onClose={() => setAdding(false)} onAdd={actions.add} />}
-        <div id="list" tabIndex={-1}>
+        <div id={LIST_ID} tabIndex={-1}>
           {(shown.length > 0 || editedId !== null) && (
             <Grid
               lines={lines}
@@ -529,11 +346,10 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
               onRemove={onRemove}
               onCellFocus={onCellFocus}
               onRange={setRange}
-              onClear={onClear}
-              onFill={onFill}
-              onPaste={onPaste}
+              {...cellHandlers({ actions, positions: lines.positions, settings, onTable })}
               onAdd={isFiltered ? null : () => setAdding(true)}
-              onDeletedWhileEditing={onDeletedWhileEditing}
+              onDeletedWhileEditing={review.onDeletedWhileEditing}
+              onClosing={review.onClosing}
             />
           )}
           {shown.length === 0 && editedId === null && (
@@ -553,95 +369,26 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           </datalist>
         ))}
       </main>
-      {open?.kind === "conflict" && openPosition && (
-        <ConflictDialog
-          store={store}
-          title={`${fieldLabel(open.field)} of ${openPosition.designation}`}
-          value={shownValue(openPosition, open.field)}
-          format={(value) => formatFieldValue(open.field, value)}
-          setBy={openPosition.updatedBy}
-          conflict={openPosition.conflicts?.[open.field] ?? null}
-          onResolve={canEdit ? (operation) => actions.resolve(open.id, open.field, operation) : null}
-          onClose={close}
-        />
-      )}
-      {open?.kind === "setting" && (
-        <ConflictDialog
-          store={store}
-          title={`${SETTING_LABELS[open.key]} of the plan`}
-          value={settings[open.key]}
-          setBy=""
-          conflict={snapshot.settingConflicts?.[open.key] ?? null}
-          format={(value) => (open.key === "unit" ? unitName(Number(value)) || "single" : formatFieldValue(open.key, value))}
-          onResolve={canEdit ? (operation) => actions.resolveSetting(open.key, operation) : null}
-          onClose={close}
-        />
-      )}
-      {open?.kind === "history" && (
-        <HistoryPanel
-          store={store}
-          snapshot={snapshot}
-          id={open.id}
-          position={openPosition}
-          canEdit={canEdit}
+      {open && (
+        <PlanDialogs
+          {...{ store, snapshot, actions, canEdit, author, mentionable, commands, versions, onComments }}
+          dialog={open}
+          isScenario={place !== null}
           hasAttribution={session.user !== null}
-          onRestore={actions.setValue}
-          onRestorePositions={onRestorePositions}
-          onApprove={actions.approve}
-          onComments={onComments}
-          onClose={close}
-        />
-      )}
-      {open?.kind === "comments" && (
-        <CommentsDialog
-          id={open.id}
-          name={openPosition?.designation ?? null}
-          comments={snapshot.comments.get(open.id) ?? []}
-          people={mentionable}
           me={name}
-          author={author}
-          canEdit={canEdit}
-          draftKey={`${owner}/${store.id}/${open.id}`}
-          actions={actions}
-          onClose={close}
-        />
-      )}
-      {open?.kind === "import" && (
-        <ImportDialog
-          text={open.text}
-          store={store}
-          settings={settings}
-          onImport={(changes) => {
-            close()
-            tableImport.run(changes)
-          }}
-          onClose={close}
-        />
-      )}
-      {open?.kind === "settings" && (
-        <PlanDialog
-          title={place ? "Settings of the scenario" : "Plan settings"}
-          settings={open.before.settings}
-          hasName={place === null}
-          button="Save"
-          onSave={(next) => {
-            setOpen(null)
-            actions.changeSettings(next, open.before)
-          }}
+          onSearch={(search) => listActions.changeFilter({ search })}
+          onImport={tableImport.run}
+          onRestorePositions={review.onRestorePositions}
           onClose={close}
         />
       )}
       {dialog && (
         <ListDialogs dialog={dialog} store={store} snapshot={snapshot} actions={actions} canEdit={canEdit} onClose={closeDialog} />
       )}
-      {open?.kind === "commands" && (
-        <CommandPalette commands={commands()} onSearch={(search) => listActions.changeFilter({ search })} onClose={close} />
-      )}
-      {open?.kind === "shortcuts" && <ShortcutsDialog onClose={close} />}
-      {open?.kind === "refusals" && <RefusalsDialog title={open.title} refusals={open.refusals} onClose={close} />}
       {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
       {management.dialog}
       {scenarios.dialog}
+      {versions.dialog}
       <PrintView
         {...{ positions, settings: place ? { ...settings, name: title } : settings, isArchived, sync, filter, sort }}
         settingConflicts={snapshot.settingConflicts}

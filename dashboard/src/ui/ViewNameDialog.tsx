@@ -3,6 +3,7 @@ import { MAX_TEXT } from "../plan/schema"
 import { countCharacters, isBlank } from "../plan/text"
 import { describeView } from "../plan/view"
 import { Dialog } from "./Dialog"
+import { DialogFoot } from "./DialogFoot"
 
 interface Props {
   title: string
@@ -39,14 +40,7 @@ export function ViewNameDialog({ title, view, name, others, onSave, onClose }: P
         <p role="alert" className="problem">
           {problem}
         </p>
-        <footer className="dialog-foot">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="primary">
-            Save
-          </button>
-        </footer>
+        <DialogFoot onCancel={onClose} confirm="Save" />
       </form>
     </Dialog>
   )

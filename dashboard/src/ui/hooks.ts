@@ -1,4 +1,4 @@
-import { useEffect, useState, useSyncExternalStore } from "react"
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 
 /** Whether a media query matches. */
 export function useMediaQuery(query: string): boolean {
@@ -26,4 +26,17 @@ export function useCurrentMinute(): number {
 export function currentMonth(): string {
   const now = new Date()
   return `${now.getFullYear()}-${String(now.getMonth() + 1).padStart(2, "0")}`
+}
+
+/** Callbacks as an object that never changes, and that always calls the latest ones. */
+export function useLatestCallbacks<T extends object>(callbacks: T): T {
+  const latest = useRef(callbacks)
+  latest.current = callbacks
+  return useMemo(() => {
+    const forward =
+      (name: string) =>
+      (...args: unknown[]) =>
+        (latest.current as Record<string, (...args: unknown[]) => unknown>)[name]?.(...args)
+    return Object.fromEntries(Object.keys(latest.current).map((name) => [name, forward(name)])) as T
+  }, [])
 }

@@ -13,6 +13,7 @@ export const BOTH_KEPT = "Somebody else changed this at the same time. Both valu
 export function placeLabel([map, key = "", field]: Place): string {
   if (map === "departmentBudgets") return `the budget of “${key}”`
   if (map === "views") return field === "name" ? "the name of a view" : "a saved view"
+  if (map === "versions") return field === "name" ? "the name of a version" : "a named version"
   if (map === "scenarios") return "a scenario of the plan"
   return key === "" ? map : `${map} of the plan`
 }

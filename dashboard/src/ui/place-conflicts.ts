@@ -4,6 +4,7 @@ import { formatValue } from "../plan/format"
 import type { Place } from "../plan/root-map"
 import { type SavedView, type SavedViewField, savedViewPlace } from "../plan/saved-views"
 import type { Conflict, FieldValue } from "../plan/schema"
+import { type NamedVersion, versionPlace } from "../plan/versions"
 import { describeView } from "../plan/view"
 
 export interface PlaceConflict {
@@ -16,8 +17,15 @@ export interface PlaceConflict {
   format: (value: FieldValue) => string
 }
 
+/** The contents of the shared maps. */
+interface SharedMaps {
+  departmentBudgets: readonly DepartmentBudget[]
+  savedViews: readonly SavedView[]
+  versions: readonly NamedVersion[]
+}
+
 /** All places that can have a conflict, with their current values. */
-function allPlaces(budgets: readonly DepartmentBudget[], views: readonly SavedView[]): PlaceConflict[] {
+function allPlaces({ departmentBudgets: budgets, savedViews: views, versions }: SharedMaps): PlaceConflict[] {
   const ofBudgets = budgets.map(({ name, amount, mistyped, conflict }): PlaceConflict => {
     return {
       place: departmentBudgetPlace(name),
@@ -40,12 +48,21 @@ function allPlaces(budgets: readonly DepartmentBudget[], views: readonly SavedVi
       }
     }),
   )
-  return [...ofBudgets, ...ofViews]
+  const ofVersions = versions.map(({ id, name, by, conflict }): PlaceConflict => {
+    return {
+      place: versionPlace(id, "name"),
+      title: `Name of the version ${name}`,
+      value: name,
+      setBy: by,
+      conflict,
+      format: formatValue,
+    }
+  })
+  return [...ofBudgets, ...ofViews, ...ofVersions]
 }
 
-export const placeConflicts = (budgets: readonly DepartmentBudget[], views: readonly SavedView[]): PlaceConflict[] =>
-  allPlaces(budgets, views).filter(({ conflict }) => conflict !== null)
+export const placeConflicts = (maps: SharedMaps): PlaceConflict[] => allPlaces(maps).filter(({ conflict }) => conflict !== null)
 
 /** The values of one place, also after its conflict has been resolved. */
-export const findPlace = (budgets: readonly DepartmentBudget[], views: readonly SavedView[], place: Place): PlaceConflict | undefined =>
-  allPlaces(budgets, views).find((other) => other.place.join("/") === place.join("/"))
+export const findPlace = (maps: SharedMaps, place: Place): PlaceConflict | undefined =>
+  allPlaces(maps).find((other) => other.place.join("/") === place.join("/"))

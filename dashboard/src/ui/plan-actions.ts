@@ -30,6 +30,7 @@ import type { RevertedAction } from "../sync/undo-stack"
 import { commentActions } from "./comments/comment-actions"
 import { BOTH_KEPT, placeActions, placeLabel } from "./place-actions"
 import type { ToastAction } from "./Toast"
+import { versionActions } from "./versions/version-actions"
 
 /** An action on cells in the words of its message: `Pasted`, `paste`. */
 export interface CellAction {
@@ -115,6 +116,7 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     undo,
     redo,
     ...placeActions({ store, author, showToast, undoButton }),
+    ...versionActions({ store, author, showToast, undoButton }),
     ...comments,
     setCell(id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null): void {
       const name = store.get(id)?.designation

@@ -27,6 +27,7 @@ mod query_parameters;
 mod scenarios;
 mod schemas;
 mod session;
+mod setup;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -60,6 +61,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         routes!(diff::read),
         routes!(diff::merge),
         routes!(session::read),
+        routes!(setup::create),
         routes!(history::read),
         routes!(attribution::read),
         routes!(feed::document::read),

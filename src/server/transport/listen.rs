@@ -74,6 +74,12 @@ impl Server {
         &self.app
     }
 
+    /// The code that creates the first account, while there is none.
+    #[must_use]
+    pub fn setup_code(&self) -> Option<&str> {
+        self.app.authority.as_ref()?.setup_code()
+    }
+
     /// The TLS configuration; `None` if the server does not use TLS.
     #[must_use]
     pub fn tls(&self) -> Option<&Tls> {

@@ -1,5 +1,6 @@
 import { useState } from "react"
 import { Dialog } from "../Dialog"
+import { DialogFoot } from "../DialogFoot"
 
 interface Props {
   name: string
@@ -38,14 +39,13 @@ export function DropDialog({ name, obstacle, onDrop, onClose }: Props) {
           {obstacle}
         </p>
       )}
-      <footer className="dialog-foot">
-        <button type="button" onClick={onClose}>
-          Cancel
-        </button>
-        <button type="button" className="danger" disabled={isBusy || obstacle !== null} onClick={() => void drop()}>
-          Drop scenario
-        </button>
-      </footer>
+      <DialogFoot
+        onCancel={onClose}
+        confirm="Drop scenario"
+        isDangerous
+        isDisabled={isBusy || obstacle !== null}
+        onConfirm={() => void drop()}
+      />
     </Dialog>
   )
 }

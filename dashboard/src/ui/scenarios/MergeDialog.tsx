@@ -12,6 +12,7 @@ import {
   summarizeMerge,
 } from "../../plan/comparison"
 import { Dialog } from "../Dialog"
+import { DialogFoot } from "../DialogFoot"
 import type { ComparisonState } from "./use-comparison"
 
 interface Props {
@@ -104,19 +105,12 @@ export function MergeDialog({ name, plan, rows, state, obstacle, onMerge, onClos
           {obstacle}
         </p>
       )}
-      <footer className="dialog-foot">
-        <button type="button" onClick={onClose}>
-          Cancel
-        </button>
-        <button
-          type="button"
-          className="primary"
-          disabled={isBusy || isEmpty || !summary || state.isReading || obstacle !== null}
-          onClick={() => void merge()}
-        >
-          Merge
-        </button>
-      </footer>
+      <DialogFoot
+        onCancel={onClose}
+        confirm="Merge"
+        isDisabled={isBusy || isEmpty || !summary || state.isReading || obstacle !== null}
+        onConfirm={() => void merge()}
+      />
     </Dialog>
   )
 }

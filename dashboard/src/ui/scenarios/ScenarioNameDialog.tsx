@@ -2,6 +2,7 @@ import { type FormEvent, type ReactNode, useId, useState } from "react"
 import { MAX_TEXT } from "../../plan/schema"
 import { countCharacters, isBlank } from "../../plan/text"
 import { Dialog } from "../Dialog"
+import { DialogFoot } from "../DialogFoot"
 
 interface Props {
   title: string
@@ -59,14 +60,7 @@ export function ScenarioNameDialog({ title, name, button, obstacle, onSave, onCl
             {obstacle}
           </p>
         )}
-        <footer className="dialog-foot">
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="primary" disabled={isBusy || obstacle !== null}>
-            {button}
-          </button>
-        </footer>
+        <DialogFoot onCancel={onClose} confirm={button} isDisabled={isBusy || obstacle !== null} />
       </form>
     </Dialog>
   )

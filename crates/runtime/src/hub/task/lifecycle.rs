@@ -181,7 +181,19 @@ impl DocumentTask {
                 // The caller asks again, and then gets the reason.
                 let _ = reply.send(None);
             }
-            _ => {}
+            // Nobody waits for an answer to these. `Follow` is answered by dropping its sender.
+            Command::Ephemeral { .. }
+            | Command::RemoteEphemeral { .. }
+            | Command::RemoteHeads { .. }
+            | Command::WatchStorages { .. }
+            | Command::Follow { .. }
+            | Command::PeerLacks(_)
+            | Command::Postpone(_)
+            | Command::LegacyPresenceChanged
+            | Command::Recheck
+            | Command::Drained(_)
+            | Command::HistoryBuilt(_)
+            | Command::Stop => {}
         }
     }
 
