@@ -127,8 +127,8 @@ fn is_stream(headers: &HeaderMap) -> bool {
 
 fn parse(text: &str) -> Option<SentEvent> {
     let field = |name: &str| {
-        let lines = text.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": "));
-        lines.last().map(str::to_owned)
+        let mut lines = text.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": "));
+        lines.next_back().map(str::to_owned)
     };
     let data = serde_json::from_str(&field("data")?).expect("JSON");
     Some(SentEvent { name: field("event").expect("a name"), id: field("id"), data })

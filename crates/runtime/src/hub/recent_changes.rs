@@ -32,8 +32,11 @@ pub struct RecentChange {
     pub document: DocumentId,
     /// Its heads before and after the batch. `None` if they are unknown, because another server made the changes while the document
     /// was not open here.
-    pub heads: Option<(Arc<[ChangeHash]>, Arc<[ChangeHash]>)>,
+    pub heads: Option<(SharedHeads, SharedHeads)>,
 }
+
+/// Heads of a document.
+pub type SharedHeads = Arc<[ChangeHash]>;
 
 /// A place in the list. It is valid until the server restarts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -182,7 +182,10 @@ impl<T: Transport> Delivery<T> {
         let until = match self.content(&id, None, at).await {
             Ok(Some(content)) => content.until,
             Ok(None) => return Ok(()),
-            Err(NotNow(reason)) => return Ok(self.postpone(id, &reason)),
+            Err(NotNow(reason)) => {
+                self.postpone(id, &reason);
+                return Ok(());
+            }
         };
         let message = format!("msg_{:032x}", rand::random::<u128>());
         self.progress.pending = Some(Pending { message, document: id, until, at });
