@@ -1,5 +1,6 @@
 /** Groups the entries of the history by person and session, so that a day of work is a few lines. */
 import { fieldNoun, isFieldKey } from "../plan/fields"
+import { parseSharedMapField, type SharedMapKey } from "../plan/shared-map"
 import type { HistoryEntry, HistoryEvent } from "./events"
 
 /** Entries of one author without a longer pause than {@link SESSION_GAP_MS}. */
@@ -88,11 +89,20 @@ export function summarizeSession({ entries, isOpen }: HistorySession): string {
   return isOpen ? `${parts.join(", ")} or more` : parts.join(", ")
 }
 
+/** What the entries of shared maps are called. */
+const SHARED_MAP_ENTRIES = new Map<string, string>([
+  ["departmentBudgets", "department budget"],
+  ["views", "view"],
+  ["versions", "named version"],
+  ["columns", "column"],
+  ["scenarios", "scenario"],
+] satisfies [SharedMapKey, string][])
+
 /** What is counted: a field of positions, or what happened to them. */
 function kindOf(event: HistoryEvent): string {
   switch (event.kind) {
     case "set":
-      return event.position === null ? "plan" : `field ${event.field}`
+      return event.position === null ? (parseSharedMapField(event.field)?.map ?? "plan") : `field ${event.field}`
     case "comment":
       return event.action === "added" ? "comment" : "comment changed"
     default:
@@ -110,6 +120,8 @@ function inWords(kind: string, count: number): string {
     return counted(noun, noun.endsWith("s") ? `${noun}es` : `${noun}s`)
   }
   if (kind === "plan") return counted("setting")
+  const entry = SHARED_MAP_ENTRIES.get(kind)
+  if (entry !== undefined) return counted(entry)
   if (kind === "comment") return counted("comment")
   if (kind === "comment changed") return `${counted("comment")} changed`
   return `${counted("position")} ${kind}`

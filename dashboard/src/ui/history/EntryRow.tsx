@@ -75,7 +75,7 @@ export function EntryRow({
         {events.map((event, at) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: the events of a change never change
           <li key={at}>
-            <EventText event={event} isSinglePosition={isSinglePosition} />
+            <EventText event={event} message={messageOf(entry)} isSinglePosition={isSinglePosition} />
             {event.kind === "set" && <RestoreValueButton event={event} now={current(event)} onRestore={onRestore} />}
             {event.kind === "deleted" && (
               <RestorePositionsButton
@@ -117,7 +117,19 @@ export function EntryRow({
   )
 }
 
-function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSinglePosition: boolean }) {
+/** The message of a change without its author. */
+const messageOf = ({ author, message }: HistoryEntry): string => (message.startsWith(`${author}: `) ? message.slice(author.length + 2) : "")
+
+interface EventTextProps {
+  event: HistoryEvent
+  /** What the change says of itself; empty if it says nothing. */
+  message: string
+  isSinglePosition: boolean
+}
+
+function EventText({ event, message, isSinglePosition }: EventTextProps) {
+  // Entries of shared maps have random ids, and their messages have the names.
+  if (event.kind === "set" && event.nested && event.position === null && parseSharedMapField(event.field) && message !== "") return message
   if (event.kind === "set" && event.position === null && event.field === ARCHIVED) {
     if (event.new === "true") return <>archived the plan</>
     if (event.new === null) return <>restored the plan from the archive</>
