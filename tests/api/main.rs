@@ -4,6 +4,7 @@
 
 mod description;
 mod documents;
+mod feed;
 mod fields;
 mod history;
 mod legacy_rest;

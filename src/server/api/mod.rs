@@ -14,6 +14,7 @@ mod documents;
 mod enum_schemas;
 mod export;
 mod extract;
+mod feed;
 mod field_schemas;
 mod history;
 mod login;
@@ -62,6 +63,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         routes!(setup::create),
         routes!(history::read),
         routes!(attribution::read),
+        routes!(feed::document::read),
+        routes!(feed::all::read),
         routes!(export::json),
         routes!(export::csv),
         routes!(export::automerge),
