@@ -21,6 +21,7 @@ mod serve;
 mod storage;
 mod token;
 mod user;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Token(args)) => token::run(&args),
         Some(Command::User(args)) => user::run(&args),
+        Some(Command::Webhook(args)) => webhook::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
     }
 }

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::api::webhooks::{WebhookFolder, Webhooks};
 use super::peering::Peering;
 use super::renderings::{JSON_AND_CSV, renderings};
 use super::security::origin::OriginPolicy;
@@ -312,6 +313,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),
+        webhooks: options.database.is_none().then(|| Webhooks::new(WebhookFolder::of_documents(&options.documents))),
         additional: surface,
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),

@@ -192,7 +192,7 @@ async fn stalled_stream_holds_one_portion_and_misses_nothing() {
     let socket = socket.connect(server.address).await.unwrap();
     let mut feed = FeedStream::over(socket, server.address, CHANGES, &[]).await.unwrap();
     feed.ready().await;
-    let count = 150;
+    let count = 60;
     for number in 0..count {
         let positions = (0..100).map(|part| NewPosition::new(format!("{number}-{part}"), "UI"));
         server.edit(Edit::AddAll(positions.collect())).await;
@@ -208,7 +208,7 @@ async fn stalled_stream_holds_one_portion_and_misses_nothing() {
         }
         handed = now;
     }
-    assert!(handed < 120.0, "{handed} of {count} events are in memory");
+    assert!(handed < 40.0, "{handed} of {count} events are in memory");
     for number in 0..count {
         let event = feed.change().await;
         let first = event.data["change"]["added"][0]["position"].as_str().unwrap();

@@ -136,6 +136,10 @@ pub struct Metrics {
     pub feed_events: Counter,
     /// Those of them that told a client to read a document again.
     pub feed_resets: Counter,
+    /// Messages of webhooks that were delivered.
+    pub webhook_messages: Counter,
+    /// Failed attempts to deliver them.
+    pub webhook_failures: Counter,
     /// Changes processed for histories: once each, however often the history is read.
     pub history_changes: Counter,
     /// Compressed portions of large HTTP answers, of up to 64 KiB each.
@@ -260,6 +264,8 @@ impl Metrics {
             "happierwork_feed_resets_total",
             "Events that told a client of a feed to read a document again"
         );
+        describe_counter!("happierwork_webhook_messages_total", "Delivered messages of webhooks");
+        describe_counter!("happierwork_webhook_failures_total", "Failed attempts to deliver messages of webhooks");
         describe_counter!("happierwork_history_changes_total", "Changes processed for histories of documents");
         describe_counter!("happierwork_compressed_portions_total", "Compressed portions of large HTTP answers");
         describe_counter!(
@@ -302,6 +308,8 @@ impl Metrics {
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
             feed_events: counter!("happierwork_feed_events_total"),
             feed_resets: counter!("happierwork_feed_resets_total"),
+            webhook_messages: counter!("happierwork_webhook_messages_total"),
+            webhook_failures: counter!("happierwork_webhook_failures_total"),
             history_changes: counter!("happierwork_history_changes_total"),
             compressed_portions: counter!("happierwork_compressed_portions_total"),
             uncompressed: counter!("happierwork_uncompressed_answers_total"),

@@ -14,6 +14,7 @@ mod migrate;
 mod peers;
 mod storage;
 mod tls;
+mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ use runtime::hub::APPLY_BUDGET;
 pub use storage::{DatabaseChoice, DocumentChoice, StorageArgs};
 use store::FileMode;
 pub use tls::TlsArgs;
+pub use webhook::{WebhookAddArgs, WebhookArgs, WebhookChoice, WebhookCommand};
 
 use crate::server::{Dashboard, Options, SocketTimeouts};
 
@@ -125,6 +127,8 @@ pub enum Command {
     Token(TokenArgs),
     /// Add, change, disable and list user accounts
     User(UserArgs),
+    /// Send the changes of documents to other programs; also while a server is running
+    Webhook(WebhookArgs),
     /// Write manual pages and shell completions into a folder, for packages
     #[command(hide = true)]
     Generate(GenerateArgs),
@@ -146,6 +150,7 @@ impl Command {
                 }
             }
             Self::Document(args) => args.command.storage_mut().resolve(matches),
+            Self::Webhook(args) => args.command.storage_mut().resolve(matches),
             Self::Token(args) => args.resolve(matches),
             Self::User(args) => args.command.resolve(matches),
             Self::Migrate(_) | Self::Key(_) | Self::Health(_) | Self::Generate(_) => Ok(()),

@@ -28,6 +28,7 @@ mod scenarios;
 mod schemas;
 mod session;
 mod setup;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -65,6 +66,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         routes!(attribution::read),
         routes!(feed::document::read),
         routes!(feed::all::read),
+        routes!(webhooks::endpoints::list, webhooks::endpoints::add),
+        routes!(webhooks::endpoints::remove),
+        routes!(webhooks::endpoints::test),
         routes!(export::json),
         routes!(export::csv),
         routes!(export::automerge),

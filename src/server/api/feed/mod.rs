@@ -14,5 +14,5 @@
 pub mod all;
 mod answer;
 pub mod document;
-mod events;
+pub mod events;
 mod subscription;
