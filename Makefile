@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 # Requirements: a Rust toolchain (see rust-version in Cargo.toml), Node 20.19 or later, and Python 3.10 or later with venv.
-.PHONY: test tools browser databases lint program rust js clients dashboard secrets example cluster bench bench-quick soak crash simulation deny audit clean
+.PHONY: test tools browser databases lint program rust js clients dashboard secrets example cluster dist packaging site bench bench-quick soak crash simulation deny audit clean
 
 # Tests run the server with its dashboard.
 test lint program rust js clients dashboard: export HAPPIERWORK_DASHBOARD = required
@@ -66,10 +66,11 @@ PROGRAM := $(CURDIR)/target/$(patsubst dev,debug,$(PROFILE))/happierwork
 program:
 	cargo build --locked --profile $(PROFILE) --test docs
 
-# Stock JavaScript clients against the real server, and against three servers on one database.
-js: program databases tests/js/node_modules/.package-lock.json | $(LOGS)
+# Stock JavaScript clients and examples/ against the real server, and clients against three servers on one database.
+EXAMPLES := examples/node/node_modules/.package-lock.json examples/react/node_modules/.package-lock.json
+js: program databases browser $(EXAMPLES) tests/js/node_modules/.package-lock.json | $(LOGS)
 	rm -f $(LOGS)/js-*.log
-	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm test
+	cd tests/js && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(PROGRAM)" npm test
 	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm run test:cluster
 
 # Generated API clients, and the API description itself, against the real server.
@@ -108,6 +109,21 @@ example:
 cluster:
 	cargo build --locked --release
 	@exec examples/cluster/run.sh
+
+# The files of a release, in target/dist: program, Debian package, bills of materials, checksums. TARGET is another architecture.
+dist: tools
+	packaging/tools.sh
+	packaging/dist.sh
+
+# Checks of everything around the program: the files of a release, the installed Debian package, the container, the
+# documentation site, and the monitoring rules. Not part of `make test`, as it builds a release. Uses root, or sudo.
+packaging: dist site
+	packaging/check.sh
+
+# The documentation as a site, in target/site.
+site:
+	packaging/tools.sh
+	packaging/site.sh
 
 # Benchmarks, also of other servers. The load generator builds and measures the release build.
 bench: contenders
@@ -155,4 +171,4 @@ audit:
 
 clean:
 	cargo clean
-	rm -rf tests/js/node_modules tests/clients/node_modules tests/clients/generated dashboard/node_modules $(CONTENDERS:%=%/node_modules)
+	rm -rf examples/node/node_modules examples/react/node_modules tests/js/node_modules tests/clients/node_modules tests/clients/generated dashboard/node_modules $(CONTENDERS:%=%/node_modules)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plan::EditError;
@@ -62,6 +62,12 @@ impl Problem {
     #[must_use]
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "Malformed request", detail)
+    }
+
+    /// 400: the path is malformed.
+    #[must_use]
+    pub fn bad_path(rejection: PathRejection) -> Self {
+        Self::bad_request(format!("the path is malformed: {}", rejection.body_text()))
     }
 
     /// 400: the query string is malformed.
@@ -243,7 +249,7 @@ impl From<ReadFailure> for Problem {
             ReadFailure::Unavailable(error) => error.into(),
             ReadFailure::PageError(PageError::UnknownPosition(_) | PageError::UnknownField(_))
             | ReadFailure::UnknownHeads => Self::not_found(failure.to_string()),
-            ReadFailure::PageError(PageError::Failed) => {
+            ReadFailure::PageError(PageError::Failed) | ReadFailure::Follow(_) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 Self::new(status, "internal", "Internal error", failure.to_string())
             }

@@ -4,6 +4,8 @@
 
 mod attribution;
 mod deletion;
+mod families;
+mod feed;
 mod live;
 mod matrix;
 mod replica;

@@ -4,10 +4,12 @@
 
 mod description;
 mod documents;
+mod feed;
 mod fields;
 mod history;
 mod legacy_rest;
 mod position_ids;
+mod scenarios;
 mod strictness;
 #[path = "../support/mod.rs"]
 mod support;

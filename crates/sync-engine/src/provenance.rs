@@ -19,6 +19,7 @@
 
 mod line;
 mod relatives;
+mod server_actor;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -26,8 +27,9 @@ use std::sync::Arc;
 
 use automerge::{ActorId, Change, ChangeHash};
 pub(crate) use line::lines;
-pub use relatives::Relatives;
+pub use relatives::{Arrival, Relatives};
 use serde::{Deserialize, Serialize};
+pub use server_actor::is_written_as;
 
 /// The protocol over which a change arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,7 +50,8 @@ pub enum Surface {
 impl Surface {
     /// Whether changes of many users arrive here under one contributor. Such changes bind no actors: the users may also write
     /// directly, before and after.
-    fn relays(self) -> bool {
+    #[must_use]
+    pub fn relays(self) -> bool {
         self == Self::Peer
     }
 }
@@ -96,6 +99,13 @@ pub(crate) enum Origin {
     },
     /// The contributor is unknown. Recorded in families only, where the other documents must learn that the change is known.
     Unknown,
+}
+
+impl Origin {
+    /// Whether the change arrived in this document first.
+    fn is_first_here(&self) -> bool {
+        !matches!(self, Self::Copied { .. })
+    }
 }
 
 /// The owner of an actor.
@@ -189,10 +199,12 @@ impl Authors {
             self.actors.get(actor).is_some_and(|binding| binding.durable && binding.owner != owner)
         };
         attributions.iter().any(|Attribution { origin, actors, server_actors, .. }| {
-            // The others bind no actors.
-            let Origin::Contributed(by) = origin else { return false };
+            let user = match origin {
+                Origin::Contributed(by) => self.numbers.get(&by.user),
+                Origin::Copied { .. } | Origin::Unknown => None,
+            };
             // A user without a number has no stored binding, so none of their actors can be bound to them.
-            let user = self.numbers.get(&by.user).map_or(Owner::User(u32::MAX), |user| Owner::User(*user));
+            let user = Owner::User(user.copied().unwrap_or(u32::MAX));
             actors.iter().any(|actor| is_foreign(actor, user))
                 || server_actors.iter().any(|actor| is_foreign(actor, Owner::Server))
         })
@@ -230,6 +242,12 @@ impl Authors {
         self.numbers.get(user) == Some(owner)
     }
 
+    /// Whether an actor is bound to any user.
+    #[must_use]
+    pub fn is_bound_to_a_user(&self, actor: &ActorId) -> bool {
+        matches!(self.actors.get(actor), Some(Binding { owner: Owner::User(_), .. }))
+    }
+
     /// Binds the actors of these changes to the user, if they are not bound yet. `own` is the server's current actor.
     ///
     /// A user may bring back changes that a server made and lost, under an earlier actor or one of another server. If a user continues
@@ -248,15 +266,15 @@ impl Authors {
         relatives: &Relatives,
     ) -> Result<(), ForeignActor> {
         if by.surface.relays() {
-            return if changes.clone().any(|change| change.actor_id() == own) { Err(ForeignActor) } else { Ok(()) };
+            let is_own = |change: &Change| is_written_as(change.actor_id(), own);
+            return if changes.clone().any(is_own) { Err(ForeignActor) } else { Ok(()) };
         }
         let user = self.number(&by.user);
         let theirs = Binding { owner: Owner::User(user), durable: false };
         let is_free = |change: &Change| match self.actors.get(change.actor_id()) {
             Some(Binding { owner: Owner::User(owner), .. }) => *owner == user,
-            Some(Binding { owner: Owner::Server, .. }) | None => {
-                change.actor_id() != own && relatives.allow(change.actor_id(), &by.user)
-            }
+            Some(Binding { owner: Owner::Server, .. }) => !is_written_as(change.actor_id(), own),
+            None => !is_written_as(change.actor_id(), own) && relatives.allow(change.actor_id(), &by.user),
         };
         if !changes.clone().all(is_free) {
             return Err(ForeignActor);
@@ -279,15 +297,14 @@ impl Authors {
         for (change, origin, binds) in changes {
             let attribution = group(&mut attributions, |known| known.origin == *origin, || origin.clone());
             attribution.changes.push(change.hash());
-            let Origin::Contributed(by) = origin else { continue };
             let actor = change.actor_id();
-            let list = match binds {
-                Binds::Contributor => &mut attribution.actors,
-                Binds::Server => &mut attribution.server_actors,
-                Binds::Nobody => continue,
+            let list = match (binds, origin) {
+                (Binds::Contributor, Origin::Contributed(by)) if !by.surface.relays() => &mut attribution.actors,
+                (Binds::Server, Origin::Contributed(_) | Origin::Unknown) => &mut attribution.server_actors,
+                _ => continue,
             };
             let is_bound = self.actors.get(actor).is_some_and(|binding| binding.durable);
-            if !by.surface.relays() && !is_bound && !list.contains(actor) {
+            if !is_bound && !list.contains(actor) {
                 list.push(actor.clone());
             }
         }
@@ -301,14 +318,6 @@ impl Authors {
             Origin::Contributed(Contributor { user, surface }) => {
                 let entry = Entry { user: self.number(user), surface: *surface, time_ms };
                 self.changes.extend(changes.iter().map(|change| (*change, entry)));
-                let theirs = actors.iter().map(|actor| (actor, Owner::User(entry.user)));
-                for (actor, owner) in theirs.chain(server_actors.iter().map(|actor| (actor, Owner::Server))) {
-                    let known = self.actors.entry(actor.clone()).or_insert(Binding { owner, durable: true });
-                    // The first line that names an actor counts.
-                    if !known.durable {
-                        *known = Binding { owner, durable: true };
-                    }
-                }
             }
             Origin::Copied { original, merged_by } => {
                 match original {
@@ -325,6 +334,22 @@ impl Authors {
             }
             Origin::Unknown => self.unattributed.extend(changes),
         }
+        if let Origin::Contributed(by) = origin {
+            let owner = Owner::User(self.number(&by.user));
+            actors.iter().for_each(|actor| self.bind(actor, owner));
+        }
+        if origin.is_first_here() {
+            server_actors.iter().for_each(|actor| self.bind(actor, Owner::Server));
+        }
+    }
+
+    /// Notes a stored line that binds an actor. The first one counts.
+    fn bind(&mut self, actor: &ActorId, owner: Owner) {
+        let stored = Binding { owner, durable: true };
+        let known = self.actors.entry(actor.clone()).or_insert(stored);
+        if !known.durable {
+            *known = stored;
+        }
     }
 
     /// The stored attributions of changes, in the order of the changes, each with its time. Changes whose provenance is unknown are
@@ -340,10 +365,11 @@ impl Authors {
             });
             let attribution = &mut attributions[index].0;
             attribution.changes.push(change.hash());
-            let Origin::Contributed(by) = origin else { continue };
             let list = match self.actors.get(change.actor_id()).map(|binding| binding.owner) {
-                Some(Owner::Server) => &mut attribution.server_actors,
-                Some(Owner::User(user)) if self.users.get(user as usize) == Some(&by.user) => &mut attribution.actors,
+                Some(Owner::Server) if origin.is_first_here() => &mut attribution.server_actors,
+                Some(Owner::User(user)) if matches!(&origin, Origin::Contributed(by) if self.users.get(user as usize) == Some(&by.user)) => {
+                    &mut attribution.actors
+                }
                 _ => continue,
             };
             if !list.contains(change.actor_id()) {

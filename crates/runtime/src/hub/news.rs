@@ -1,7 +1,6 @@
 //! Follows the news of other processes about the shared store.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -31,7 +30,10 @@ impl Hub {
                         Some(news) => hub.take_news(news).await,
                         None => return,
                     },
-                    _ = ticks.tick() => hub.take_control().await,
+                    _ = ticks.tick() => {
+                        hub.take_control().await;
+                        hub.compare_closed_documents().await;
+                    }
                 }
             }
         });
@@ -41,13 +43,17 @@ impl Hub {
         match news {
             News::Moved { id, at, batch } => {
                 let handle = self.registry().get(&id).cloned();
-                if let Some(handle) = handle {
-                    handle.hints.push(at, batch);
+                match handle {
+                    Some(handle) => handle.hints.push(at, batch),
+                    None => self.inner.recent_changes.moved(&id),
                 }
             }
             News::Control(_) => self.take_control().await,
             News::Ephemeral(message) => self.take_message(message),
-            News::LookAtAll => self.compare_positions().await,
+            News::LookAtAll => {
+                self.inner.recent_changes.may_lack_some();
+                self.compare_positions().await;
+            }
         }
     }
 
@@ -58,7 +64,7 @@ impl Hub {
         }
         let metrics = &self.inner.metrics;
         metrics.store_polling.set(if self.inner.store.is_polling() { 1.0 } else { 0.0 });
-        let answered = *self.inner.store_answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = *self.inner.store_answered.lock();
         if let Some(answered) = answered {
             metrics.store_silence.set(answered.elapsed().as_secs_f64());
         }
@@ -102,7 +108,7 @@ impl Hub {
                 if !failed {
                     *revision = latest;
                 }
-                *self.inner.store_answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked_at);
+                *self.inner.store_answered.lock() = Some(asked_at);
             }
             Err(error) => tracing::warn!(%error, "changes of access could not be read; they will be again"),
         }

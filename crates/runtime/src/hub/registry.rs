@@ -3,14 +3,16 @@
 //! A task is registered before it has read anything, so a document is opened once however many clients ask for it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard, PoisonError};
 
+use parking_lot::MutexGuard;
 use primitives::DocumentId;
 use tokio::sync::mpsc;
 
 use super::Hub;
 use super::command::{Command, Unavailable};
+use super::followers::Followers;
 use super::hints::Hints;
 use super::published_view::PublishedView;
 use super::task::DocumentTask;
@@ -28,6 +30,8 @@ pub(super) struct DocumentHandle {
     pub(super) published_view: Arc<PublishedView>,
     /// Batches that other processes have announced.
     pub(super) hints: Arc<Hints>,
+    /// Those who follow the changes.
+    pub(super) followers: Followers,
     /// Set while a `Recheck` command is queued behind a full mailbox.
     recheck_pending: Arc<AtomicBool>,
 }
@@ -81,6 +85,7 @@ impl Hub {
             commands,
             published_view: Arc::default(),
             hints: Arc::default(),
+            followers: Followers::default(),
             recheck_pending: Arc::default(),
         };
         registry.insert(id.clone(), handle.clone());
@@ -144,6 +149,6 @@ impl Hub {
 
     /// Locks the registry.
     pub(super) fn registry(&self) -> MutexGuard<'_, DocumentRegistry> {
-        self.inner.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.registry.lock()
     }
 }
