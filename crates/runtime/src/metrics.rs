@@ -144,6 +144,12 @@ pub struct Metrics {
     pub uncompressed: Counter,
     /// Reloads that were delayed after repeated failures.
     pub reloads_put_off: Counter,
+    /// When the last backup of everything began, in seconds since 1970. 0 if there is none.
+    pub last_backup: Gauge,
+    /// Seconds that the last backup took.
+    pub backup_duration: Gauge,
+    /// Backups that failed, or lack documents as they are now.
+    pub backup_failures: Counter,
 }
 
 /// The metrics of one peering.
@@ -260,6 +266,12 @@ impl Metrics {
             "happierwork_feed_resets_total",
             "Events that told a client of a feed to read a document again"
         );
+        describe_gauge!(
+            "happierwork_last_backup_timestamp_seconds",
+            "When the last backup of everything began, in seconds since 1970; 0 if there is none"
+        );
+        describe_gauge!("happierwork_last_backup_duration_seconds", "Duration of the last backup");
+        describe_counter!("happierwork_backup_failures_total", "Backups that failed or are not complete");
         describe_counter!("happierwork_history_changes_total", "Changes processed for histories of documents");
         describe_counter!("happierwork_compressed_portions_total", "Compressed portions of large HTTP answers");
         describe_counter!(
@@ -302,6 +314,9 @@ impl Metrics {
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
             feed_events: counter!("happierwork_feed_events_total"),
             feed_resets: counter!("happierwork_feed_resets_total"),
+            last_backup: gauge!("happierwork_last_backup_timestamp_seconds"),
+            backup_duration: gauge!("happierwork_last_backup_duration_seconds"),
+            backup_failures: counter!("happierwork_backup_failures_total"),
             history_changes: counter!("happierwork_history_changes_total"),
             compressed_portions: counter!("happierwork_compressed_portions_total"),
             uncompressed: counter!("happierwork_uncompressed_answers_total"),
