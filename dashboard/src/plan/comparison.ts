@@ -1,7 +1,10 @@
 /** A comparison of a plan with one of its scenarios, as the server computes it. */
+
+import { NO_COLUMNS, type PlanColumns } from "./columns"
 import { DecimalSum } from "./decimal-sum"
-import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isAmountField, isFieldKey } from "./fields"
+import { isAmountField, keyOf } from "./fields"
 import { formatFieldValue } from "./format"
+import { readPlainColumns } from "./own-columns"
 import { SETTING_LABELS, type Setting } from "./schema"
 
 /** What a document has done to a position since the base. */
@@ -123,30 +126,41 @@ export const differingSums = (sums: readonly ComparedSum[]): ComparedSum[] =>
 const BOOKKEEPING = new Set(["createdAt", "updatedAt", "updatedBy"])
 
 /** The changed fields that people have set, in the order of the columns; those of other programs come last. */
-export function shownFields({ fields }: ComparedPosition): ComparedField[] {
-  const order = ({ field }: ComparedField) => (isFieldKey(field) ? FIELDS.indexOf(field) : FIELDS.length)
+export function shownFields({ fields }: ComparedPosition, columns: PlanColumns = NO_COLUMNS): ComparedField[] {
+  const places = new Map<string, number>(columns.fields.map((field, at) => [keyOf(field), at]))
+  const order = ({ field }: ComparedField) => places.get(field) ?? places.size
   return fields.filter(({ field }) => !BOOKKEEPING.has(field)).sort((one, other) => order(one) - order(other))
 }
 
 export const nameOf = ({ designation }: ComparedPosition): string => designation || "Untitled position"
 
 /** The label of a field or setting. Those of other programs have their key. */
-export function labelOf(field: string): string {
-  if (isFieldKey(field)) return fieldLabel(field)
-  return isSetting(field) ? SETTING_LABELS[field] : field
-}
+export const labelOf = (field: string, columns: PlanColumns = NO_COLUMNS): string =>
+  isSetting(field) ? SETTING_LABELS[field] : field === COLUMNS ? "Columns" : columns.label(field)
 
 /** The label within a sentence. */
-export const nounOf = (field: string): string => (isFieldKey(field) ? fieldNoun(field) : labelOf(field))
+export const nounOf = (field: string, columns: PlanColumns = NO_COLUMNS): string =>
+  isSetting(field) || field === COLUMNS ? labelOf(field, columns) : columns.noun(field)
+
+/** The root key of the columns of a plan, which a comparison lists as one setting. */
+const COLUMNS = "columns"
 
 const isSetting = (field: string): field is Setting => Object.hasOwn(SETTING_LABELS, field)
 
 const MAX_SHOWN_TEXT = 200
 
 /** A compared value as text. */
-export function showValue(field: string, value: unknown): string {
-  if (value === null || value === undefined || value === "") return isFieldKey(field) && isAmountField(field as FieldKey) ? "—" : "(empty)"
-  if (typeof value === "string" || typeof value === "number") return formatFieldValue(field, value)
+export function showValue(field: string, value: unknown, columns: PlanColumns = NO_COLUMNS): string {
+  const known = columns.field(field)
+  if (value === null || value === undefined || value === "") return known && isAmountField(known) ? "—" : "(empty)"
+  if (typeof value === "string" || typeof value === "number") return formatFieldValue(known ?? field, value)
+  if (field === COLUMNS)
+    return (
+      readPlainColumns({ columns: value })
+        .filter(({ isDeleted }) => !isDeleted)
+        .map(({ label }) => label)
+        .join(", ") || "(none)"
+    )
   const text = JSON.stringify(value)
   return text.length > MAX_SHOWN_TEXT ? `${text.slice(0, MAX_SHOWN_TEXT)}…` : text
 }

@@ -1,6 +1,6 @@
 /** Text that a user was typing into a position when it was deleted. Kept in this browser until the user applies or discards it. */
 
-import type { FieldKey } from "../plan/fields"
+import type { ColumnKey } from "../plan/fields"
 import { planKey } from "./storage-keys"
 
 export interface UnsavedDraft {
@@ -10,7 +10,7 @@ export interface UnsavedDraft {
   name: string
   /** Hexadecimal heads at which the position was last seen complete. */
   heads: string[]
-  field: FieldKey
+  field: ColumnKey
   /** The text as typed. */
   text: string
 }

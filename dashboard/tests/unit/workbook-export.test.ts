@@ -30,7 +30,7 @@ const write = (positions: Position[], settings = SETTINGS) => exportTable("xlsx"
 
 /** Imports a file into a plan. */
 async function importFile(bytes: Uint8Array, plan: Partial<ComparedPlan>, options = OPTIONS) {
-  const session = new TableSession({ positions: [], currency: "INR", unit: 100_000, separators: SEPARATORS, ...plan })
+  const session = new TableSession({ positions: [], own: [], currency: "INR", unit: 100_000, separators: SEPARATORS, ...plan })
   const info = await session.open({ bytes })
   if ("problem" in info) throw new Error(info.problem)
   const reviewed = session.review(info.proposal.mapping, options)

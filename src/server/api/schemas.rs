@@ -57,7 +57,8 @@ pub struct Document {
     #[schema(example = json!(["a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2"]))]
     pub heads: Vec<String>,
     /// Present only if the root of the document holds more than the settings above: root keys that this server does not know, and
-    /// settings of the wrong type (which are null or the default above), as JSON.
+    /// settings of the wrong type (which are null or the default above), as JSON. `columns` describes the columns that people have added:
+    /// their titles and types by key. Positions have the values under these keys in `extra`.
     #[schema(value_type = BTreeMap<String, Value>, required = false, example = json!({ "scenario": "hiring freeze" }))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<BTreeMap<String, Value>>,

@@ -1,8 +1,8 @@
 /** Opens and closes the editor of a cell, and writes what was entered. */
 import { useEffect, useRef } from "react"
 import type { PositionAtHeads } from "../../plan/edit"
-import type { FieldKey } from "../../plan/fields"
-import { type FieldValue, isEqualField, type Position, shownValue } from "../../plan/schema"
+import { type ColumnKey, keyOf } from "../../plan/fields"
+import { type FieldValue, isEqualField, type Position, shownValue, validValue } from "../../plan/schema"
 import { foldText } from "../../plan/text"
 import type { NextCell } from "./CellEditor"
 import { type Column, isFieldColumn } from "./columns"
@@ -21,12 +21,12 @@ interface Options {
 
 export interface CellEditing {
   /** `text`: the text to start with; `null` for the value of the cell. */
-  start: (id: string, column: FieldKey, text: string | null) => void
+  start: (id: string, column: ColumnKey, text: string | null) => void
   draft: (text: string) => void
-  commit: (id: string, field: FieldKey, value: FieldValue, onward: NextCell) => void
+  commit: (id: string, field: ColumnKey, value: FieldValue, onward: NextCell) => void
   /** Closes the editor without a change. */
-  leave: (id: string, field: FieldKey, onward: NextCell) => void
-  cancel: (id: string, field: FieldKey) => void
+  leave: (id: string, field: ColumnKey, onward: NextCell) => void
+  cancel: (id: string, field: ColumnKey) => void
 }
 
 export function useCellEditing({ props, columns, selection, scroll, movement }: Options): CellEditing {
@@ -65,7 +65,7 @@ export function useCellEditing({ props, columns, selection, scroll, movement }: 
     onDeletedWhileEditing(shown.current?.position.id === id ? shown.current : before, editing.column, text)
   }, [positions, indexById, heads, editing, onDeletedWhileEditing, onCellFocus, onEditing, setActive, setEditing])
 
-  const start = (id: string, column: FieldKey, text: string | null) => {
+  const start = (id: string, column: ColumnKey, text: string | null) => {
     const position = positions[indexById.get(id) ?? -1]
     if (!canEdit || !position || position.invalidEntry !== undefined) return
     opened.current = { position, heads }
@@ -88,14 +88,14 @@ export function useCellEditing({ props, columns, selection, scroll, movement }: 
     if (next && isFieldColumn(next)) return start((positions[at] as Position).id, next, null)
     movement.moveTo(lineOf[at] ?? 0, columns[column] as Column)
   }
-  const leave = (id: string, field: FieldKey, onward: NextCell) => {
+  const leave = (id: string, field: ColumnKey, onward: NextCell) => {
     end()
     const [at, column] = [indexById.get(id) ?? 0, columns.indexOf(field)]
     if (onward === "cell") movement.focus({ id, column: field })
     else if (onward === "down") movement.moveTo(lineOf[at + 1 < positions.length ? at + 1 : at] ?? 0, field)
     else if (onward !== "stay") step(at, column, onward === "next" ? 1 : -1)
   }
-  const cancel = (id: string, field: FieldKey) => {
+  const cancel = (id: string, field: ColumnKey) => {
     end()
     movement.focus({ id, column: field })
   }
@@ -110,7 +110,11 @@ export function useCellEditing({ props, columns, selection, scroll, movement }: 
       if (!isSame) props.onSet(id, field, value, before)
       else if (shownValue(now.position, field) !== value) props.onSet(id, field, value, null)
       const group = foldText(String(value ?? ""))
-      const isMoved = field === grouping && before !== null && foldText(String(before.position[field] ?? "")) !== group
+      const isMoved =
+        grouping !== null &&
+        field === keyOf(grouping) &&
+        before !== null &&
+        foldText(String(validValue(before.position, field) ?? "")) !== group
       if (!isMoved) return leave(id, field, onward)
       // The row moves into another group: the focus goes with it.
       props.onCollapse(group, false)

@@ -6,7 +6,7 @@ import type { CellAddress } from "../../sync/presence"
 import { type CellPosition, type Column, lineId } from "./columns"
 import { GROUP_PART } from "./GroupRow"
 import { NEW_ROW } from "./NewRow"
-import type { GridScroll } from "./use-grid-scroll"
+import { type GridScroll, showSideways } from "./use-grid-scroll"
 import type { GridSelection } from "./use-grid-selection"
 
 interface Options {
@@ -35,9 +35,10 @@ export function useGridMovement({ gridLines, hasNewRow, selection, scroll, onCel
   useLayoutEffect(() => {
     if (!wantsFocus.current || !active) return
     wantsFocus.current = false
-    body.current
-      ?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${focusedPart(active, lineOfHead)}"]`)
-      ?.focus({ preventScroll: true })
+    const part = CSS.escape(focusedPart(active, lineOfHead))
+    const cell = body.current?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${part}"]`)
+    cell?.focus({ preventScroll: true })
+    showSideways(cell ?? null)
   })
 
   // Without a grid, no cell is occupied.

@@ -12,6 +12,7 @@ import {
 } from "../../plan/comparison"
 import type { MonthDifference } from "../../plan/monthly-difference"
 import type { Settings } from "../../plan/schema"
+import { useColumns } from "../columns-context"
 import { Dialog } from "../Dialog"
 import { DialogFoot } from "../DialogFoot"
 import { ComparedFields } from "./ComparedFields"
@@ -103,6 +104,7 @@ function describe(comparison: Comparison, plan: string): string {
 }
 
 function SettingsSection({ fields }: { fields: readonly ComparedField[] }) {
+  const columns = useColumns()
   if (fields.length === 0) return null
   return (
     <section className="stack" aria-label="Settings">
@@ -112,7 +114,7 @@ function SettingsSection({ fields }: { fields: readonly ComparedField[] }) {
         <p className="fine">
           {fields
             .filter(({ conflict }) => conflict)
-            .map(({ field }) => labelOf(field))
+            .map(({ field }) => labelOf(field, columns))
             .join(", ")}
           : both have changed it.
         </p>

@@ -1,4 +1,5 @@
 import { type ComparedField, labelOf, showValue } from "../../plan/comparison"
+import { useColumns } from "../columns-context"
 
 interface Props {
   fields: readonly ComparedField[]
@@ -8,6 +9,7 @@ interface Props {
 
 /** Changed fields with the values of the plan and of the scenario, and the value that both had. */
 export function ComparedFields({ fields, caption }: Props) {
+  const columns = useColumns()
   return (
     <div className="compare-fields">
       <table>
@@ -24,12 +26,12 @@ export function ComparedFields({ fields, caption }: Props) {
           {fields.map(({ field, plan, scenario, base, conflict, changedByPlan, changedByScenario }) => (
             <tr key={field} className={conflict ? "compare-conflict" : undefined}>
               <th scope="row">
-                {labelOf(field)}
+                {labelOf(field, columns)}
                 {conflict && <span className="tag doubtful">conflict</span>}
               </th>
-              <td className={changedByPlan ? "compare-changed" : undefined}>{showValue(field, plan)}</td>
-              <td className={changedByScenario ? "compare-changed" : undefined}>{showValue(field, scenario)}</td>
-              <td>{showValue(field, base)}</td>
+              <td className={changedByPlan ? "compare-changed" : undefined}>{showValue(field, plan, columns)}</td>
+              <td className={changedByScenario ? "compare-changed" : undefined}>{showValue(field, scenario, columns)}</td>
+              <td>{showValue(field, base, columns)}</td>
             </tr>
           ))}
         </tbody>

@@ -1,5 +1,6 @@
 import { useId, useState } from "react"
 import { type ComparedPosition, labelOf, nameOf, type RowChange, shownFields, showValue } from "../../plan/comparison"
+import { useColumns } from "../columns-context"
 import { ComparedFields } from "./ComparedFields"
 
 interface Props {
@@ -68,9 +69,10 @@ interface RowProps {
 
 function ComparedRow({ position, side, isTicked, onTick }: RowProps) {
   const id = useId()
+  const columns = useColumns()
   const name = nameOf(position)
   const change = position[side]
-  const fields = shownFields(position)
+  const fields = shownFields(position, columns)
   const isSimple = change === "added" && !position.conflict
   return (
     <li className="compare-position">
@@ -93,7 +95,7 @@ function ComparedRow({ position, side, isTicked, onTick }: RowProps) {
           {fields
             .map(({ field, scenario, plan }) => ({ field, value: side === "scenario" ? scenario : plan }))
             .filter(({ field, value }) => field !== "designation" && value !== null && value !== "")
-            .map(({ field, value }) => `${labelOf(field)} ${showValue(field, value)}`)
+            .map(({ field, value }) => `${labelOf(field, columns)} ${showValue(field, value, columns)}`)
             .join(" · ")}
         </p>
       ) : (
