@@ -1,6 +1,5 @@
 /** View of one plan: summary, review panel, toolbar, grid and dialogs. */
 
-import { Columns3 } from "lucide-react"
 import { type CSSProperties, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { positionsIn, type Rect } from "../grid/range"
 import { departmentUses } from "../plan/department-budgets"
@@ -14,6 +13,7 @@ import type { CellAddress } from "../sync/presence"
 import type { Session } from "../sync/session"
 import type { SyncState } from "../sync/sync-status"
 import { AddForm } from "./AddForm"
+import { ColumnsButton } from "./ColumnsButton"
 import { cellHandlers } from "./cell-handlers"
 import { ColumnsContext } from "./columns-context"
 import { mentionKey, useMentions } from "./comments/use-mentions"
@@ -290,9 +290,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
                   onUpdate={(saved) => actions.changeView(saved, "view", viewText, snapshot.heads)}
                   onDelete={actions.deleteView}
                 />
-                <button type="button" onClick={() => setDialog({ kind: "columns" })}>
-                  <Columns3 aria-hidden /> Columns
-                </button>
+                <ColumnsButton onOpen={() => setDialog({ kind: "columns" })} />
               </>
             }
             selected={selected}
