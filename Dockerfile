@@ -14,12 +14,16 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 
 FROM debian:bookworm-slim
 # Root certificates, for databases and identity providers on other machines.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin happierwork
 COPY --from=build /usr/local/bin/happierwork /usr/local/bin/happierwork
-USER 10001
-# Without --database, the server stores state.automerge and documents/ here.
+COPY packaging/docker-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
+# Without --database, the server stores all files here.
+ENV HAPPIERWORK_DATA_DIR=/data
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-ENTRYPOINT ["happierwork"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["happierwork", "health"]
+# Starts as root to give the volume to the user `happierwork`, and runs the server as that user.
+ENTRYPOINT ["docker-entrypoint.sh"]

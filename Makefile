@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 # Requirements: a Rust toolchain (see rust-version in Cargo.toml), Node 20.19 or later, and Python 3.10 or later with venv.
-.PHONY: test tools browser databases lint program rust js clients dashboard secrets example cluster bench bench-quick soak crash simulation deny audit clean
+.PHONY: test tools browser databases lint program rust js clients dashboard secrets example cluster dist packaging site bench bench-quick soak crash simulation deny audit clean
 
 # Tests run the server with its dashboard.
 test lint program rust js clients dashboard: export HAPPIERWORK_DASHBOARD = required
@@ -19,11 +19,15 @@ tools:
 	@node -e 'const [major, minor] = process.versions.node.split("."); if (major < 20 || (major == 20 && minor < 19)) { console.error("Node.js 20.19 or later is needed, this is " + process.version); process.exit(1) }'
 	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { echo "Python 3.10 or later with venv and pip is missing: sudo apt-get install python3 python3-venv"; exit 1; }
 
-# The dashboard tests run in the system's Chromium. If it is missing and make runs as root, it is installed.
-BROWSER = $${CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}
-APT := apt-get install -y --no-install-recommends chromium fonts-noto-core
+# The dashboard tests run in the system's Chromium, of which the build without a user interface is faster. It is installed if make runs
+# as root, and any other one is used if it cannot be.
+BROWSERS := chromium-headless-shell chromium chromium-browser google-chrome
+BROWSER = $${CHROMIUM:-$$(for name in $(BROWSERS); do command -v $$name && break; done)}
+APT := apt-get install -y --no-install-recommends chromium-headless-shell fonts-noto-core
 browser:
-	@if [ -z "$(BROWSER)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update && $(APT); fi
+	@if [ -z "$$CHROMIUM" ] && ! command -v chromium-headless-shell >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && $(APT) || [ -n "$(BROWSER)" ]; \
+	fi
 	@if [ -z "$(BROWSER)" ]; then echo "Chromium is missing: sudo $(APT), or set CHROMIUM to the path of a Chromium-based browser"; exit 1; fi
 
 # Servers that the tests of the SQL store start. policy-rc.d keeps the installation from starting the system's own.
@@ -62,10 +66,11 @@ PROGRAM := $(CURDIR)/target/$(patsubst dev,debug,$(PROFILE))/happierwork
 program:
 	cargo build --locked --profile $(PROFILE) --test docs
 
-# Stock JavaScript clients against the real server, and against three servers on one database.
-js: program databases tests/js/node_modules/.package-lock.json | $(LOGS)
+# Stock JavaScript clients and examples/ against the real server, and clients against three servers on one database.
+EXAMPLES := examples/node/node_modules/.package-lock.json examples/react/node_modules/.package-lock.json
+js: program databases browser $(EXAMPLES) tests/js/node_modules/.package-lock.json | $(LOGS)
 	rm -f $(LOGS)/js-*.log
-	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm test
+	cd tests/js && CHROMIUM="$(BROWSER)" HAPPIERWORK_BIN="$(PROGRAM)" npm test
 	cd tests/js && HAPPIERWORK_BIN="$(PROGRAM)" npm run test:cluster
 
 # Generated API clients, and the API description itself, against the real server.
@@ -105,6 +110,21 @@ cluster:
 	cargo build --locked --release
 	@exec examples/cluster/run.sh
 
+# The files of a release, in target/dist: program, Debian package, bills of materials, checksums. TARGET is another architecture.
+dist: tools
+	packaging/tools.sh
+	packaging/dist.sh
+
+# Checks of everything around the program: the files of a release, the installed Debian package, the container, the
+# documentation site, and the monitoring rules. Not part of `make test`, as it builds a release. Uses root, or sudo.
+packaging: dist site
+	packaging/check.sh
+
+# The documentation as a site, in target/site.
+site:
+	packaging/tools.sh
+	packaging/site.sh
+
 # Benchmarks, also of other servers. The load generator builds and measures the release build.
 bench: contenders
 	cargo bench --locked --bench load
@@ -137,16 +157,18 @@ $(FUZZ_TARGETS:%=fuzz-%): fuzz-%:
 	mkdir -p fuzz/corpus/$*
 	HAPPIERWORK_DASHBOARD=none ASAN_OPTIONS=detect_leaks=0 cargo +nightly fuzz run $* fuzz/corpus/$* fuzz/seeds/$* -- -max_total_time=$(FUZZ_SECONDS) -timeout=20
 
-# Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing.
+# Licences, sources and bans of all dependencies. Installs cargo-deny when it is missing: unoptimized, as it runs for a second and
+# compiles for minutes.
+INSTALL_DENY := command -v cargo-deny >/dev/null || CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug cargo-deny
 deny:
-	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@$(INSTALL_DENY)
 	cargo deny check bans licenses sources
 
 # Known vulnerabilities of dependencies. Not part of the tests: it downloads the advisory database.
 audit:
-	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@$(INSTALL_DENY)
 	cargo deny check advisories
 
 clean:
 	cargo clean
-	rm -rf tests/js/node_modules tests/clients/node_modules tests/clients/generated dashboard/node_modules $(CONTENDERS:%=%/node_modules)
+	rm -rf examples/node/node_modules examples/react/node_modules tests/js/node_modules tests/clients/node_modules tests/clients/generated dashboard/node_modules $(CONTENDERS:%=%/node_modules)

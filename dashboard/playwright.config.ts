@@ -2,7 +2,9 @@ import { existsSync } from "node:fs"
 import { defineConfig } from "@playwright/test"
 
 /** Uses the installed browser; nothing is downloaded. */
-const browser = process.env.CHROMIUM || ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync)
+const browser =
+  process.env.CHROMIUM ||
+  ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"].map((name) => `/usr/bin/${name}`).find(existsSync)
 if (!browser) throw new Error("Chromium not found. Install it (Debian: apt-get install chromium) or set CHROMIUM to its path.")
 
 export default defineConfig({

@@ -32,6 +32,16 @@ fn demo() -> Arc<TempDir> {
     Arc::new(folder)
 }
 
+/// The pages of `docs/`, without those in its folders.
+fn documentation() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let entries = fs::read_dir(folder).expect("docs").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> = entries.map(|name| name.into_string().expect("UTF-8")).collect();
+    names.retain(|name| name.ends_with(".md"));
+    names.sort();
+    names.into_iter().map(|name| format!("docs/{name}")).collect()
+}
+
 fn happierwork(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_happierwork")).args(arguments).output().expect("runs");
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -65,9 +75,16 @@ fn flags_in_the_docs_exist() {
         [&["import"][..], &["check"], &["migrate"], &["key", "new"], &["token"], &["user", "add"], &["user", "set"]];
     let of_commands: String =
         commands.iter().map(|command| happierwork(&[command, &["--help"][..]].concat())).collect();
-    let pages =
-        ["README.md", "docs/operations.md", "docs/cluster.md", "docs/peering.md", "docs/sync.md", "docs/security.md"]
-            .map(str::to_owned);
+    let pages = [
+        "README.md",
+        "docs/operations.md",
+        "docs/cluster.md",
+        "docs/peering.md",
+        "docs/start-operator.md",
+        "docs/sync.md",
+        "docs/security.md",
+    ]
+    .map(str::to_owned);
     for name in pages.into_iter().chain(decision_records()) {
         for word in page(&name).split(|c: char| c.is_whitespace() || "`(),|".contains(c)) {
             let known_elsewhere = ["--build", "--release", "--example", "--cacert", "--path"].contains(&word);
@@ -96,11 +113,13 @@ async fn metrics_in_the_docs_exist() {
     .await;
     let _peer = server.legacy().await;
     let rendered = server.app.hub.metrics().render();
-    let operations = page("docs/operations.md") + &page("docs/peering.md");
-    let names = operations.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let pages = ["docs/operations.md", "docs/peering.md", "monitoring/alerts.yml", "monitoring/grafana.json"];
+    let text: String = pages.iter().map(|name| page(name)).collect();
+    let names = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let mut checked = 0;
     for name in names.filter(|name| name.starts_with("happierwork_")) {
-        assert!(rendered.contains(name), "docs/operations.md names {name}, which is not among:\n{rendered}");
+        let name = name.trim_end_matches("_bucket");
+        assert!(rendered.contains(name), "the documentation names {name}, which is not among:\n{rendered}");
         checked += 1;
     }
     assert!(checked >= 5);
@@ -198,21 +217,8 @@ fn decision_records_are_numbered_complete_and_indexed() {
 
 #[test]
 fn links_between_pages_resolve() {
-    let pages = [
-        "README.md",
-        "SECURITY.md",
-        "CONTRIBUTING.md",
-        "docs/architecture.md",
-        "docs/sync.md",
-        "docs/legacy.md",
-        "docs/operations.md",
-        "docs/cluster.md",
-        "docs/api.md",
-        "docs/security.md",
-        "docs/testing.md",
-    ]
-    .map(str::to_owned);
-    for name in pages.into_iter().chain(decision_records()) {
+    let pages = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "examples/README.md"].map(str::to_owned);
+    for name in pages.into_iter().chain(documentation()).chain(decision_records()) {
         let folder = name.rfind('/').map_or("", |slash| &name[..=slash]);
         let text = page(&name);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -227,4 +233,22 @@ fn links_between_pages_resolve() {
             }
         }
     }
+}
+
+#[test]
+fn table_of_contents_lists_every_page_once() {
+    let contents = page("docs/SUMMARY.md");
+    let mut listed: Vec<_> = contents
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .map(|target| target.strip_prefix("../").map_or_else(|| format!("docs/{target}"), str::to_owned))
+        .collect();
+    listed.sort();
+    let others =
+        ["CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "examples/README.md", "docs/adr/README.md"];
+    let mut pages: Vec<_> = others.map(str::to_owned).into_iter().chain(documentation()).collect();
+    pages.retain(|name| name != "docs/SUMMARY.md");
+    pages.sort();
+    assert_eq!(listed, pages);
 }

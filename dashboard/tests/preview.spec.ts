@@ -1,5 +1,5 @@
 /** The first picture of a plan: what the server shows, before the editor is loaded. */
-import { AxeBuilder } from "@axe-core/playwright"
+import { expectAccessible } from "./support/accessibility"
 import { expect, person, test } from "./support/plan"
 import { Server } from "./support/server"
 
@@ -23,8 +23,7 @@ test("a new visitor sees figures and rows before the editor is loaded", async ({
   await expect(preview.locator(".figures")).toContainText("60 positions")
   await expect(preview.locator(".row")).toHaveCount(40)
   const figures = (await preview.locator(".figures").textContent()) ?? ""
-  const { violations } = await new AxeBuilder({ page }).analyze()
-  expect(violations).toEqual([])
+  await expectAccessible(page, "the preview")
   release()
   await expect(page.getByRole("grid")).toBeVisible()
   await expect(preview).toHaveCount(0)

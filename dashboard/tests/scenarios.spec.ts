@@ -1,5 +1,5 @@
 /** Scenarios are created, edited, compared, merged and dropped. */
-import { AxeBuilder } from "@axe-core/playwright"
+import { expectAccessible } from "./support/accessibility"
 import { login, test as withAccounts } from "./support/accounts"
 import { expect, type Person, person, test, whileOffline } from "./support/plan"
 
@@ -32,23 +32,13 @@ async function openScenario(user: Person, name: string): Promise<void> {
   await expect(bar(user)).toBeVisible()
 }
 
-async function isClean({ page }: Person, view: string): Promise<void> {
-  const { violations } = await new AxeBuilder({ page })
-    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
-    .analyze()
-  expect(
-    violations.map(({ id, nodes }) => ({ id, nodes: nodes.map((node) => `${node.html.slice(0, 200)} ${node.failureSummary}`) })),
-    view,
-  ).toEqual([])
-}
-
 test("two people edit a scenario, compare it, and merge it", async ({ ceo, cfo }) => {
   await tryScenario(ceo, "Hiring freeze")
-  await isClean(ceo, "a scenario")
+  await expectAccessible(ceo.page, "a scenario")
   await ceo.page.getByRole("button", { name: "Plan: Growth 2027, scenario: Hiring freeze. Switch plan" }).click()
-  await isClean(ceo, "the menu in a scenario")
+  await expectAccessible(ceo.page, "the menu in a scenario")
   await ceo.page.getByRole("button", { name: "Try another scenario…" }).click()
-  await isClean(ceo, "the question for a name")
+  await expectAccessible(ceo.page, "the question for a name")
   await ceo.page.keyboard.press("Escape")
   await ceo.set("Office Manager", "budget", "12")
   await ceo.add("Recruiter", "People", "18", "Pune")
@@ -72,12 +62,12 @@ test("two people edit a scenario, compare it, and merge it", async ({ ceo, cfo }
   await expect(fields.getByRole("row", { name: /^Location/ })).toContainText("Delhi")
   const sums = dialog(ceo).getByRole("table", { name: "Budgets by department" })
   await expect(sums.getByRole("row", { name: /^Total/ })).toContainText("+22")
-  await isClean(ceo, "the comparison")
+  await expectAccessible(ceo.page, "the comparison")
 
   await dialog(ceo).getByRole("button", { name: "Merge everything…" }).click()
   await expect(dialog(ceo)).toContainText("1 position added, 1 changed")
   await expect(dialog(ceo)).toContainText("Office Manager: budget 10 in the plan, 12 in the scenario")
-  await isClean(ceo, "the question before a merge")
+  await expectAccessible(ceo.page, "the question before a merge")
   await dialog(ceo).getByRole("button", { name: "Merge", exact: true }).click()
 
   await expect(ceo.page.locator(".toast").filter({ hasText: "Merged" })).toHaveText(
@@ -146,7 +136,7 @@ test("a scenario is renamed in its plan, and dropped", async ({ ceo, cfo }) => {
   const address = new URL(ceo.page.url()).hash
   await bar(ceo).getByRole("button", { name: "Drop…" }).click()
   await expect(dialog(ceo)).toContainText("The plan does not change")
-  await isClean(ceo, "the question before dropping")
+  await expectAccessible(ceo.page, "the question before dropping")
   await dialog(ceo).getByRole("button", { name: "Drop scenario" }).click()
   await expect(ceo.page.locator(".toast").filter({ hasText: "dropped" })).toHaveText(/The scenario “Lean year” was dropped\./)
   await expect(bar(ceo)).toHaveCount(0)

@@ -5,10 +5,11 @@
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use limits::token_bucket::TokenBucket;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -81,8 +82,8 @@ impl RateLimit {
         allowed
     }
 
-    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock()
     }
 }
 

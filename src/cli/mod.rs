@@ -9,6 +9,7 @@ mod access;
 mod check;
 mod document;
 mod export;
+mod generate;
 #[cfg(feature = "legacy")]
 mod import;
 mod key;
@@ -44,6 +45,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Token(args)) => token::run(&args),
         Some(Command::User(args)) => user::run(&args),
+        Some(Command::Generate(args)) => generate::run(&args),
     }
 }
 

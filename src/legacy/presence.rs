@@ -4,8 +4,9 @@
 //! A socket whose outbox is full gets the latest names and the latest mark once it has room again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use runtime::hub::{ConnectionKey, DrainListener, Outbox, Outgoing, Text};
 use tokio::sync::mpsc;
 
@@ -68,7 +69,7 @@ impl PresenceBoard {
 
     /// The announcements for other servers. `None` after the first call.
     pub fn announcements(&self) -> Option<mpsc::Receiver<Announcement>> {
-        self.announced.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.announced.lock().take()
     }
 
     /// Sets the names at another server. Returns whether they have changed.
@@ -197,7 +198,7 @@ impl PresenceBoard {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -200,6 +200,10 @@ impl Protocol for LegacySocket {
         ConnectionKind::Legacy
     }
 
+    fn document(&self) -> Option<&DocumentId> {
+        Some(&self.document)
+    }
+
     async fn receive(
         &mut self,
         message: Frame,

@@ -6,10 +6,12 @@ use std::fmt::Write;
 use automerge::ChangeHash;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// Browsers may store a response but must revalidate it. Shared caches must not store it.
 const CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The strong entity tag of a document with these heads, in any order.
 ///
@@ -22,13 +24,7 @@ pub fn etag_of_heads(heads: &[ChangeHash]) -> String {
     for head in heads {
         hash.update(head.0);
     }
-    let mut tag = String::with_capacity(34);
-    tag.push('"');
-    for byte in &hash.finalize()[..16] {
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag.push('"');
-    tag
+    tag_of(&hash.finalize())
 }
 
 /// Responds to a read request: 304 if `If-None-Match` lists `tag`, otherwise the response of `assemble` with the tag. An error
@@ -39,6 +35,39 @@ pub fn respond(request: &HeaderMap, tag: &str, assemble: impl FnOnce() -> Respon
     }
     let response = assemble();
     if response.status().is_success() { with_etag(tag, response) } else { response }
+}
+
+/// The strong entity tag of this content.
+#[must_use]
+pub fn etag_of_content(content: &[u8]) -> String {
+    tag_of(&Sha256::digest(content))
+}
+
+/// A tag of 128 bits of a hash.
+fn tag_of(hash: &[u8]) -> String {
+    let mut tag = String::with_capacity(34);
+    tag.push('"');
+    for byte in &hash[..16] {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    tag
+}
+
+/// Responds to a read request with JSON whose tag identifies its content, for content that depends on more than one document. Saves
+/// sending it again, but not assembling it.
+pub fn json(request: &HeaderMap, content: &impl Serialize) -> Response {
+    match serde_json::to_vec(content) {
+        Ok(body) => {
+            let tag = etag_of_content(&body);
+            respond(request, &tag, || ([(header::CONTENT_TYPE, JSON)], body).into_response())
+        }
+        // Cannot occur: the schemas have only texts as keys.
+        Err(error) => {
+            tracing::error!(%error, "a response cannot be written as JSON");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 /// Whether `If-None-Match` lists this tag, so that the client already has the content.

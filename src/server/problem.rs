@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plan::EditError;
@@ -62,6 +62,12 @@ impl Problem {
     #[must_use]
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "Malformed request", detail)
+    }
+
+    /// 400: the path is malformed.
+    #[must_use]
+    pub fn bad_path(rejection: PathRejection) -> Self {
+        Self::bad_request(format!("the path is malformed: {}", rejection.body_text()))
     }
 
     /// 400: the query string is malformed.

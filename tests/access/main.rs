@@ -4,6 +4,7 @@
 
 mod attribution;
 mod deletion;
+mod families;
 mod live;
 mod matrix;
 mod replica;

@@ -105,6 +105,69 @@ impl Description {
     }
 }
 
+/// A described path with the ids of the server.
+fn real_path(path: &str, id: &str, scenario: &str) -> String {
+    let real = path.replace("{documentId}", id).replace("{positionId}", "ui").replace("{user}", "cfo");
+    real.replace("{scenarioId}", scenario)
+}
+
+/// Adds the required parameters to the path of a `GET`.
+fn with_query(path: String, scenario: &str) -> String {
+    match path.rsplit_once('/') {
+        Some((_, "attribution")) => format!("{path}?changes={}", "ab".repeat(32)),
+        Some((_, "diff")) => format!("{path}?with={scenario}"),
+        _ => path,
+    }
+}
+
+#[tokio::test]
+async fn every_read_has_an_etag_and_is_sent_once() {
+    let server = with_ui().await;
+    let description = server.get("/api/openapi.json").await.expect(200);
+    let scenario =
+        server.send("POST", &format!("{DOCUMENT}/scenarios"), &json!({ "name": "Freeze" })).await.expect(201);
+    let scenario = scenario["id"].as_str().unwrap();
+    let mut checked = 0;
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        // The session may change with every request, and is not stored.
+        if operations["get"].is_null() || path == "/api/session" {
+            continue;
+        }
+        let real = with_query(real_path(path, server.document.as_str(), scenario), scenario);
+        let first = server.get(&real).await;
+        let tag = first.header("etag").to_owned();
+        assert!(first.status == 200 && !tag.is_empty(), "{path}: {first:?}");
+        let again = server.call("GET", &real, &[("if-none-match", &tag)], "").await;
+        assert_eq!((again.status.as_u16(), again.header("etag"), again.text()), (304, tag.as_str(), ""), "{path}");
+        let responses = &operations["get"]["responses"];
+        for status in ["200", "304"] {
+            assert!(responses[status]["headers"]["ETag"].is_object(), "{path}: {status}");
+        }
+        checked += 1;
+    }
+    assert!(checked > 10, "{checked}");
+}
+
+#[tokio::test]
+async fn lists_have_another_etag_after_a_change() {
+    let server = with_ui().await;
+    let scenarios = format!("{DOCUMENT}/scenarios");
+    let scenario = server.send("POST", &scenarios, &json!({ "name": "Freeze" })).await.expect(201);
+    let scenario = scenario["id"].as_str().unwrap();
+    let lists = ["/api/documents".to_owned(), scenarios.clone(), format!("{DOCUMENT}/diff?with={scenario}")];
+    let mut tags: Vec<String> = Vec::new();
+    for list in &lists {
+        tags.push(server.get(list).await.header("etag").to_owned());
+    }
+    server.send("PATCH", &format!("{scenarios}/{scenario}"), &json!({ "name": "Growth" })).await.expect(200);
+    server.send("PATCH", &format!("/api/documents/{scenario}/positions/ui"), &json!({ "budget": 3 })).await.expect(200);
+    for (list, tag) in lists.iter().zip(&tags) {
+        let answer = server.call("GET", list, &[("if-none-match", tag)], "").await;
+        assert_eq!(answer.status, 200, "{list}");
+        assert_ne!(answer.header("etag"), tag, "{list}");
+    }
+}
+
 #[tokio::test]
 async fn api_description_matches_the_server() {
     let server = with_ui().await;
@@ -119,14 +182,12 @@ async fn api_description_matches_the_server() {
         if !path.starts_with("/api/") {
             continue;
         }
-        let real = path.replace("{documentId}", id).replace("{positionId}", "ui").replace("{user}", "cfo");
-        let real = real.replace("{scenarioId}", scenario);
+        let real = real_path(path, id, scenario);
         let answer = server.call("PURGE", &real, &[], "").await;
         answer.problem(405);
         let allowed: BTreeSet<String> = answer.header("allow").split(',').map(str::to_owned).collect();
         assert_eq!(allowed, description.methods(path), "{path}");
-        let real = if path.ends_with("/attribution") { format!("{real}?changes={}", "ab".repeat(32)) } else { real };
-        let real = if path.ends_with("/diff") { format!("{real}?with={scenario}") } else { real };
+        let real = with_query(real, scenario);
         assert_eq!(server.get(&real).await.status, if allowed.contains("GET") { 200 } else { 405 }, "{path}");
     }
 

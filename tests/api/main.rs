@@ -8,6 +8,7 @@ mod fields;
 mod history;
 mod legacy_rest;
 mod position_ids;
+mod scenarios;
 mod strictness;
 #[path = "../support/mod.rs"]
 mod support;

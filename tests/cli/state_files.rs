@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use automerge::transaction::Transactable;
-use automerge::{AutoCommit, ROOT};
+use automerge::{AutoCommit, ObjType, ROOT, ReadDoc};
 use automerge_chunks::chunk;
 
 use super::support::process::{FIXTURES, Running, folder, imported, names, refused, run, serve};
@@ -38,6 +38,27 @@ fn missing_file_is_created_and_keeps_its_id() {
     fs::copy(&state, &copy).unwrap();
     let (server, _) = Running::server(serve(&copy, &[]));
     assert!(server.printed.contains(&url), "{url} is not in {:?}", server.printed);
+}
+
+/// A scenario contains the id of its plan, and nothing tells its file from a copy of the plan.
+#[test]
+fn scenario_file_is_served_as_its_plan() {
+    let folder = folder();
+    let plan = imported(folder.path());
+    let url = |server: &Running| server.printed.iter().find(|line| line.starts_with("url")).unwrap().clone();
+    let (server, _) = Running::server(serve(&plan, &[]));
+    let of_plan = url(&server);
+    assert_eq!(server.stop().code, Some(0));
+    let mut scenario = AutoCommit::load(&fs::read(&plan).unwrap()).unwrap();
+    let (_, positions) = scenario.get(ROOT, "positions").unwrap().unwrap();
+    let row = scenario.put_object(&positions, "new in the scenario", ObjType::Map).unwrap();
+    scenario.put(&row, "designation", "New").unwrap();
+    let file = folder.path().join("elsewhere/scenario.automerge");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    fs::write(&file, scenario.save()).unwrap();
+    let (server, _) = Running::server(serve(&file, &[]));
+    assert_eq!(url(&server), of_plan);
+    assert!(server.printed.iter().any(|line| line.contains("(61 positions)")), "{:?}", server.printed);
 }
 
 /// Every command refuses the file, leaves it unchanged, and creates no other file.

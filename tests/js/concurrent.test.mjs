@@ -11,7 +11,7 @@ import { add, assertSame, designations, open } from "./support/positions.mjs";
 import { RECORDED, Server } from "./support/server.mjs";
 
 const recorded = JSON.parse(readFileSync(RECORDED, "utf8"));
-const ROUNDS = 200;
+const ROUNDS = 100;
 
 /** The new designations in the file, which only the server has written. */
 function stored(server) {

@@ -15,11 +15,14 @@ const SKIPPED = [
   ["docs/cluster.md", "happierwork user add", "names a missing database; tests/cli/shared_accounts.rs uses another one"],
   ["docs/soak.md", "make soak", "takes an hour"],
   ["docs/testing.md", "", "`make test` runs a part of each of these tests"],
+  ["docs/operations.md", "happierwork token", "needs the keys of a server; docs/security.md runs such a command"],
   ["docs/peering.md", "", "needs two servers at once; tests/peering/page.rs runs these commands"],
   ["docs/sync.md", 'import { Presence', "prints the presence of others; presence.test.mjs tests it"],
   ["docs/cluster.md", "happierwork --database", "names a missing database; tests/crash starts servers with one"],
   ["docs/cluster.md", "make cluster", "does not end; cluster_example.test.mjs runs it"],
   ["docs/cluster.md", "docker compose", "needs Docker; cluster_example.test.mjs checks the files"],
+  ["docs/install.md", "", "changes the system; packaging/check.sh installs the files of a release"],
+  ["docs/start-operator.md", "", "asks for a password on a terminal; docs/security.md has these commands with a file"],
   ["docs/security.md", "happierwork user add ceo@example.com", "asks for a password on a terminal"],
 ];
 /** Replacements: the text, the function that returns its replacement in this home, reason. */

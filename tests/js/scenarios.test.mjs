@@ -208,6 +208,28 @@ test("a document that names a plan without sharing its history is no scenario", 
   assert.ok(listed.some(({ id }) => id === forged.documentId), "it is a plan of its own");
 });
 
+// A clone shares row objects with the plan, so that `getConflicts` on them answers for the plan. A copy from bytes has its own.
+test("conflicts of an imported scenario are its own", async (t) => {
+  const { server, ceo } = await company(t);
+  const row = "contested";
+  ceo.plan.change(add(row));
+  await ceo.client.saved(ceo.plan);
+  const scenario = ceo.client.repo.import(Automerge.save(ceo.plan.doc()));
+  const heads = scenario.heads();
+  for (const budget of [4, 5]) scenario.changeAt(heads, (doc) => {
+    doc.positions[row].budget = budget;
+  });
+  await ceo.client.saved(scenario);
+  const conflicts = (handle) => Object.values(Automerge.getConflicts(handle.doc().positions[row], "budget") ?? {}).sort();
+  assert.deepEqual([conflicts(scenario), conflicts(ceo.plan)], [[4, 5], []]);
+  const shown = async ({ documentId }) => {
+    const { budget, conflicts } = await get(server, ceo.token, `/api/documents/${documentId}/positions/${row}`);
+    return conflicts ? [budget, ...conflicts.budget].sort() : [];
+  };
+  assert.deepEqual([await shown(scenario), await shown(ceo.plan)], [[4, 5], []]);
+  assert.equal((await get(server, ceo.token, `/api/documents/${scenario.documentId}`)).scenarioOf, server.documentId);
+});
+
 /** A plan with a scenario that the API has made, and what the API answers. */
 async function tried(t) {
   const everybody = await company(t);

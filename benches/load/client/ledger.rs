@@ -1,10 +1,10 @@
 //! Maps heads of a document to edits. Viewers hold no document; they only see heads.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use automerge::ChangeHash;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Number of edits of each writer of a document.
 pub type Covered = Vec<u32>;
@@ -61,7 +61,7 @@ impl Ledger {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
@@ -44,7 +44,7 @@ impl Board {
 
     /// Records that a client failed, and wakes all waiting tasks.
     pub fn note_failure(&self, what: String) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        self.failures.lock().push(what);
         self.moved.notify_waiters();
     }
 
@@ -59,7 +59,7 @@ impl Board {
         let count = made.len() as u64;
         let phase = self.phase.load(Relaxed);
         if timed && phase > 0 {
-            let mut all = self.latencies.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.latencies.lock();
             if all.len() <= phase {
                 all.resize_with(phase + 1, Latencies::default);
             }
@@ -79,7 +79,7 @@ impl Board {
 
     /// The latencies of a phase.
     pub fn latencies(&self, phase: usize) -> Latencies {
-        let mut all = self.latencies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.latencies.lock();
         all.get_mut(phase).map(std::mem::take).unwrap_or_default()
     }
 
@@ -99,12 +99,12 @@ impl Board {
 
     /// The first failure.
     pub fn failure(&self) -> Option<String> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()
+        self.failures.lock().first().cloned()
     }
 
     /// Number of failed clients.
     pub fn failures(&self) -> usize {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.failures.lock().len()
     }
 
     /// Waits until this number of edits has been delivered. `false` after a timeout or a failure of a client.

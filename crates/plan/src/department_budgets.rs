@@ -5,54 +5,15 @@
 use std::collections::BTreeMap;
 
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
+use automerge::{Automerge, AutomergeError, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 use primitives::is_blank;
-use serde_json::Value as Json;
 
-use super::extra::{MAX_ROOT_BYTES, distinct};
 use super::fields::check_length;
-use super::json_encoder::Encoder;
 use super::shared_map::DEPARTMENT_BUDGETS_MAP;
-use super::snapshot::Snapshot;
 use super::{Budget, position};
 
 /// New amounts by department; `None` removes the entry of a department. Other entries stay as they are.
 pub type DepartmentBudgetsPatch = BTreeMap<String, Option<Budget>>;
-
-/// The content of the map.
-pub(super) struct Reading {
-    /// The entries. Usually amounts; other programs may have written any other value.
-    pub budgets: BTreeMap<String, Json>,
-    /// The values of entries that lost against a concurrent write.
-    pub conflicts: BTreeMap<String, Vec<Json>>,
-    /// Number of values that are not shown.
-    pub omitted: usize,
-}
-
-/// Reads the map.
-pub(super) fn read(now: Snapshot<'_>, map: &ObjId) -> Reading {
-    let mut encoder = Encoder::new(now, MAX_ROOT_BYTES);
-    let mut reading = Reading { budgets: BTreeMap::new(), conflicts: BTreeMap::new(), omitted: 0 };
-    for item in now.entries(map) {
-        let department = item.key.to_string();
-        let found = if item.conflict {
-            now.all(map, &*item.key)
-        } else {
-            let id = item.id();
-            vec![(item.value.into(), id)]
-        };
-        let mut values: Vec<Json> =
-            found.iter().filter_map(|(value, object)| encoder.member(&department, value, object)).collect();
-        let Some(winner) = values.pop() else { continue };
-        let losing = distinct(values, Some(&winner));
-        if !losing.is_empty() {
-            reading.conflicts.insert(department.clone(), losing);
-        }
-        reading.budgets.insert(department, winner);
-    }
-    reading.omitted = encoder.omitted();
-    reading
-}
 
 /// Checks the names of departments, and that the document can take the changes.
 ///

@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 
 use super::edit::without_noise;
 use super::fields::{BUDGET, DEPARTMENT, DESIGNATION, FieldId};
+use super::group_names::{Folder, Spellings};
 use super::json_encoder::Encoder;
 use super::pick::{self, Pick, PickedRow, SETTINGS};
 use super::position::{NAME, POSITIONS, Position, position_maps_at, read_position_at};
@@ -99,10 +100,10 @@ impl FieldDiff {
     }
 }
 
-/// The sums of the budgets of a department.
+/// The sums of the budgets of a department. Spellings that differ only in case, width or spacing are one department.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DepartmentSum {
-    /// The department.
+    /// The most frequent spelling of its name in the plan. Empty for positions without a department.
     pub department: String,
     /// At the base.
     pub base: f64,
@@ -294,34 +295,57 @@ fn compare_fields(plan: &States, scenario: &States) -> Vec<FieldDiff> {
     fields.collect()
 }
 
+/// A department in the three states: the base, the plan and the scenario.
+#[derive(Default)]
+struct Department {
+    amounts: [f64; 3],
+    spellings: [Spellings; 3],
+}
+
+const BASE: usize = 0;
+const PLAN: usize = 1;
+const SCENARIO: usize = 2;
+
+impl Department {
+    /// The name in the plan, or else in the scenario, or else at the base. Empty for positions without a department.
+    fn sum(self) -> DepartmentSum {
+        let named = [PLAN, SCENARIO, BASE].into_iter().find_map(|state| self.spellings[state].name());
+        let department = named.unwrap_or_default().to_owned();
+        let [base, plan, scenario] = self.amounts.map(without_noise);
+        DepartmentSum { department, base, plan, scenario }
+    }
+}
+
 fn sums(plan: &Automerge, scenario: &Automerge, base: &[ChangeHash], touched: &BTreeSet<String>) -> Vec<DepartmentSum> {
-    let mut sums: BTreeMap<String, [f64; 3]> = BTreeMap::new();
-    let mut add = |row: &Position, which: &[usize], sign: f64| {
-        let amount = row.amount(BUDGET).map_or(0.0, super::Budget::as_f64) * sign;
-        let department = row.text(DEPARTMENT).unwrap_or_default().to_owned();
-        let sum = sums.entry(department).or_default();
-        which.iter().for_each(|index| sum[*index] += amount);
+    let mut folder = Folder::default();
+    let mut departments: BTreeMap<String, Department> = BTreeMap::new();
+    let mut add = |row: &Position, states: &[usize], count: i8| {
+        let amount = row.amount(BUDGET).map_or(0.0, super::Budget::as_f64) * f64::from(count);
+        let name = row.text(DEPARTMENT).unwrap_or_default();
+        let key = folder.fold(name);
+        let spelling = if key.is_empty() { "" } else { name };
+        let department = departments.entry(key).or_default();
+        for state in states {
+            department.amounts[*state] += amount;
+            department.spellings[*state].add(spelling, i64::from(count));
+        }
     };
-    for (doc, which) in [(plan, &[1][..]), (scenario, &[0, 2])] {
+    for (doc, states) in [(plan, &[PLAN][..]), (scenario, &[BASE, SCENARIO])] {
         let now = Snapshot::now(doc);
         let maps = position_maps_at(now);
         let ids: BTreeSet<String> = maps.iter().flat_map(|map| now.keys(map)).collect();
         for reading in ids.into_iter().filter_map(|id| read_position_at(now, &maps, &Arc::from(id))) {
-            add(&reading.position, which, 1.0);
+            add(&reading.position, states, 1);
         }
     }
     // The base is the scenario without its changes.
     let side = Side { doc: scenario, base: base.to_vec() };
     for row in touched {
         let (before, after) = side.read(row);
-        after.iter().for_each(|row| add(row, &[0], -1.0));
-        before.iter().for_each(|row| add(row, &[0], 1.0));
+        after.iter().for_each(|row| add(row, &[BASE], -1));
+        before.iter().for_each(|row| add(row, &[BASE], 1));
     }
-    let sum = |(department, [base, plan, scenario]): (String, [f64; 3])| {
-        let [base, plan, scenario] = [base, plan, scenario].map(without_noise);
-        DepartmentSum { department, base, plan, scenario }
-    };
-    sums.into_iter().map(sum).collect()
+    departments.into_values().map(Department::sum).collect()
 }
 
 /// The rows of a scenario to be merged into its plan: these rows, or, with `None`, everything that is left, settings included.
@@ -347,3 +371,6 @@ pub fn pick(plan: &Automerge, scenario: &Automerge, id: &DocumentId, rows: Optio
     }
     Pick { rows: picked, scenario_heads: scenario.get_heads(), is_rest: rows.is_none() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,14 +6,19 @@ use automerge::{Automerge, ObjId, ObjType, ROOT, Value};
 use serde_json::Value as Json;
 
 use super::json_encoder::Encoder;
-use super::position::{CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, TOTAL_BUDGET, UNIT, YEAR_START};
+use super::position::{
+    ARCHIVED, CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, TOTAL_BUDGET, UNIT, YEAR_START,
+};
+use super::shared_map::SCENARIOS_MAP;
 use super::snapshot::Snapshot;
-use super::{Month, department_budgets};
+use super::{Month, root_map};
 
 /// Approximate limit of the JSON that is shown of a row beyond the schema, in bytes. Values beyond it are counted as omitted.
 pub(super) const MAX_ROW_BYTES: usize = 64 << 10;
 /// The same limit for the root of a document.
 pub(super) const MAX_ROOT_BYTES: usize = 256 << 10;
+/// Root keys of maps whose entries are shown one by one.
+const SHOWN_MAPS: [&str; 2] = [DEPARTMENT_BUDGETS, SCENARIOS_MAP.key];
 
 /// Content of a position, or of the root of a document, beyond the schema.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,7 +27,7 @@ pub struct Extra {
     /// the schema's type. By key, as JSON in the encoding of the module `json_encoder`.
     pub fields: BTreeMap<String, Json>,
     /// The values of these fields that lost against a concurrent write, by key. In the root also those of the settings, and those of
-    /// the entries of `departmentBudgets` under `departmentBudgets.<department>`.
+    /// the entries of `departmentBudgets` and `scenarios` under `departmentBudgets.<department>` and `scenarios.<id>`.
     pub conflicts: BTreeMap<String, Vec<Json>>,
     /// The value in the place of a position, if it is not a map. Such a position has no fields and cannot be edited.
     pub value: Option<Json>,
@@ -60,10 +65,11 @@ impl Extra {
 /// Whether a root key holds a value of the schema's type.
 fn is_of_schema(key: &str, value: &Value<'_>, shown: Option<&Json>) -> bool {
     match key {
-        POSITIONS | DEPARTMENT_BUDGETS => matches!(value, Value::Object(ObjType::Map)),
+        key if key == POSITIONS || SHOWN_MAPS.contains(&key) => matches!(value, Value::Object(ObjType::Map)),
         DOCUMENT_ID | NAME | CURRENCY => shown.is_some_and(Json::is_string),
         UNIT => shown.and_then(Json::as_f64).is_some_and(|unit| unit > 0.0),
         YEAR_START => shown.and_then(Json::as_str).is_some_and(|month| Month::parse(month).is_some()),
+        ARCHIVED => shown.is_some_and(Json::is_boolean),
         TOTAL_BUDGET => shown.and_then(Json::as_f64).is_some_and(|total| total >= 0.0),
         _ => false,
     }
@@ -79,10 +85,10 @@ pub(super) fn read_root_extra(doc: &Automerge) -> Option<Box<Extra>> {
         let value: Value<'_> = item.value.into();
         let shown = now.show(&value, &id);
         let known = is_of_schema(&item.key, &value, shown.as_ref());
-        if known && item.key == DEPARTMENT_BUDGETS {
-            let reading = department_budgets::read(now, &id);
+        if known && SHOWN_MAPS.contains(&&*item.key) {
+            let reading = root_map::read(now, &id);
             let conflicts = reading.conflicts.into_iter();
-            extra.conflicts.extend(conflicts.map(|(name, losing)| (format!("{DEPARTMENT_BUDGETS}.{name}"), losing)));
+            extra.conflicts.extend(conflicts.map(|(name, losing)| (format!("{}.{name}", item.key), losing)));
             extra.omitted += reading.omitted;
         }
         if known && !item.conflict {

@@ -262,3 +262,6 @@ fn insert(tx: &mut Transaction<'_>, list: &ObjId, index: usize, value: &Copied) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

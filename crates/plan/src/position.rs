@@ -1,7 +1,8 @@
 //! The schema of a plan inside an Automerge document, and how positions are read.
 //!
 //! ```text
-//! { documentId, name, currency, unit, totalBudget, yearStart?, departmentBudgets?: { "<department>": <amount> },
+//! { documentId, name, currency, unit, totalBudget, yearStart?, archived?, departmentBudgets?: { "<department>": <amount> },
+//!   scenarios?: { "<documentId>": <entry> },
 //!   positions: { "<id>": { <fields>, createdAt, updatedAt, updatedBy } } }
 //! ```
 //!
@@ -19,8 +20,10 @@ use serde_json::Value as Json;
 
 use super::extra::{Extra, MAX_ROW_BYTES, distinct};
 use super::json_encoder::{Encoder, show_scalar};
+use super::scenarios::{ScenarioMap, read_map};
+use super::shared_map::SCENARIOS_MAP;
 use super::snapshot::Snapshot;
-use super::{Budget, FieldId, FieldMap, Marks, Month, Scale, department_budgets};
+use super::{Budget, FieldId, FieldMap, Marks, Month, Scale, root_map};
 
 /// Root key of the plan's name.
 pub const NAME: &str = "name";
@@ -34,6 +37,8 @@ pub const TOTAL_BUDGET: &str = "totalBudget";
 pub const YEAR_START: &str = "yearStart";
 /// Root key of the map of the departments' budgets, in units of the plan.
 pub const DEPARTMENT_BUDGETS: &str = "departmentBudgets";
+/// Root key that is true in an archived plan.
+pub const ARCHIVED: &str = "archived";
 
 /// Key of a position's creation time, a timestamp. Rows are ordered by it. The editable fields are in [`FIELDS`](super::FIELDS).
 pub const CREATED_AT: &str = "createdAt";
@@ -81,10 +86,15 @@ pub struct Plan {
     /// The budgets of departments. Usually amounts in units of the plan; other programs may have written any other value. `None`
     /// without a map.
     pub department_budgets: Option<Arc<BTreeMap<String, Json>>>,
+    /// Whether the plan is archived. Other values than `true` do not archive it.
+    pub archived: bool,
+    /// The entries of scenarios. `None` without a map of them.
+    pub scenarios: Option<Arc<ScenarioMap>>,
 }
 
 impl Plan {
-    /// Whether both have the same settings, apart from those that the first version lacked: the year and the budgets of departments.
+    /// Whether both have the same settings, apart from those that the first version lacked: the year, the budgets of departments, the
+    /// archive and the scenarios.
     pub(super) fn has_first_settings_of(&self, other: &Self) -> bool {
         let first = |plan: &Self| (plan.name.clone(), plan.currency.clone(), plan.unit, plan.total_budget);
         first(self) == first(other)
@@ -106,6 +116,8 @@ impl Default for Plan {
             total_budget: None,
             year_start: None,
             department_budgets: None,
+            archived: false,
+            scenarios: None,
         }
     }
 }
@@ -136,16 +148,19 @@ pub fn read_plan(doc: &Automerge) -> Plan {
     let now = Snapshot::now(doc);
     let text = |key: &str| root_value(now, key).and_then(|value| value.as_str().map(str::to_owned));
     let number = |key: &str| root_value(now, key).and_then(|value| value.as_f64());
+    let map = |key: &str| match now.all(&ROOT, key).pop() {
+        Some((Value::Object(ObjType::Map), map)) => Some(map),
+        _ => None,
+    };
     Plan {
         name: text(NAME),
         currency: text(CURRENCY),
         unit: number(UNIT).filter(|unit| *unit > 0.0).unwrap_or(DEFAULT_UNIT),
         total_budget: number(TOTAL_BUDGET).filter(|total| *total >= 0.0),
         year_start: text(YEAR_START).and_then(|month| Month::parse(&month)),
-        department_budgets: match now.all(&ROOT, DEPARTMENT_BUDGETS).pop() {
-            Some((Value::Object(ObjType::Map), map)) => Some(Arc::new(department_budgets::read(now, &map).budgets)),
-            _ => None,
-        },
+        department_budgets: map(DEPARTMENT_BUDGETS).map(|map| Arc::new(root_map::read(now, &map).values)),
+        archived: root_value(now, ARCHIVED) == Some(Json::Bool(true)),
+        scenarios: map(SCENARIOS_MAP.key).map(|map| Arc::new(read_map(now, &map))),
     }
 }
 

@@ -8,6 +8,8 @@
 //! An entry is made once and then changed field by field. Only the plan has entries: a scenario is a clone, whose own entries are
 //! those of the plan when it was cloned.
 
+use std::collections::BTreeMap;
+
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 use primitives::{DocumentId, is_blank};
@@ -17,6 +19,7 @@ use super::change::{Author, Done, EditError, commit, put_text};
 use super::fields::check_length;
 use super::pick::{self, Pick};
 use super::position::as_milliseconds;
+use super::root_map;
 use super::shared_map::SCENARIOS_MAP;
 use super::snapshot::Snapshot;
 
@@ -90,6 +93,15 @@ pub struct PickedAt {
     pub scenario: Vec<ChangeHash>,
 }
 
+/// The scenarios that the document of a plan lists.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScenarioMap {
+    /// The entries by document id.
+    pub entries: BTreeMap<String, ScenarioEntry>,
+    /// The same with everything that the document holds, as JSON. Other programs may have written any value.
+    pub stored: BTreeMap<String, Json>,
+}
+
 fn child(snapshot: Snapshot<'_>, object: &ObjId, key: &str) -> Option<ObjId> {
     let (value, child) = snapshot.all(object, key).pop()?;
     matches!(value, Value::Object(ObjType::Map)).then_some(child)
@@ -101,13 +113,14 @@ fn entry_of(doc: &Automerge, id: &DocumentId) -> Option<ObjId> {
 }
 
 /// Reads the entry of a scenario; the default if there is none.
-#[must_use]
-pub fn read_entry(doc: &Automerge, id: &DocumentId) -> ScenarioEntry {
-    let Some(entry) = entry_of(doc, id) else { return ScenarioEntry::default() };
-    let now = Snapshot::now(doc);
-    let value = |key: &str| now.all(&entry, key).pop().and_then(|(value, object)| now.show(&value, &object));
+fn read_entry(doc: &Automerge, id: &DocumentId) -> ScenarioEntry {
+    entry_of(doc, id).map(|entry| read_entry_at(Snapshot::now(doc), &entry)).unwrap_or_default()
+}
+
+fn read_entry_at(now: Snapshot<'_>, entry: &ObjId) -> ScenarioEntry {
+    let value = |key: &str| now.all(entry, key).pop().and_then(|(value, object)| now.show(&value, &object));
     let text = |key: &str| value(key).and_then(|value| value.as_str().map(str::to_owned));
-    let created_at = doc.get(&entry, CREATED_AT).ok().flatten().and_then(|(value, _)| match value {
+    let created_at = now.all(entry, CREATED_AT).pop().and_then(|(value, _)| match value {
         Value::Scalar(scalar) => match &*scalar {
             ScalarValue::Timestamp(ms) => Some(*ms),
             scalar => scalar.as_f64().and_then(|ms| as_milliseconds(&Json::from(ms))),
@@ -115,6 +128,13 @@ pub fn read_entry(doc: &Automerge, id: &DocumentId) -> ScenarioEntry {
         Value::Object(_) => None,
     });
     ScenarioEntry { name: text(NAME), created_at, created_by: text(CREATED_BY), state: text(STATE) }
+}
+
+/// Reads the map of scenarios.
+pub(super) fn read_map(now: Snapshot<'_>, map: &ObjId) -> ScenarioMap {
+    let maps = now.keys(map).into_iter().filter_map(|id| Some((child(now, map, &id)?, id)));
+    let entries = maps.map(|(entry, id)| (id, read_entry_at(now, &entry))).collect();
+    ScenarioMap { entries, stored: root_map::read(now, map).values }
 }
 
 /// Where a row of a scenario was picked last.
@@ -257,3 +277,6 @@ pub fn check_name(name: &str) -> Result<(), EditError> {
     }
     check_length(name).map_err(invalid)
 }
+
+#[cfg(test)]
+mod tests;

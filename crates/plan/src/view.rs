@@ -114,7 +114,7 @@ pub struct ViewChange {
 pub enum PlanEvent {
     /// The name, the currency, the unit or the total budget changed.
     Edited(Plan),
-    /// Only the year or the budgets of departments changed. Protocols that do not know these ignore it.
+    /// Only the year, the budgets of departments, the archive or the scenarios changed. Protocols that do not know these ignore it.
     Extended(Plan),
 }
 
@@ -142,6 +142,8 @@ impl PlanEvent {
 }
 
 /// A view that is shared with readers. They see the last published state; publishing updates the view.
+///
+/// A lock of the standard library, because [`View::reload`] must know whether an update has panicked halfway.
 pub type SharedView = Arc<RwLock<View>>;
 
 /// Locks a shared view for reading. Ignores poisoning: after a panic during an update the document is reloaded.

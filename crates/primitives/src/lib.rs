@@ -21,4 +21,4 @@ pub use author_name::{InvalidAuthorName, MAX_NAME, check_author_name};
 pub use document_id::{DocumentId, InvalidDocumentId};
 pub use iso_time::iso_ms;
 pub use root_keys::{DOCUMENT_ID, POSITIONS};
-pub use text::{MAX_TEXT, is_blank};
+pub use text::{MAX_TEXT, fold_text, is_blank, trim_text};

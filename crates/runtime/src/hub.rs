@@ -38,8 +38,8 @@ mod watched_storages;
 mod watchers;
 
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use access::Access;
@@ -61,6 +61,7 @@ pub use outbox::{
     CloseKind, CloseReason, ConnectionKey, DrainListener, Ephemeral, Outbox, OutboxReceiver, Outgoing, RemoteHeads,
     outbox,
 };
+use parking_lot::Mutex;
 use peerings::Peerings;
 use pending_documents::PendingDocuments;
 pub use pending_documents::PendingLimit;

@@ -126,20 +126,20 @@ impl<S: Schema> Engine<S> {
     }
 }
 
-/// The hashes of the changes in a log. Ends at the first chunk that is not readable.
+/// The changes in a log. Ends at the first chunk that is not readable.
 #[must_use]
-pub fn changes_of_log(log: &[u8]) -> Vec<ChangeHash> {
-    let mut hashes = Vec::new();
+pub fn changes_of_log(log: &[u8]) -> Vec<Change> {
+    let mut all = Vec::new();
     let mut rest = log;
     while let Ok((chunk, after)) = Chunk::parse(rest, u64::MAX) {
         let Ok(changes) = changes_of(chunk) else { break };
-        hashes.extend(changes.iter().map(Change::hash));
+        all.extend(changes);
         rest = after;
         if rest.is_empty() {
             break;
         }
     }
-    hashes
+    all
 }
 
 /// All changes of these batches, in the order of the log.

@@ -13,7 +13,7 @@ use crate::batch::{Applied, Item, Outcome, Prepared, Ready, Received};
 use crate::engine::{Engine, Orphan};
 use crate::incoming::{Incoming, decode_message};
 use crate::peers::PeerKey;
-use crate::provenance::{Binds, Contributor, Origin, Relatives};
+use crate::provenance::{Binds, Contributor, Origin, Relatives, is_written_as};
 use crate::quota::Quota;
 use crate::receive::{has, has_without_orphans};
 use crate::schema::{ActorOwner, EditRefused, Schema};
@@ -176,13 +176,18 @@ impl<S: Schema> Engine<S> {
             chunks.extend_from_slice(&change.bytes());
         }
         let unknown = relatives.is_family().then_some(&Origin::Unknown);
-        let attributions = self.authors.attribute(changes.iter().filter_map(|change| {
+        let attributed = changes.iter().filter_map(|change| {
             let hash = change.hash();
-            let edit = edited.get(&hash).map(|origin| (origin, Binds::Server));
-            let (origin, binds) = edit.or_else(|| Some((origins.get(&hash).or(unknown)?, Binds::Contributor)))?;
+            let arrived = origins.get(&hash).map(|origin| (origin, Binds::Contributor));
+            let edited = || edited.get(&hash).map(|origin| (origin, Binds::Server));
+            // Changes that the server makes for nobody, and those of unknown contributors.
+            let is_own = is_written_as(change.actor_id(), self.doc.get_actor());
+            let binds = if is_own { Binds::Server } else { Binds::Contributor };
+            let (origin, binds) = arrived.or_else(edited).or_else(|| Some((unknown?, binds)))?;
             let is_shared = S::actor_owner(change) == ActorOwner::Everyone;
             Some((change, origin, if is_shared { Binds::Nobody } else { binds }))
-        }));
+        });
+        let attributions = self.authors.attribute(attributed, relatives);
         self.has_unpublished = !changes.is_empty();
         debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
         let received = received
@@ -256,7 +261,7 @@ impl<S: Schema> Engine<S> {
     /// Records the origins of these changes: what other documents of the family know of them, or the contributor, if it is known.
     ///
     /// # Errors
-    /// When an actor belongs to another user.
+    /// When an actor belongs to another user, or another document of the family contradicts a change.
     fn claim(
         &mut self,
         by: Option<&Contributor>,
@@ -270,6 +275,9 @@ impl<S: Schema> Engine<S> {
         let new: Vec<&Change> = changes.iter().filter(|change| is_new(&change.hash())).collect();
         let (copied, new): (Vec<&Change>, Vec<&Change>) =
             new.into_iter().partition(|change| relatives.know(&change.hash()));
+        if new.iter().any(|change| relatives.contradict(&change.hash())) {
+            return Err(BadMessage::ReusedSequenceNumber);
+        }
         if let Some(by) = by {
             let claimed = new.iter().copied().filter(|change| S::actor_owner(change) != ActorOwner::Everyone);
             if self.authors.claim(by, claimed, self.doc.get_actor(), relatives).is_err() {
@@ -304,12 +312,12 @@ impl<S: Schema> Engine<S> {
             let origin = origins.get(&change.hash()).unwrap_or(&Origin::Unknown);
             let binds = match S::actor_owner(change) {
                 ActorOwner::Everyone => Binds::Nobody,
-                _ if change.actor_id() == self.doc.get_actor() => Binds::Server,
+                _ if is_written_as(change.actor_id(), self.doc.get_actor()) => Binds::Server,
                 _ => Binds::Contributor,
             };
             (change, origin, binds)
         });
-        applied.attributions = self.authors.attribute(attributed);
+        applied.attributions = self.authors.attribute(attributed, relatives);
         Ok(())
     }
 

@@ -54,6 +54,12 @@ pub enum BadMessage {
     /// The actor of a change belongs to another user: the first who contributed a change of it.
     #[error("a change in the sync message has an actor id that belongs to another user; use an actor id of your own")]
     ForeignActor,
+    /// Another document of the family has another change with the actor and the sequence number of this one.
+    #[error(
+        "a change in the sync message has the actor id and the number of another change in the plan or one of its scenarios; \
+         use an actor id of its own in each copy"
+    )]
+    ReusedSequenceNumber,
     /// The time of a change is outside of the range that Automerge can store.
     #[error("a change in the sync message has a time out of range")]
     Time,

@@ -120,6 +120,12 @@ impl<S: Schema> Engine<S> {
         update(&mut self.schema, &self.doc);
     }
 
+    /// Goes on under another actor, which must be new. Everything in memory must be published.
+    pub fn use_actor(&mut self, actor: ActorId) {
+        debug_assert!(!self.has_unpublished, "the batch is attributed to the actor that wrote it");
+        self.doc.set_actor(actor);
+    }
+
     /// The last operation number of the document.
     #[must_use]
     pub fn max_op(&self) -> u64 {
@@ -130,6 +136,11 @@ impl<S: Schema> Engine<S> {
     #[must_use]
     pub fn orphaned_changes(&self) -> usize {
         self.orphans.len()
+    }
+
+    /// The orphaned changes.
+    pub fn orphans(&self) -> impl Iterator<Item = &ChangeHash> {
+        self.orphans.keys()
     }
 
     /// The sync states of the peers.

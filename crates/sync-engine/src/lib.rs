@@ -81,6 +81,6 @@ pub use message_limits::{
 pub use missing_document::reply_without_document;
 pub use orphans::MAX_ORPHANS;
 pub use peers::{Delivery, PeerKey, Peers};
-pub use provenance::{Authors, Contributor, Merge, Provenance, Relatives, Surface};
+pub use provenance::{Arrival, Authors, Contributor, Merge, Provenance, Relatives, Surface, is_written_as};
 pub use quota::DocumentFull;
 pub use schema::{ActorOwner, EditRefused, NoEdits, Schema};

@@ -15,10 +15,11 @@
 //! actors that are bound here: a user may write there after writing here.
 //!
 //! A plan and its scenarios share changes: see [`Relatives`]. A change that another document of the family has is copied with its
-//! entry. Its line names the user who merged it, and binds no actor.
+//! entry. Its line names the user who merged it, and keeps the owner that its actor has in the family.
 
 mod line;
 mod relatives;
+mod server_actor;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -26,8 +27,9 @@ use std::sync::Arc;
 
 use automerge::{ActorId, Change, ChangeHash};
 pub(crate) use line::lines;
-pub use relatives::Relatives;
+pub use relatives::{Arrival, Relatives};
 use serde::{Deserialize, Serialize};
+pub use server_actor::is_written_as;
 
 /// The protocol over which a change arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,7 +50,8 @@ pub enum Surface {
 impl Surface {
     /// Whether changes of many users arrive here under one contributor. Such changes bind no actors: the users may also write
     /// directly, before and after.
-    fn relays(self) -> bool {
+    #[must_use]
+    pub fn relays(self) -> bool {
         self == Self::Peer
     }
 }
@@ -98,6 +101,31 @@ pub(crate) enum Origin {
     Unknown,
 }
 
+impl Origin {
+    /// The user who contributed the change first, here or in another document of the family.
+    fn user(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Contributed(by) => Some(&by.user),
+            Self::Copied { original, .. } => original.as_ref().map(|by| &by.user),
+            Self::Unknown => None,
+        }
+    }
+
+    /// Whether a server that this one has dialled contributed the change.
+    fn is_relayed(&self) -> bool {
+        match self {
+            Self::Contributed(by) => by.surface.relays(),
+            Self::Copied { original, .. } => original.as_ref().is_some_and(|by| by.surface.relays()),
+            Self::Unknown => false,
+        }
+    }
+
+    /// Whether the change arrived in this document first.
+    fn is_first_here(&self) -> bool {
+        !matches!(self, Self::Copied { .. })
+    }
+}
+
 /// The owner of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -112,6 +140,8 @@ struct Binding {
     owner: Owner,
     /// The binding is stored. Bindings of changes that could not be stored are dropped.
     durable: bool,
+    /// A change of the actor arrived in this document first. Otherwise all of them are copies.
+    is_first_here: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -189,10 +219,9 @@ impl Authors {
             self.actors.get(actor).is_some_and(|binding| binding.durable && binding.owner != owner)
         };
         attributions.iter().any(|Attribution { origin, actors, server_actors, .. }| {
-            // The others bind no actors.
-            let Origin::Contributed(by) = origin else { return false };
             // A user without a number has no stored binding, so none of their actors can be bound to them.
-            let user = self.numbers.get(&by.user).map_or(Owner::User(u32::MAX), |user| Owner::User(*user));
+            let user = origin.user().and_then(|user| self.numbers.get(user)).map_or(u32::MAX, |user| *user);
+            let user = Owner::User(user);
             actors.iter().any(|actor| is_foreign(actor, user))
                 || server_actors.iter().any(|actor| is_foreign(actor, Owner::Server))
         })
@@ -230,6 +259,12 @@ impl Authors {
         self.numbers.get(user) == Some(owner)
     }
 
+    /// Whether an actor is bound to any user.
+    #[must_use]
+    pub fn is_bound_to_a_user(&self, actor: &ActorId) -> bool {
+        matches!(self.actors.get(actor), Some(Binding { owner: Owner::User(_), .. }))
+    }
+
     /// Binds the actors of these changes to the user, if they are not bound yet. `own` is the server's current actor.
     ///
     /// A user may bring back changes that a server made and lost, under an earlier actor or one of another server. If a user continues
@@ -248,15 +283,15 @@ impl Authors {
         relatives: &Relatives,
     ) -> Result<(), ForeignActor> {
         if by.surface.relays() {
-            return if changes.clone().any(|change| change.actor_id() == own) { Err(ForeignActor) } else { Ok(()) };
+            let is_own = |change: &Change| is_written_as(change.actor_id(), own);
+            return if changes.clone().any(is_own) { Err(ForeignActor) } else { Ok(()) };
         }
         let user = self.number(&by.user);
-        let theirs = Binding { owner: Owner::User(user), durable: false };
+        let theirs = Binding { owner: Owner::User(user), durable: false, is_first_here: true };
         let is_free = |change: &Change| match self.actors.get(change.actor_id()) {
             Some(Binding { owner: Owner::User(owner), .. }) => *owner == user,
-            Some(Binding { owner: Owner::Server, .. }) | None => {
-                change.actor_id() != own && relatives.allow(change.actor_id(), &by.user)
-            }
+            Some(Binding { owner: Owner::Server, .. }) => !is_written_as(change.actor_id(), own),
+            None => !is_written_as(change.actor_id(), own) && relatives.allow(change.actor_id(), &by.user),
         };
         if !changes.clone().all(is_free) {
             return Err(ForeignActor);
@@ -270,24 +305,26 @@ impl Authors {
         Ok(())
     }
 
-    /// Groups changes, in the order in which they are stored, by origin.
+    /// Groups changes, in the order in which they are stored, by origin. A copy binds its actor to the owner in the family.
     pub(crate) fn attribute<'a>(
         &self,
         changes: impl IntoIterator<Item = (&'a Change, &'a Origin, Binds)>,
+        relatives: &Relatives,
     ) -> Vec<Attribution> {
         let mut attributions: Vec<Attribution> = Vec::new();
         for (change, origin, binds) in changes {
             let attribution = group(&mut attributions, |known| known.origin == *origin, || origin.clone());
             attribution.changes.push(change.hash());
-            let Origin::Contributed(by) = origin else { continue };
             let actor = change.actor_id();
-            let list = match binds {
-                Binds::Contributor => &mut attribution.actors,
-                Binds::Server => &mut attribution.server_actors,
-                Binds::Nobody => continue,
+            let list = match (binds, origin.user()) {
+                (Binds::Server, _) if origin.is_first_here() => &mut attribution.server_actors,
+                (Binds::Contributor, Some(user)) if origin.is_first_here() || relatives.is_owner(user, actor) => {
+                    &mut attribution.actors
+                }
+                _ => continue,
             };
-            let is_bound = self.actors.get(actor).is_some_and(|binding| binding.durable);
-            if !by.surface.relays() && !is_bound && !list.contains(actor) {
+            let is_bound = |binding: &Binding| binding.durable && (binding.is_first_here || !origin.is_first_here());
+            if !origin.is_relayed() && !self.actors.get(actor).is_some_and(is_bound) && !list.contains(actor) {
                 list.push(actor.clone());
             }
         }
@@ -301,14 +338,6 @@ impl Authors {
             Origin::Contributed(Contributor { user, surface }) => {
                 let entry = Entry { user: self.number(user), surface: *surface, time_ms };
                 self.changes.extend(changes.iter().map(|change| (*change, entry)));
-                let theirs = actors.iter().map(|actor| (actor, Owner::User(entry.user)));
-                for (actor, owner) in theirs.chain(server_actors.iter().map(|actor| (actor, Owner::Server))) {
-                    let known = self.actors.entry(actor.clone()).or_insert(Binding { owner, durable: true });
-                    // The first line that names an actor counts.
-                    if !known.durable {
-                        *known = Binding { owner, durable: true };
-                    }
-                }
             }
             Origin::Copied { original, merged_by } => {
                 match original {
@@ -325,6 +354,22 @@ impl Authors {
             }
             Origin::Unknown => self.unattributed.extend(changes),
         }
+        let is_first_here = origin.is_first_here();
+        if let Some(user) = origin.user().filter(|_| !actors.is_empty()) {
+            let owner = Owner::User(self.number(user));
+            actors.iter().for_each(|actor| self.bind(actor, owner, is_first_here));
+        }
+        server_actors.iter().for_each(|actor| self.bind(actor, Owner::Server, is_first_here));
+    }
+
+    /// Notes a stored line that binds an actor. The first one counts.
+    fn bind(&mut self, actor: &ActorId, owner: Owner, is_first_here: bool) {
+        let stored = Binding { owner, durable: true, is_first_here };
+        let known = self.actors.entry(actor.clone()).or_insert(stored);
+        if !known.durable {
+            *known = stored;
+        }
+        known.is_first_here |= is_first_here;
     }
 
     /// The stored attributions of changes, in the order of the changes, each with its time. Changes whose provenance is unknown are
@@ -340,10 +385,9 @@ impl Authors {
             });
             let attribution = &mut attributions[index].0;
             attribution.changes.push(change.hash());
-            let Origin::Contributed(by) = origin else { continue };
             let list = match self.actors.get(change.actor_id()).map(|binding| binding.owner) {
-                Some(Owner::Server) => &mut attribution.server_actors,
-                Some(Owner::User(user)) if self.users.get(user as usize) == Some(&by.user) => &mut attribution.actors,
+                Some(Owner::Server) if origin.is_first_here() => &mut attribution.server_actors,
+                Some(Owner::User(user)) if origin.user() == self.users.get(user as usize) => &mut attribution.actors,
                 _ => continue,
             };
             if !list.contains(change.actor_id()) {

@@ -108,7 +108,7 @@ export const roundSum = (sum: number): number => Number(sum.toFixed(6)) || 0
 export interface Group {
   /** Folded name; empty for positions without one. */
   key: string
-  /** The most frequent spelling; of equally frequent ones, the first. */
+  /** The most frequent spelling; of equally frequent ones, the first by code units. It does not depend on the order of the list. */
   name: string
   /** Sum of the budgets, or another sum of the positions. */
   budget: number
@@ -143,9 +143,15 @@ function collectGroups(positions: readonly Position[], field: GroupField, sum: S
     groups.set(key, group)
   }
   return [...groups].map(([key, { members, spellings }]) => {
-    const [name] = [...spellings].reduce((best, other) => (other[1] > best[1] ? other : best))
+    const name = nameOfGroup(spellings)
     return { key, name, budget: sum(members), count: members.length, members }
   })
+}
+
+/** The name of a group with these spellings, each with its number of positions. The server follows the same rule. */
+export function nameOfGroup(spellings: ReadonlyMap<string, number>): string {
+  const [[name]] = [...spellings].sort((one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1)) as [[string, number]]
+  return name
 }
 
 /** Choices stay in their order. */

@@ -1,7 +1,7 @@
 /**
  * Comparison, grouping and length of texts.
  *
- * The server applies the same rules for blank texts and lengths; both are tested with `tests/fixtures/texts.json`.
+ * The server applies the same rules for blank and folded texts and lengths; both are tested with `tests/fixtures/texts.json`.
  */
 
 /** Invisible characters: white space, control characters, and characters that Unicode marks as ignorable. */

@@ -23,8 +23,6 @@ export interface PlanInfo {
   isLocal: boolean
   /** Absent in lists of earlier versions of the page. */
   isArchived?: boolean
-  /** Heads at which `isArchived` was read; `null` if it was not read from the server. */
-  archiveHeads?: string | null
   /** Absent if there are none. */
   scenarios?: ScenarioInfo[]
 }
@@ -34,7 +32,7 @@ interface DocumentResponse {
   name?: string | null
   default: boolean
   access?: PlanAccess
-  heads?: string[]
+  archived?: boolean
   scenarios?: ScenarioResponse[]
   error?: string
 }
@@ -62,9 +60,6 @@ export const isListed = (plans: readonly PlanInfo[], id: string): boolean =>
 export const writableDocuments = (plans: readonly PlanInfo[]): string[] =>
   plans.filter(({ access }) => access !== "read").flatMap(({ id, scenarios }) => [id, ...(scenarios ?? []).map((scenario) => scenario.id)])
 
-/** Maximum number of requests for single plans at a time. */
-const MAX_REQUESTS = 4
-
 export function cachedPlans(owner: string): PlanInfo[] {
   try {
     return JSON.parse(localStorage.getItem(plansKey(owner)) ?? "[]") as PlanInfo[]
@@ -79,7 +74,8 @@ const cachePlans = (owner: string, plans: readonly PlanInfo[]): void => localSto
 export async function listPlans(owner: string): Promise<PlanInfo[]> {
   const response = await callApi("api/documents")
   const documents = (await response.json()) as DocumentResponse[]
-  const archived = await readArchived(documents, cachedPlans(owner))
+  const cached = cachedPlans(owner)
+  const archived = new Map(cached.map((plan) => [plan.id, plan.isArchived]))
   const listed = documents.map(
     (document): PlanInfo => ({
       id: document.id,
@@ -88,12 +84,13 @@ export async function listPlans(owner: string): Promise<PlanInfo[]> {
       access: document.access ?? "write",
       isBroken: document.error !== undefined,
       isLocal: false,
-      ...archived.get(document.id),
+      // A document that cannot be opened has no settings.
+      isArchived: document.archived ?? archived.get(document.id) ?? false,
       ...(document.scenarios && { scenarios: document.scenarios.map(toScenario) }),
     }),
   )
   const known = new Set(listed.map((plan) => plan.id))
-  const local = cachedPlans(owner).filter((plan) => plan.isLocal && !known.has(plan.id))
+  const local = cached.filter((plan) => plan.isLocal && !known.has(plan.id))
   const plans = [...listed, ...local].sort(
     (one, other) => Number(other.isDefault) - Number(one.isDefault) || one.name.localeCompare(other.name),
   )
@@ -101,42 +98,12 @@ export async function listPlans(owner: string): Promise<PlanInfo[]> {
   return plans
 }
 
-type ArchiveState = Required<Pick<PlanInfo, "isArchived" | "archiveHeads">>
-
-/**
- * Which plans are archived. The list of the server has no fields outside its schema, so plans that have changed since the last time are
- * requested one by one.
- */
-async function readArchived(documents: readonly DocumentResponse[], cached: readonly PlanInfo[]): Promise<Map<string, ArchiveState>> {
-  const before = new Map(cached.map((plan) => [plan.id, plan]))
-  const states = new Map<string, ArchiveState>()
-  const changed: [id: string, heads: string][] = []
-  for (const { id, heads } of documents) {
-    const plan = before.get(id)
-    states.set(id, { isArchived: plan?.isArchived ?? false, archiveHeads: plan?.archiveHeads ?? null })
-    if (heads && plan?.archiveHeads !== heads.join()) changed.push([id, heads.join()])
-  }
-  const work = changed.values()
-  const run = async () => {
-    for (const [id, heads] of work) {
-      try {
-        const { extra } = (await (await callApi(`api/documents/${id}`)).json()) as { extra?: { archived?: unknown } }
-        states.set(id, { isArchived: extra?.archived === true, archiveHeads: heads })
-      } catch {
-        // The last known state stays; the next listing asks again.
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: MAX_REQUESTS }, run))
-  return states
-}
-
 /** Remembers whether a plan is archived in this copy. The next listing reads it again. Returns the list, or `null` if it has not changed. */
 export function markArchived(owner: string, id: string, isArchived: boolean): PlanInfo[] | null {
   const plans = cachedPlans(owner)
   const plan = plans.find((plan) => plan.id === id)
   if (!plan || (plan.isArchived ?? false) === isArchived) return null
-  Object.assign(plan, { isArchived, archiveHeads: null })
+  plan.isArchived = isArchived
   cachePlans(owner, plans)
   return plans
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { expect, it } from "vitest"
 import { formatAmount, formatSum } from "../../src/plan/format"
 import {
@@ -56,6 +57,18 @@ it.each([
   expect(distinctGroups(positions, "department")).toHaveLength(1)
   const { key } = distinctGroups(positions, "department")[0] as Group
   expect(filterPositions(positions, { search: "", groups: { department: key } })).toEqual(positions)
+})
+
+it("groups are named as on the server, in any order of the list", () => {
+  const { groups } = JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/texts.json`, "utf8")) as {
+    groups: { spellings: string[]; name: string }[]
+  }
+  for (const { spellings, name } of groups) {
+    for (const list of [spellings, [...spellings].reverse()]) {
+      const positions = list.map((spelling, at) => position(spelling, at))
+      expect(distinctGroups(positions, "department").map((group) => group.name)).toEqual([name])
+    }
+  }
 })
 
 it("a group is named by its most frequent spelling", () => {

@@ -7,8 +7,9 @@ import { validateField } from "../../src/plan/validation"
 interface Texts {
   blankRanges: [string, string][]
   names: { name: string; isAccepted: boolean; repeat?: number }[]
+  folded: { text: string; key: string }[]
 }
-const { blankRanges, names } = JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/texts.json`, "utf8")) as Texts
+const { blankRanges, folded, names } = JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/texts.json`, "utf8")) as Texts
 
 describe("blank texts", () => {
   it("consist of the same characters as on the server", () => {
@@ -42,6 +43,8 @@ it("lengths count characters as on the server", () => {
 it.each(names)("the name $name is accepted: $isAccepted", ({ name, isAccepted, repeat = 1 }) => {
   expect(validateAuthorName(name.repeat(repeat)) === null).toBe(isAccepted)
 })
+
+it.each(folded)("$text is folded as on the server", ({ text, key }) => expect(foldText(text)).toBe(key))
 
 it("folding ignores case, width, spacing and invisible characters", () => {
   for (const text of ["Kitchen", " kitchen", "KITCHEN\u00a0", "Kit\u200bchen", "Ｋitchen"]) expect(foldText(text)).toBe("kitchen")

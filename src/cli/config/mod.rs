@@ -6,6 +6,7 @@
 mod auth;
 mod database;
 mod document;
+mod generate;
 mod limits;
 mod migrate;
 mod peers;
@@ -24,6 +25,7 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 pub use database::DatabaseArgs;
 pub use document::{DocumentArgs, DocumentCommand};
+pub use generate::GenerateArgs;
 pub use limits::LimitArgs;
 pub use migrate::{InvalidStoreLocation, MigrateArgs, StoreLocation};
 pub use peers::PeerArgs;
@@ -110,6 +112,9 @@ pub enum Command {
     Token(TokenArgs),
     /// Add, change, disable and list user accounts
     User(UserArgs),
+    /// Write manual pages and shell completions into a folder, for packages
+    #[command(hide = true)]
+    Generate(GenerateArgs),
 }
 
 impl Command {
@@ -130,7 +135,7 @@ impl Command {
             Self::Document(args) => args.command.storage_mut().resolve(matches),
             Self::Token(args) => args.resolve(matches),
             Self::User(args) => args.command.resolve(matches),
-            Self::Migrate(_) | Self::Key(_) => Ok(()),
+            Self::Migrate(_) | Self::Key(_) | Self::Generate(_) => Ok(()),
         }
     }
 }

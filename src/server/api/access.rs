@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use auth::Role;
-use axum::Json;
-use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +16,7 @@ use super::enum_schemas::RoleName;
 use super::extract::{DocumentPath, TargetDocument, check_name};
 use super::schemas::{AnyProblem, BodyProblem, DocumentProblem, OwnershipProblem, WriteProblem};
 use crate::server::security::authentication::ApiRequester;
-use crate::server::{App, Problem};
+use crate::server::{App, Problem, conditional};
 
 /// The roles of users in a document.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,9 +45,8 @@ impl FromRequestParts<Arc<App>> for TargetUser {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let path: Result<Path<UserPath>, PathRejection> = Path::from_request_parts(parts, app).await;
-        let Path(UserPath { user }) = path
-            .map_err(|rejection| Problem::bad_request(format!("the path is malformed: {}", rejection.body_text())))?;
+        let path = Path::<UserPath>::from_request_parts(parts, app).await;
+        let Path(UserPath { user }) = path.map_err(Problem::bad_path)?;
         Ok(Self(check_name("user", user.trim())?.into()))
     }
 }
@@ -62,18 +59,29 @@ impl FromRequestParts<Arc<App>> for TargetUser {
     path = "/api/documents/{documentId}/access",
     operation_id = "readAccess",
     tag = "access",
-    params(DocumentPath),
-    responses((status = 200, description = "The users and their roles", body = Access), AnyProblem, DocumentProblem),
+    params(
+        DocumentPath,
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
+    ),
+    responses(
+        (
+            status = 200, description = "The users and their roles", body = Access,
+            headers(("ETag" = String, description = "Identifies the content of the list")),
+        ),
+        (status = 304, description = "Your copy is current"),
+        AnyProblem, DocumentProblem,
+    ),
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
     ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let record = app.hub.access_record(&requester, &id).await?;
     let users = record.users.iter().map(|(user, role)| (user.to_string(), *role)).collect();
     let access = Access { owner: record.owner.as_ref().map(ToString::to_string), users };
-    Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(access)).into_response())
+    Ok(conditional::json(&headers, &access))
 }
 
 /// The role to grant.

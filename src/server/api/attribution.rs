@@ -5,12 +5,11 @@
 use std::sync::Arc;
 
 use automerge::ChangeHash;
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query, State};
-use axum::http::header;
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use primitives::iso_ms;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +19,7 @@ use super::extract::{DocumentPath, TargetDocument};
 use super::positions_at::parse_hashes;
 use super::schemas::{AnyProblem, DocumentProblem};
 use crate::server::security::authentication::ApiRequester;
-use crate::server::{App, Problem};
+use crate::server::{App, Problem, conditional};
 
 /// Maximum number of hashes in a request. They fit well into the limit for request headers.
 const MAX_CHANGES: usize = 100;
@@ -94,14 +93,26 @@ struct AttributedChange {
     path = "/api/documents/{documentId}/attribution",
     operation_id = "readAttribution",
     tag = "history",
-    params(DocumentPath, ChangesQuery),
-    responses((status = 200, description = "The known origins", body = Attribution), AnyProblem, DocumentProblem),
+    params(
+        DocumentPath,
+        ChangesQuery,
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
+    ),
+    responses(
+        (
+            status = 200, description = "The known origins", body = Attribution,
+            headers(("ETag" = String, description = "Identifies the content of the response")),
+        ),
+        (status = 304, description = "Your copy is current"),
+        AnyProblem, DocumentProblem,
+    ),
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
     ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     ChangeHashes(changes): ChangeHashes,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let known = app.hub.attribution(&requester, &id, changes).await?.ok_or_else(|| Problem::no_document(&id))?;
     let changes = known.into_iter().map(|(hash, provenance, merge)| AttributedChange {
@@ -113,5 +124,5 @@ pub async fn read(
         merged_at: merge.and_then(|merge| iso_ms(merge.time_ms)),
     });
     let attribution = Attribution { changes: changes.collect() };
-    Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(attribution)).into_response())
+    Ok(conditional::json(&headers, &attribution))
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body_fields::{BodyFields, required};
-use super::document::{etag, if_unchanged};
+use super::document::{etag, expected_heads, if_unchanged};
 use super::extract::{AuthorQuery, DocumentPath, EditAuthor, TargetDocument};
 use super::schemas::{AnyProblem, BodyProblem, ConditionProblem, Document, DocumentProblem, WriteProblem};
 use crate::server::security::authentication::ApiRequester;
@@ -136,7 +136,8 @@ struct ComparedField {
 /// The sum of the budgets of a department, in units of the plan.
 #[derive(Debug, Serialize, ToSchema)]
 struct ComparedSum {
-    /// The department; empty for positions without one.
+    /// The most frequent spelling of the department's name; empty for positions without one. Spellings that differ only in case,
+    /// width, spacing or invisible characters are one department.
     #[schema(example = "Engineering")]
     department: String,
     /// The sum that both had.
@@ -187,12 +188,14 @@ fn names(heads: &[ChangeHash]) -> Vec<String> {
 
 /// Copies of a document and of another one of its family.
 async fn relatives(app: &App, requester: &Requester, ids: [&DocumentId; 2]) -> Result<Copies, Problem> {
-    let copies = app.hub.copies(requester, ids).await?;
     let missing = || {
         let is_missing = |id: &&&DocumentId| app.hub.right(requester, id) < runtime::hub::Right::Read;
         Problem::no_document(ids.iter().find(is_missing).unwrap_or(&ids[1]))
     };
-    copies.filter(|_| ids[0] != ids[1] && app.hub.are_relatives(ids[0], ids[1])).ok_or_else(missing)
+    if ids[0] == ids[1] || !app.hub.are_relatives(ids[0], ids[1]) {
+        return Err(missing());
+    }
+    app.hub.copies(requester, ids).await?.ok_or_else(missing)
 }
 
 /// Compare a plan with a scenario.
@@ -204,14 +207,26 @@ async fn relatives(app: &App, requester: &Requester, ids: [&DocumentId; 2]) -> R
     path = "/api/documents/{documentId}/diff",
     operation_id = "compareWithScenario",
     tag = "scenarios",
-    params(DocumentPath, WithQuery),
-    responses((status = 200, description = "The differences", body = Comparison), AnyProblem, DocumentProblem),
+    params(
+        DocumentPath,
+        WithQuery,
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
+    ),
+    responses(
+        (
+            status = 200, description = "The differences", body = Comparison,
+            headers(("ETag" = String, description = "Identifies the content of the comparison")),
+        ),
+        (status = 304, description = "Your copy is current"),
+        AnyProblem, DocumentProblem,
+    ),
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
     ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
     WithScenario(scenario): WithScenario,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let copies = relatives(&app, &requester, [&id, &scenario]).await?;
     let body = run_cpu_bound(|| {
@@ -230,7 +245,8 @@ pub async fn read(
         // Writing texts and numbers to a vector cannot fail.
         serde_json::to_vec(&comparison).unwrap_or_default()
     });
-    Ok(reserved_body::response(&app, "application/json", body))
+    let tag = conditional::etag_of_content(&body);
+    Ok(conditional::respond(&headers, &tag, || reserved_body::response(&app, "application/json", body)))
 }
 
 /// What to merge.
@@ -329,11 +345,7 @@ pub async fn merge(
     } else {
         let changes = run_cpu_bound(|| copies.documents[0].get_changes_added(&copies.documents[1]));
         drop(copies);
-        // The precondition is checked with the merge.
-        let heads = match if_unchanged(&headers, &read_view(&view), Edit::SetTotalAmount(0.0))? {
-            Edit::OnlyIf { .. } => Some(read_view(&view).heads().to_vec()),
-            _ => None,
-        };
+        let heads = expected_heads(&headers, &read_view(&view))?;
         app.hub.merge(&requester, &id, changes, merged, heads, author).await?;
     }
     let view = document_view::open(&app, &requester, &id).await?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use automerge::ChangeHash;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -212,20 +213,33 @@ fn etag_with_right(view: &View, right: DocumentRight) -> String {
     format!("{}-{}\"", conditional::etag_of_heads(view.heads()).trim_end_matches('"'), right.name())
 }
 
-/// Adds the `If-Match` precondition of a request to an edit.
-pub fn if_unchanged(request: &HeaderMap, view: &View, edit: Edit) -> Result<Edit, Problem> {
+/// Checks the `If-Match` precondition of a request. Returns the heads that the document must still have when it is written; `None`
+/// for an unconditional write.
+///
+/// # Errors
+/// When the header lists no current tag.
+pub fn expected_heads(request: &HeaderMap, view: &View) -> Result<Option<Vec<ChangeHash>>, Problem> {
     // The tag matches with any right: the right to write is checked separately.
     let rights = [DocumentRight::Read, DocumentRight::Write, DocumentRight::Own];
     let without_right = conditional::etag_of_heads(view.heads());
     let tags = rights.map(|right| etag_with_right(view, right)).into_iter().chain([without_right]);
     let tags: Vec<String> = tags.collect();
     match conditional::if_match(request, &tags) {
-        Precondition::None => Ok(edit),
-        Precondition::Holds => {
-            Ok(Edit::OnlyIf { condition: Condition::Heads(view.heads().to_vec()), edit: Box::new(edit) })
-        }
+        Precondition::None => Ok(None),
+        Precondition::Holds => Ok(Some(view.heads().to_vec())),
         Precondition::Fails => {
             Err(Problem::precondition_failed("the document has changed since you read it; read it again and retry"))
         }
     }
+}
+
+/// Adds the `If-Match` precondition of a request to an edit.
+///
+/// # Errors
+/// When the header lists no current tag.
+pub fn if_unchanged(request: &HeaderMap, view: &View, edit: Edit) -> Result<Edit, Problem> {
+    Ok(match expected_heads(request, view)? {
+        Some(heads) => Edit::OnlyIf { condition: Condition::Heads(heads), edit: Box::new(edit) },
+        None => edit,
+    })
 }

@@ -1,10 +1,11 @@
 //! `/api/documents`: lists and creates documents.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT, YEAR_START};
@@ -32,28 +33,55 @@ const MAX_CONCURRENT_OPENS: usize = 8;
     path = "/api/documents",
     operation_id = "listDocuments",
     tag = "documents",
-    responses((status = 200, description = "All documents", body = Vec<ListedDocument>), AnyProblem),
+    params(("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current")),
+    responses(
+        (
+            status = 200, description = "All documents", body = Vec<ListedDocument>,
+            headers(("ETag" = String, description = "Identifies the content of the list")),
+        ),
+        (status = 304, description = "Your copy is current"),
+        AnyProblem,
+    ),
 )]
-pub async fn list(State(app): State<Arc<App>>, ApiRequester(requester): ApiRequester) -> Result<Response, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    ApiRequester(requester): ApiRequester,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut ids = app.hub.list(&requester).await?;
-    ids.retain(|id| app.hub.scenario_of(id).is_none());
     ids.sort_by_key(|id| (*id != app.default_id, id.clone()));
-    let listed: Vec<ListedDocument> = stream::iter(ids)
-        .map(|id| list_one(&app, &requester, id))
+    let mut scenarios: HashMap<DocumentId, Vec<DocumentId>> = HashMap::new();
+    ids.retain(|id| match app.hub.scenario_of(id) {
+        Some(plan) => {
+            scenarios.entry(plan).or_default().push(id.clone());
+            false
+        }
+        None => true,
+    });
+    let documents: Vec<(DocumentId, Vec<DocumentId>)> =
+        ids.into_iter().map(|id| (id.clone(), scenarios.remove(&id).unwrap_or_default())).collect();
+    let listed: Vec<ListedDocument> = stream::iter(documents)
+        .map(|(id, scenarios)| list_one(&app, &requester, id, scenarios))
         .buffered(MAX_CONCURRENT_OPENS)
         .filter_map(std::future::ready)
         .collect()
         .await;
-    Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(listed)).into_response())
+    Ok(conditional::json(&headers, &listed))
 }
 
 /// `None` if nothing was ever written to the document.
-async fn list_one(app: &App, requester: &Requester, id: DocumentId) -> Option<ListedDocument> {
+async fn list_one(
+    app: &App,
+    requester: &Requester,
+    id: DocumentId,
+    scenarios: Vec<DocumentId>,
+) -> Option<ListedDocument> {
     match app.hub.view(requester, &id).await {
         Ok(view) => {
-            let document = Document::for_requester(requester, app, &id, &read_view(&view?));
-            // The plan itself is more important than its scenarios.
-            let scenarios = scenarios::of_plan(app, requester, &id).await.unwrap_or_default();
+            let view = view?;
+            let view = read_view(&view);
+            let document = Document::for_requester(requester, app, &id, &view);
+            let scenarios = scenarios::of_plan(app, &view, &scenarios);
             Some(ListedDocument::Document(Box::new(Document { scenarios, ..document })))
         }
         Err(error) => Some(ListedDocument::Broken(BrokenDocument {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use plan::Author;
@@ -55,7 +55,7 @@ impl FromRequestParts<Arc<App>> for TargetDocument {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let path = Path::<DocumentPath>::from_request_parts(parts, app).await;
-        let Path(DocumentPath { document_id }) = path.map_err(bad_path)?;
+        let Path(DocumentPath { document_id }) = path.map_err(Problem::bad_path)?;
         Ok(Self(if document_id == "default" { app.default_id.clone() } else { document_id.parse()? }))
     }
 }
@@ -68,12 +68,8 @@ impl FromRequestParts<Arc<App>> for TargetPosition {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let path = Path::<PositionPath>::from_request_parts(parts, app).await;
-        Ok(Self(path.map_err(bad_path)?.0.position_id))
+        Ok(Self(path.map_err(Problem::bad_path)?.0.position_id))
     }
-}
-
-fn bad_path(rejection: PathRejection) -> Problem {
-    Problem::bad_request(format!("the path is malformed: {}", rejection.body_text()))
 }
 
 /// Extracts the author of an edit. Authenticated users cannot choose another name.

@@ -3,13 +3,14 @@
 //! The files of Swagger UI are embedded. The page makes no requests to other servers.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use parking_lot::Mutex;
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
@@ -109,7 +110,7 @@ fn find(name: &str) -> Option<Arc<StaticFile>> {
     // The validator would be another server.
     static CONFIG: LazyLock<Arc<Config<'static>>> =
         LazyLock::new(|| Arc::new(Config::from("openapi.json").validator_url("none").display_request_duration(true)));
-    let files = || FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    let files = || FILES.lock();
     if let Some(file) = files().get(name) {
         return Some(Arc::clone(file));
     }

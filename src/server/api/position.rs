@@ -8,7 +8,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plan::{Condition, Edit, FieldId, Form, PositionPatch, Row, View, read_view};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::body_fields::BodyFields;
@@ -167,9 +166,7 @@ fn find<'a>(view: &'a View, id: &str) -> Result<&'a Row, Problem> {
 
 /// The ETag of a position, derived from its JSON.
 fn etag(row: &Row) -> String {
-    let digest = Sha256::digest(row.form(Form::Json));
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hex}\"")
+    conditional::etag_of_content(row.form(Form::Json))
 }
 
 /// Adds the precondition of the request to an edit.

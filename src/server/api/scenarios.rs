@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use plan::scenarios::read_entry;
-use plan::{Author, Edit, ScenarioEdit, ScenarioEntry, ScenarioState};
+use plan::{Author, Edit, ScenarioEdit, ScenarioEntry, ScenarioMap, ScenarioState, View, read_view};
 use primitives::{DocumentId, iso_ms};
 use runtime::clock::now_ms;
 use runtime::hub::Requester;
@@ -20,7 +18,7 @@ use super::body_fields::{BodyFields, required};
 use super::extract::{AuthorQuery, DocumentPath, EditAuthor, TargetDocument};
 use super::schemas::{AnyProblem, BodyProblem, DocumentProblem, WriteProblem};
 use crate::server::security::authentication::ApiRequester;
-use crate::server::{App, Problem};
+use crate::server::{App, Problem, conditional, document_view};
 
 const NAME: &str = "name";
 
@@ -49,36 +47,40 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    fn of(id: &DocumentId, entry: ScenarioEntry, maker: Option<&Arc<str>>) -> Self {
-        let ScenarioEntry { name, created_at, created_by, state } = entry;
+    /// `listed`: the scenarios that the plan lists. A client may have made one that it does not list.
+    fn of(app: &App, id: &DocumentId, listed: Option<&ScenarioMap>) -> Self {
+        let entry = listed.and_then(|listed| listed.entries.get(id.as_str())).cloned();
+        let ScenarioEntry { name, created_at, created_by, state } = entry.unwrap_or_default();
         Self {
             id: id.to_string(),
             url: id.url(),
             name,
             created_at: created_at.and_then(iso_ms),
             // The maker is authenticated.
-            created_by: maker.map(ToString::to_string).or(created_by),
+            created_by: app.hub.maker(id).map(|maker| maker.to_string()).or(created_by),
             state: state.unwrap_or_else(|| ScenarioState::Open.name().to_owned()),
         }
     }
 }
 
+/// Scenarios of a plan, with what the view of the plan knows of them.
+pub fn of_plan(app: &App, plan: &View, scenarios: &[DocumentId]) -> Vec<Scenario> {
+    let listed = plan.plan().scenarios.as_deref();
+    scenarios.iter().map(|id| Scenario::of(app, id, listed)).collect()
+}
+
 /// The scenarios of a plan that the requester may read. Empty for a document that is a scenario itself.
 ///
 /// # Errors
-/// When the plan cannot be opened.
-pub async fn of_plan(app: &App, requester: &Requester, plan: &DocumentId) -> Result<Vec<Scenario>, Problem> {
+/// When the plan does not exist or cannot be opened.
+async fn read_all(app: &App, requester: &Requester, plan: &DocumentId) -> Result<Vec<Scenario>, Problem> {
     let scenarios = app.hub.scenarios(requester, plan).await?;
-    if scenarios.is_empty() {
-        return Ok(Vec::new());
-    }
-    let copies = app.hub.copies(requester, [plan, plan]).await?.ok_or_else(|| Problem::no_document(plan))?;
-    let [doc, _] = &copies.documents;
-    Ok(scenarios.iter().map(|(id, maker)| Scenario::of(id, read_entry(doc, id), maker.as_ref())).collect())
+    let view = document_view::open(app, requester, plan).await?;
+    Ok(of_plan(app, &read_view(&view), &scenarios))
 }
 
 async fn find(app: &App, requester: &Requester, plan: &DocumentId, id: &DocumentId) -> Result<Scenario, Problem> {
-    let scenarios = of_plan(app, requester, plan).await?;
+    let scenarios = read_all(app, requester, plan).await?;
     scenarios.into_iter().find(|scenario| scenario.id == id.as_str()).ok_or_else(|| Problem::no_document(id))
 }
 
@@ -99,9 +101,8 @@ impl FromRequestParts<Arc<App>> for TargetScenario {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let path: Result<Path<ScenarioPath>, PathRejection> = Path::from_request_parts(parts, app).await;
-        let Path(ScenarioPath { scenario_id }) = path
-            .map_err(|rejection| Problem::bad_request(format!("the path is malformed: {}", rejection.body_text())))?;
+        let path = Path::<ScenarioPath>::from_request_parts(parts, app).await;
+        let Path(ScenarioPath { scenario_id }) = path.map_err(Problem::bad_path)?;
         let id = scenario_id.parse();
         id.map(Self).map_err(|error| Problem { field: Some("scenarioId".to_owned()), ..Problem::from(error) })
     }
@@ -113,17 +114,26 @@ impl FromRequestParts<Arc<App>> for TargetScenario {
     path = "/api/documents/{documentId}/scenarios",
     operation_id = "listScenarios",
     tag = "scenarios",
-    params(DocumentPath),
-    responses((status = 200, description = "The scenarios", body = Vec<Scenario>), AnyProblem, DocumentProblem),
+    params(
+        DocumentPath,
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
+    ),
+    responses(
+        (
+            status = 200, description = "The scenarios", body = Vec<Scenario>,
+            headers(("ETag" = String, description = "Identifies the content of the list")),
+        ),
+        (status = 304, description = "Your copy is current"),
+        AnyProblem, DocumentProblem,
+    ),
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
     ApiRequester(requester): ApiRequester,
     TargetDocument(id): TargetDocument,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    app.hub.view(&requester, &id).await?.ok_or_else(|| Problem::no_document(&id))?;
-    let scenarios = of_plan(&app, &requester, &id).await?;
-    Ok(([(header::CACHE_CONTROL, "private, no-cache")], Json(scenarios)).into_response())
+    Ok(conditional::json(&headers, &read_all(&app, &requester, &id).await?))
 }
 
 /// The name of a scenario.

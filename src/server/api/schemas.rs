@@ -46,6 +46,8 @@ pub struct Document {
     #[schema(value_type = BTreeMap<String, Value>, required = false, example = json!({ "Engineering": 400 }))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub department_budgets: Option<Arc<BTreeMap<String, Value>>>,
+    /// Whether the plan is archived: its root key `archived` is true. Clients list archived plans apart. They can still be changed.
+    pub archived: bool,
     /// What the positions cost. Not in the list of documents.
     #[schema(value_type = Sums, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +65,7 @@ pub struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<BTreeMap<String, Value>>,
     /// Present only if two users have set the same root key concurrently: the values that lost, by key. Those of an entry of
-    /// `departmentBudgets` are under `departmentBudgets.<department>`.
+    /// `departmentBudgets` are under `departmentBudgets.<department>`, those of an entry of `scenarios` under `scenarios.<id>`.
     #[schema(value_type = BTreeMap<String, Vec<Value>>, required = false, example = json!({ "totalBudget": [1900] }))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conflicts: Option<BTreeMap<String, Vec<Value>>>,
@@ -71,6 +73,15 @@ pub struct Document {
     #[schema(value_type = usize, required = false, example = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub omitted: Option<usize>,
+    /// Present only if the document has a map of scenarios: its root key `scenarios`, by id of the scenario, with what the list of
+    /// scenarios leaves out: deleted ones, the heads at which they were created, and the positions that were merged. A scenario
+    /// has the entries that its plan had when it was created. Not in the list of documents.
+    #[schema(
+        value_type = BTreeMap<String, Value>, required = false,
+        example = json!({ "2Ksk8g2Yb31NfTU9QrtosQugz5gG": { "name": "Hiring freeze", "state": "open" } })
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario_entries: Option<BTreeMap<String, Value>>,
     /// Present only if the document is a scenario: the id of its plan.
     #[schema(value_type = String, required = false, example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,7 +189,8 @@ impl Document {
     /// The document of a view, without a right.
     #[must_use]
     pub fn of(app: &App, id: &DocumentId, view: &View) -> Self {
-        let Plan { name, currency, unit, total_budget, year_start, department_budgets: _ } = view.plan().clone();
+        let Plan { name, currency, unit, total_budget, year_start, archived, department_budgets: _, scenarios: _ } =
+            view.plan().clone();
         Self {
             id: id.to_string(),
             url: id.url(),
@@ -189,6 +201,7 @@ impl Document {
             total_budget: total_budget.map_or(Value::Null, number),
             year_start: year_start.map(|month| month.to_string()),
             department_budgets: None,
+            archived,
             sums: None,
             positions: view.len(),
             heads: heads(view),
@@ -197,6 +210,7 @@ impl Document {
             omitted: None,
             scenario_of: app.hub.scenario_of(id).map(|plan| plan.to_string()),
             scenarios: Vec::new(),
+            scenario_entries: None,
             access: None,
         }
     }
@@ -207,11 +221,12 @@ impl Document {
         Self { sums: Some(Sums::of(view)), ..self }
     }
 
-    /// Adds the budgets of departments, and the content of the root beyond the settings.
+    /// Adds the budgets of departments, the entries of scenarios, and the content of the root beyond the settings.
     #[must_use]
     pub fn with_extra(self, view: &View) -> Self {
-        let department_budgets = view.plan().department_budgets.clone();
-        let document = Self { department_budgets, ..self };
+        let Plan { department_budgets, scenarios, .. } = view.plan();
+        let scenario_entries = scenarios.as_ref().map(|scenarios| scenarios.stored.clone());
+        let document = Self { department_budgets: department_budgets.clone(), scenario_entries, ..self };
         let Some(Extra { fields, conflicts, omitted, .. }) = view.extra() else { return document };
         Self {
             extra: Some(fields).filter(|fields| !fields.is_empty()).cloned(),

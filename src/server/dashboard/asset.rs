@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
-use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use offload::run_cpu_bound;
+use parking_lot::Mutex;
 
 /// One file of the dashboard.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ pub enum Content {
 pub(super) fn decompress(gzip: &'static [u8], length: usize) -> io::Result<Bytes> {
     /// The decompressed files, by the address of the embedded ones.
     static DECOMPRESSED: Mutex<Option<HashMap<usize, Bytes>>> = Mutex::new(None);
-    let cache = || DECOMPRESSED.lock().unwrap_or_else(PoisonError::into_inner);
+    let cache = || DECOMPRESSED.lock();
     let address = gzip.as_ptr() as usize;
     if let Some(bytes) = cache().as_ref().and_then(|files| files.get(&address)) {
         return Ok(bytes.clone());

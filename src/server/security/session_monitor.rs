@@ -4,10 +4,11 @@
 //! One task checks all connections, so that a connection does not have to check anything itself.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{Authority, Refused, valid_until};
+use parking_lot::{Mutex, MutexGuard};
 use runtime::clock::now;
 use runtime::hub::{CloseKind, ConnectionKey, Hub, Outbox, Requester};
 use runtime::metrics::RefusalReason;
@@ -126,7 +127,7 @@ impl SessionMonitor {
     }
 
     fn sessions(&self) -> MutexGuard<'_, BTreeMap<(i64, ConnectionKey), Session>> {
-        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.sessions.lock()
     }
 }
 
@@ -134,7 +135,12 @@ impl SessionMonitor {
 fn close_kind(refused: Refused) -> CloseKind {
     match refused {
         Refused::Unavailable => CloseKind::TryAgainLater,
-        _ => CloseKind::Unauthorized,
+        Refused::Missing
+        | Refused::Invalid
+        | Refused::Expired
+        | Refused::NotYet
+        | Refused::Disabled
+        | Refused::LoggedOut => CloseKind::Unauthorized,
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use offload::run_blocking;
+use parking_lot::RwLock;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -153,7 +154,7 @@ impl Tls {
     pub async fn reload(&self) -> Result<(), TlsError> {
         let files = Arc::clone(&self.files);
         let config = run_blocking(move || read(&files)).await?;
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        *self.config.write() = Arc::new(config);
         Ok(())
     }
 
@@ -177,7 +178,7 @@ impl Tls {
             let _ = timeout(PLAIN_HTTP_TIMEOUT, reject_plain_http(&mut socket)).await;
             return Err(HandshakeError::PlainHttp);
         }
-        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
+        let config = Arc::clone(&self.config.read());
         let mut stream = TlsAcceptor::from(config).accept(socket).await?;
         stream.get_mut().1.set_buffer_limit(Some(MAX_UNSENT));
         Ok(ByteStream::Right(Box::new(stream.into())))

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::Request;
+use primitives::DocumentId;
+use tracing::field::display;
 
 use crate::server::App;
 use crate::server::transport::client_connection::ClientConnection;
@@ -35,8 +37,10 @@ impl ClientInfo {
         Self { address: None, path: peer.to_owned() }
     }
 
-    /// Logs that the server refused the WebSocket, or closed it because of an error of the client.
-    pub fn log_refusal(&self, code: u16, reason: &str) {
-        tracing::info!(address = self.address.map(display), path = self.path, code, reason, "a WebSocket was refused");
+    /// Logs that the server refused the WebSocket, or closed it because of an error of the client. `user`: the authenticated user.
+    /// `document`: the only document of the connection.
+    pub fn log_refusal(&self, code: u16, reason: &str, user: Option<&str>, document: Option<&DocumentId>) {
+        let (address, document) = (self.address.map(display), document.map(display));
+        tracing::info!(address, path = self.path, user, document, code, reason, "a WebSocket was refused");
     }
 }

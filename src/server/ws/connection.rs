@@ -20,6 +20,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use tracing::field::display;
 
 use super::client_info::ClientInfo;
 use super::closing::{CLOSE_DELAY, close, flush};
@@ -75,6 +76,8 @@ pub struct Connection {
     pub handshake: Duration,
     /// The client, for the log.
     pub client: Arc<ClientInfo>,
+    /// The authenticated user, for the log.
+    pub user: Option<Arc<str>>,
     /// Registration with the session monitor.
     pub _session: Option<SessionRegistration>,
     /// Permit of the user's connections.
@@ -99,7 +102,8 @@ impl Connection {
         };
         protocol.on_disconnected().await;
         gauge.decrement(1.0);
-        tracing::debug!(connection = self.key.0, ?cause, "closed");
+        let (user, document) = (self.user.as_deref(), protocol.document().map(display));
+        tracing::debug!(connection = self.key.0, user, document, ?cause, "closed");
         if let Some((code, reason)) = self.close_frame(&cause, protocol) {
             let speaks_repo = matches!(kind, ConnectionKind::Repo | ConnectionKind::Peering);
             if speaks_repo && !matches!(cause, Disconnect::ByPeer(_)) {
@@ -303,14 +307,14 @@ impl Connection {
                 let code = protocol.close_code(reason.kind);
                 use CloseKind::{BadMessage, Forbidden, TryAgainLater, Unauthorized};
                 if matches!(reason.kind, BadMessage | Forbidden | TryAgainLater | Unauthorized) {
-                    self.client.log_refusal(code, &reason.message);
+                    self.client.log_refusal(code, &reason.message, self.user.as_deref(), protocol.document());
                 }
                 Some((Some(code), reason.message.clone()))
             }
             Disconnect::TooLarge { limit } => {
                 self.hub.metrics().record_refusal(RefusalReason::TooLarge);
                 let (code, reason) = (CloseCode::Size.into(), format!("messages may have at most {limit} bytes"));
-                self.client.log_refusal(code, &reason);
+                self.client.log_refusal(code, &reason, self.user.as_deref(), protocol.document());
                 Some((Some(code), reason))
             }
             Disconnect::Stalled => {

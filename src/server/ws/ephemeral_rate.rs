@@ -1,10 +1,11 @@
 //! Rate limits of ephemeral messages, per socket and per user. The server forwards each message to all peers of the document, so
 //! a user with many sockets would multiply the cost.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use limits::token_bucket::TokenBucket;
 use limits::{KeyedRate, Payer, Rate};
+use parking_lot::Mutex;
 use runtime::hub::Requester;
 use tokio::time::Instant;
 
@@ -57,7 +58,7 @@ impl EphemeralRateLimit {
             return false;
         }
         let Some(payer) = &self.payer else { return true };
-        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.users.lock();
         users.take(Some(payer), Instant::now()).is_ok()
     }
 }

@@ -1,5 +1,6 @@
 //! The trait that every WebSocket protocol implements.
 
+use primitives::DocumentId;
 use runtime::hub::{CloseKind, CloseReason, Outgoing};
 use runtime::memory_budget::Reservation;
 use runtime::metrics::ConnectionKind;
@@ -13,6 +14,11 @@ use super::outbound::Outbound;
 pub trait Protocol: Send {
     /// Label of this connection in the metrics.
     fn kind(&self) -> ConnectionKind;
+
+    /// The document of this connection, for the log. `None` if the connection may have several.
+    fn document(&self) -> Option<&DocumentId> {
+        None
+    }
 
     /// Queues the message that this side sends first, if it has one.
     fn begin(&mut self, _out: &mut Outbound) {}

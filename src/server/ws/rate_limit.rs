@@ -3,11 +3,12 @@
 //! The server pauses reading from a socket that exceeds its limit. The client experiences a slow network, which every client
 //! handles. Closing the socket would make the client reconnect and send the same data again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use limits::token_bucket::TokenBucket;
 use limits::{KeyedRate, Payer, Rate};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::server::limits::{BYTES_BURST, Limits, MESSAGES_BURST};
@@ -29,7 +30,7 @@ impl UserRateLimits {
     }
 
     fn spend(&self, payer: &Payer, bytes: f64, now: Instant) -> Option<Duration> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).spend(payer, bytes, now)
+        self.0.lock().spend(payer, bytes, now)
     }
 }
 

@@ -29,7 +29,12 @@ impl From<Refused> for RefusedUpgrade {
     fn from(refused: Refused) -> Self {
         let code = match refused {
             Refused::Unavailable => close_codes::TRY_AGAIN,
-            _ => close_codes::UNAUTHORIZED,
+            Refused::Missing
+            | Refused::Invalid
+            | Refused::Expired
+            | Refused::NotYet
+            | Refused::Disabled
+            | Refused::LoggedOut => close_codes::UNAUTHORIZED,
         };
         Self { code, reason: refused.to_string() }
     }
@@ -59,7 +64,11 @@ pub async fn refuse_with(
     graceful: bool,
     client: &ClientInfo,
 ) {
-    client.log_refusal(code, reason);
+    let document = match protocol {
+        ProtocolKind::Plain(document) => document.as_ref().ok(),
+        ProtocolKind::Repo | ProtocolKind::Text | ProtocolKind::FirstMessage | ProtocolKind::Unknown => None,
+    };
+    client.log_refusal(code, reason, None, document);
     let mut out = Outbound::default();
     match protocol {
         ProtocolKind::Repo => out.binary(&error_message(&app.identity, None, reason), &Bytes::new()),

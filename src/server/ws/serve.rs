@@ -68,6 +68,7 @@ fn connection(
         rate_limit: Some(RateLimit::new(&app.limits, user_limit, Instant::now())),
         handshake: app.limits.handshake,
         client: Arc::clone(client),
+        user: requester.user(),
         _session: None,
         _permit: None,
     }

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::Method;
+use parking_lot::Mutex;
 use primitives::DocumentId;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -78,7 +79,7 @@ impl Churn {
 
     /// The first failure.
     pub fn failure(&self) -> Option<String> {
-        self.notes.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.notes.failure.lock().clone()
     }
 }
 
@@ -99,7 +100,7 @@ impl Town {
         let result = timeout(PATIENCE + STAY, visit).await.unwrap_or_else(|_| Err("not served in time".into()));
         self.notes.visits.fetch_add(1, Relaxed);
         if let Err(error) = result {
-            let mut failure = self.notes.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut failure = self.notes.failure.lock();
             failure.get_or_insert_with(|| format!("visitor {number}: {error}"));
         }
     }

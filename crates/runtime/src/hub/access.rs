@@ -10,9 +10,10 @@ mod versioned;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Weak};
 
 use auth::Role;
+use parking_lot::{Mutex, RwLock};
 use plan::Edit;
 use primitives::{DocumentId, strict_json};
 use serde::{Deserialize, Serialize};
@@ -202,17 +203,17 @@ impl Access {
             self.scenarios.note(&id, &record);
             records.insert(id, Versioned::new(version, Arc::new(record)));
         }
-        *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
+        *self.records.write() = records;
         let existing = self.store.list().await?.into_iter().collect();
-        *self.existing.write().unwrap_or_else(PoisonError::into_inner) = existing;
+        *self.existing.write() = existing;
         Ok(())
     }
 
     /// Records that a document exists.
     pub(super) fn record_existing(&self, id: &DocumentId) {
-        let is_known = self.existing.read().unwrap_or_else(PoisonError::into_inner).contains(id);
+        let is_known = self.existing.read().contains(id);
         if !is_known {
-            self.existing.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+            self.existing.write().insert(id.clone());
         }
     }
 
@@ -220,8 +221,7 @@ impl Access {
     /// not look at the disk: a file that was put into the folder of a running server is only known once it was
     /// opened.
     pub(super) fn exists_for_others(&self, requester: &Requester, id: &DocumentId) -> bool {
-        self.right(requester, id) < Right::Read
-            && self.existing.read().unwrap_or_else(PoisonError::into_inner).contains(id)
+        self.right(requester, id) < Right::Read && self.existing.read().contains(id)
     }
 
     /// Checks whether `requester` may make this edit.
@@ -315,7 +315,7 @@ impl Access {
     }
 
     fn versioned(&self, id: &DocumentId) -> Option<Versioned> {
-        self.records.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.records.read().get(id).cloned()
     }
 
     /// Changes the record of a document durably. If another process has changed it meanwhile, the change is applied to that
@@ -372,7 +372,7 @@ impl Access {
         self.scenarios.note(id, &record);
         match self.store.change_access(id, version, bytes).await? {
             AccessChanged::Stored(version) => {
-                let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+                let mut records = self.records.write();
                 let known = records.entry(id.clone()).or_default();
                 // Otherwise the stored record was read meanwhile.
                 if known.version == known_before {
@@ -409,7 +409,7 @@ impl Access {
     }
 
     fn record_lock(&self, id: &DocumentId) -> Arc<AsyncMutex<()>> {
-        let mut locks = self.record_locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.record_locks.lock();
         locks.retain(|_, lock| lock.strong_count() > 0);
         if let Some(lock) = locks.get(id).and_then(Weak::upgrade) {
             return lock;
@@ -421,7 +421,7 @@ impl Access {
 
     /// Documents that were deleted before `moment` (milliseconds since 1970), and whose content was not removed yet.
     pub(super) fn deleted_before(&self, moment: i64) -> Vec<DocumentId> {
-        let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records.read();
         let is_due = |record: &AccessRecord| record.deleted.as_ref().is_some_and(|it| it.at < moment);
         let is_removed = |record: &AccessRecord| record.deleted.as_ref().is_some_and(|it| it.removed);
         let deleted = records.iter().filter(|(_, Versioned { record, .. })| {
@@ -485,6 +485,6 @@ mod tests {
         assert!(waits.await.is_ok());
         assert_eq!(access.record(&slow), access.record(&other));
         let _guard = access.record_lock(&other);
-        assert_eq!(access.record_locks.lock().expect("no panic").len(), 1, "unused locks are removed");
+        assert_eq!(access.record_locks.lock().len(), 1, "unused locks are removed");
     }
 }

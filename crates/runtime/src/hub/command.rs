@@ -187,7 +187,13 @@ impl From<Unavailable> for CloseReason {
         let kind = match error {
             Unavailable::Stopping => CloseKind::GoingAway,
             Unavailable::Denied(_) => CloseKind::Forbidden,
-            _ => CloseKind::TryAgainLater,
+            Unavailable::Store(_)
+            | Unavailable::TooLarge(_)
+            | Unavailable::Quarantined(_)
+            | Unavailable::TooManyPending { .. }
+            | Unavailable::TooManyNew
+            | Unavailable::OutOfMemory(_)
+            | Unavailable::Refused => CloseKind::TryAgainLater,
         };
         Self { kind, message: error.to_string() }
     }

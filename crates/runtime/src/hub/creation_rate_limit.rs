@@ -4,10 +4,11 @@
 //! HTTP client gets an error. Other users are not delayed unless the total is used up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use limits::{KeyedRate, Payer, Rate, Wait, fair_share};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -57,11 +58,11 @@ impl CreationRateLimit {
 
     /// Takes back the count of a document that was not created.
     pub(super) fn release(&self, payer: Option<&Payer>) {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).give_back(payer);
+        self.rate.lock().give_back(payer);
     }
 
     fn take(&self, payer: Option<&Payer>) -> Result<(), Wait> {
-        self.rate.lock().unwrap_or_else(PoisonError::into_inner).take(payer, Instant::now())
+        self.rate.lock().take(payer, Instant::now())
     }
 
     /// Waits until this payer may create one more document, and counts it. Returns false if the server shuts down
@@ -79,7 +80,7 @@ impl CreationRateLimit {
 
     /// Whether to log that clients wait: at most once a minute.
     pub(super) fn should_log(&self) -> bool {
-        let (now, mut logged_at) = (Instant::now(), self.logged_at.lock().unwrap_or_else(PoisonError::into_inner));
+        let (now, mut logged_at) = (Instant::now(), self.logged_at.lock());
         let should_log = logged_at.is_none_or(|at| now.duration_since(at) >= LOG_INTERVAL);
         if should_log {
             *logged_at = Some(now);
@@ -88,7 +89,7 @@ impl CreationRateLimit {
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<Option<Payer>, Queue>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queues.lock()
     }
 }
 

@@ -4,8 +4,8 @@
 //! lasts, and sends the document once the user gets access.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use primitives::DocumentId;
 
 use super::Hub;
@@ -65,7 +65,7 @@ impl DeniedRequests {
     }
 
     fn lock(&self) -> MutexGuard<'_, Requests> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! A hint may be lost, doubled or late, so it only triggers a check: the task compares positions.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use store::{Batch, Position};
 use tokio::sync::Notify;
 
@@ -32,7 +31,7 @@ pub(super) struct Waiting {
 impl Hints {
     /// Adds a hint, and wakes the task.
     pub(super) fn push(&self, at: Position, batch: Option<Batch>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         match batch {
             Some(batch) if waiting.bytes + batch.chunks.len() + batch.authors.len() <= MAX_BYTES => {
                 waiting.bytes += batch.chunks.len() + batch.authors.len();
@@ -47,7 +46,7 @@ impl Hints {
 
     /// Adds the end of the log in the store, and wakes the task.
     pub(super) fn push_end(&self, end: Position) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).end = Some(end);
+        self.waiting.lock().end = Some(end);
         self.arrived.notify_one();
     }
 
@@ -58,7 +57,7 @@ impl Hints {
 
     /// Takes all hints.
     pub(super) fn take(&self) -> Waiting {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.waiting.lock())
     }
 }
 

@@ -1,9 +1,10 @@
 //! Presence of legacy users for automerge-repo peers: ephemeral messages of the server's own peer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use primitives::DocumentId;
 
 use super::outbox::Ephemeral;
@@ -31,12 +32,12 @@ impl LegacyPresence {
 
     /// Replaces the names of the logged-in users.
     pub(super) fn set_names(&self, names: Vec<String>) {
-        *self.names.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        *self.names.lock() = names;
     }
 
     /// The names of the logged-in users.
     pub(super) fn names(&self) -> Vec<String> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.names.lock().clone()
     }
 
     /// The next message about a document, with these names.

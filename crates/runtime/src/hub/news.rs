@@ -1,7 +1,6 @@
 //! Follows the news of other processes about the shared store.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -58,7 +57,7 @@ impl Hub {
         }
         let metrics = &self.inner.metrics;
         metrics.store_polling.set(if self.inner.store.is_polling() { 1.0 } else { 0.0 });
-        let answered = *self.inner.store_answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = *self.inner.store_answered.lock();
         if let Some(answered) = answered {
             metrics.store_silence.set(answered.elapsed().as_secs_f64());
         }
@@ -102,7 +101,7 @@ impl Hub {
                 if !failed {
                     *revision = latest;
                 }
-                *self.inner.store_answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked_at);
+                *self.inner.store_answered.lock() = Some(asked_at);
             }
             Err(error) => tracing::warn!(%error, "changes of access could not be read; they will be again"),
         }

@@ -1,10 +1,10 @@
 //! Documents that could not be opened, and the back-off before the next attempt.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use limits::{BackOff, BackOffPolicy};
+use parking_lot::{Mutex, MutexGuard};
 use primitives::DocumentId;
 
 const FIRST_DELAY: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ impl OpenFailures {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DocumentId, Failure>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

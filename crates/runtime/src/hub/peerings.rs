@@ -5,9 +5,10 @@
 //! the other server, too. A document that only peerings use is unloaded, and followed again when it is opened.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
+use parking_lot::RwLock;
 use primitives::DocumentId;
 use store::StoreError;
 use tokio::sync::{Notify, oneshot};
@@ -42,25 +43,25 @@ impl Peerings {
 
     /// All connected peerings.
     pub(super) fn connected(&self) -> Vec<SyncPeer> {
-        let connected = self.connected.read().unwrap_or_else(PoisonError::into_inner);
+        let connected = self.connected.read();
         connected.iter().map(|peering| peering.peer.clone()).collect()
     }
 
     fn add(&self, peer: SyncPeer) -> Peering {
         let peering = Peering { peer, ended: CancellationToken::new(), drained: Arc::default() };
-        let mut connected = self.connected.write().unwrap_or_else(PoisonError::into_inner);
+        let mut connected = self.connected.write();
         connected.push(peering.clone());
         self.version.fetch_add(1, Ordering::Release);
         peering
     }
 
     fn notify_drained(&self, key: ConnectionKey) {
-        let connected = self.connected.read().unwrap_or_else(PoisonError::into_inner);
+        let connected = self.connected.read();
         connected.iter().filter(|peering| peering.peer.key == key).for_each(|peering| peering.drained.notify_one());
     }
 
     fn remove(&self, key: ConnectionKey) {
-        let mut connected = self.connected.write().unwrap_or_else(PoisonError::into_inner);
+        let mut connected = self.connected.write();
         for peering in connected.extract_if(.., |peering| peering.peer.key == key) {
             peering.ended.cancel();
         }

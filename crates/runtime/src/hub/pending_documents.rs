@@ -4,10 +4,11 @@
 //! memory, so their number is bounded. A client that *sends* a document does not wait, and is not counted here.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use limits::{KeyedLimit, KeyedPermit, Payer, fair_share};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::outbox::ConnectionKey;
@@ -102,7 +103,7 @@ impl PendingDocuments {
             PendingLimit::User(_) => 1,
             PendingLimit::Server(_) => 2,
         };
-        let logged_at = &mut self.logged_at.lock().unwrap_or_else(PoisonError::into_inner)[kind];
+        let logged_at = &mut self.logged_at.lock()[kind];
         let should_log = logged_at.is_none_or(|at| now.duration_since(at) >= LOG_INTERVAL);
         if should_log {
             *logged_at = Some(now);

@@ -1,8 +1,9 @@
 //! The published view of a document, which readers get without a message to the document's task.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use plan::SharedView;
 
 /// The view that the task has published. Empty while the document has no view.
@@ -39,6 +40,6 @@ impl PublishedView {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<SharedView>> {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+        self.view.lock()
     }
 }

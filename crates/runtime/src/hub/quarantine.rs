@@ -7,10 +7,10 @@
 //! sound, and is served and synced to all clients.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use limits::{BackOff, BackOffPolicy, Payer};
+use parking_lot::{Mutex, MutexGuard};
 use primitives::DocumentId;
 use tokio::time::Instant;
 
@@ -136,7 +136,7 @@ impl Quarantines {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<DocumentId, DocumentState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -5,8 +5,9 @@
 //! changes.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use primitives::DocumentId;
 use sync_engine::BadMessage;
 
@@ -52,7 +53,7 @@ impl Refusals {
     /// Records that this connection was told that a hidden document does not exist. Returns whether it was the first
     /// time.
     pub(super) fn record_denial(&self, id: &DocumentId) -> bool {
-        self.denied.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
+        self.denied.lock().insert(id.clone())
     }
 
     /// Records a refusal. Returns false if the peer was already told.
@@ -75,14 +76,14 @@ impl Refusals {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DocumentId, RefusalDuration>> {
-        self.by_document.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_document.lock()
     }
 }
 
 impl SyncPeer {
     /// Tells the peer once why a document is not stored. A connection with a full outbox is not told.
     pub(super) fn tell_once(&self, id: &DocumentId, message: &str) {
-        let mut told = self.refusals.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.refusals.told.lock();
         if told.contains(id) {
             return;
         }

@@ -3,9 +3,10 @@
 //! A task is registered before it has read anything, so a document is opened once however many clients ask for it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard, PoisonError};
 
+use parking_lot::MutexGuard;
 use primitives::DocumentId;
 use tokio::sync::mpsc;
 
@@ -144,6 +145,6 @@ impl Hub {
 
     /// Locks the registry.
     pub(super) fn registry(&self) -> MutexGuard<'_, DocumentRegistry> {
-        self.inner.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.registry.lock()
     }
 }

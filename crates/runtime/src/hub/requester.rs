@@ -1,10 +1,11 @@
 //! The identity behind a connection or request, for authorization.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use auth::{DocumentName, Documents, Grant};
 use limits::Payer;
+use parking_lot::RwLock;
 use primitives::DocumentId;
 use sync_engine::{Contributor, PeerRole, Surface};
 
@@ -114,7 +115,7 @@ impl Requester {
     #[must_use]
     pub fn grant(&self) -> Option<Arc<Grant>> {
         match &self.0.identity {
-            Identity::User { grant, .. } => Some(Arc::clone(&grant.read().unwrap_or_else(PoisonError::into_inner))),
+            Identity::User { grant, .. } => Some(Arc::clone(&grant.read())),
             Identity::Server | Identity::Anonymous(_) | Identity::Peering { .. } => None,
         }
     }
@@ -122,7 +123,7 @@ impl Requester {
     /// Replaces the grant, after the user's token was renewed or the user's role has changed.
     pub fn update_grant(&self, new: Grant) {
         if let Identity::User { grant, .. } = &self.0.identity {
-            *grant.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+            *grant.write() = Arc::new(new);
         }
     }
 

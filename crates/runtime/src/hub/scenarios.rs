@@ -30,15 +30,11 @@ impl Hub {
         self.inner.access.scenario_of(id)
     }
 
-    /// The scenarios of a plan that `requester` may read, each with the user who made it.
+    /// The scenarios of a plan that `requester` may read, sorted by id.
     ///
     /// # Errors
     /// When the store cannot be listed.
-    pub async fn scenarios(
-        &self,
-        requester: &Requester,
-        plan: &DocumentId,
-    ) -> Result<Vec<(DocumentId, Option<Arc<str>>)>, StoreError> {
+    pub async fn scenarios(&self, requester: &Requester, plan: &DocumentId) -> Result<Vec<DocumentId>, StoreError> {
         let mut scenarios = self.inner.access.scenarios_of(plan);
         scenarios.retain(|id| self.right(requester, id) >= Right::Read);
         if !scenarios.is_empty() {
@@ -46,8 +42,13 @@ impl Hub {
             let stored: HashSet<DocumentId> = self.inner.store.list().await?.into_iter().collect();
             scenarios.retain(|id| stored.contains(id));
         }
-        let made_by = |id: &DocumentId| self.inner.access.record(id).and_then(|record| record.owner.clone());
-        Ok(scenarios.into_iter().map(|id| (id.clone(), made_by(&id))).collect())
+        Ok(scenarios)
+    }
+
+    /// The user who made a document, as far as that is known.
+    #[must_use]
+    pub fn maker(&self, id: &DocumentId) -> Option<Arc<str>> {
+        self.inner.access.record(id)?.owner.clone()
     }
 
     /// Whether two documents belong to the same family.

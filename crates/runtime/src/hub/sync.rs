@@ -231,7 +231,9 @@ impl Hub {
             };
             self.inner.metrics.record_refusal(refusal);
             // Formatted as a value, which the log quotes: the text may contain bytes of the peer.
-            tracing::warn!(document = %id, connection = peer.key.0, error = error.to_string(), "refused a sync message");
+            let user = peer.requester.user();
+            let user = user.as_deref();
+            tracing::warn!(document = %id, connection = peer.key.0, user, error = error.to_string(), "refused a sync message");
         }
         duration
     }

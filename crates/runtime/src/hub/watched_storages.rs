@@ -2,8 +2,10 @@
 //! when, say, the CFO's laptop has its changes.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::outbox::ConnectionKey;
 
@@ -85,7 +87,7 @@ impl WatchedStorages {
     }
 
     fn lock(&self) -> MutexGuard<'_, Watchers> {
-        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watchers.lock()
     }
 }
 

@@ -97,10 +97,21 @@ pub(crate) fn lines(attributions: &[Attribution], time_ms: i64) -> Vec<u8> {
 impl Authors {
     /// Records the attributions of further lines. Returns the number of lines that do not parse, which are skipped.
     pub fn append_lines(&mut self, lines: &[u8]) -> usize {
+        self.append_lines_with(lines, |_| {})
+    }
+
+    /// The same. Calls `first_here` with the actors that the lines bind because of changes that arrived in their document first.
+    pub fn append_lines_with(&mut self, lines: &[u8], mut first_here: impl FnMut(&ActorId)) -> usize {
         let mut unreadable = 0;
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match strict_json::from_slice::<Line>(line).ok().and_then(Line::parse) {
-                Some((attribution, time_ms)) => self.record(&attribution, time_ms),
+                Some((attribution, time_ms)) => {
+                    let Attribution { origin, actors, server_actors, .. } = &attribution;
+                    if origin.is_first_here() {
+                        actors.iter().chain(server_actors).for_each(&mut first_here);
+                    }
+                    self.record(&attribution, time_ms);
+                }
                 None => unreadable += 1,
             }
         }

@@ -5,8 +5,9 @@
 //! other. Everywhere else connections are identified by their keys. Without authentication only the peer id identifies a peer.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use repo_protocol::PeerId;
 use runtime::hub::{CloseKind, ConnectionKey, Outbox};
 use tokio_util::sync::CancellationToken;
@@ -65,7 +66,7 @@ impl PeerRegistry {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PeerKey, JoinedPeer>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.peers.lock()
     }
 }
 

@@ -45,6 +45,10 @@ impl Protocol for PlainSocket {
         ConnectionKind::Plain
     }
 
+    fn document(&self) -> Option<&DocumentId> {
+        Some(&self.document)
+    }
+
     async fn receive(
         &mut self,
         message: Frame,

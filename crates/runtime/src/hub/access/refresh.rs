@@ -1,6 +1,6 @@
 //! Takes over access records that other processes have stored.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use primitives::DocumentId;
 use store::{StoreError, StoredAccess};
@@ -34,7 +34,7 @@ impl Access {
                 continue;
             }
             self.scenarios.note(id, &record);
-            let mut records = self.records.write().unwrap_or_else(PoisonError::into_inner);
+            let mut records = self.records.write();
             let known = records.entry(id.clone()).or_default();
             if known.version != before.version && version < known.version {
                 // The record was read again meanwhile.

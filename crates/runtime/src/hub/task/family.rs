@@ -3,7 +3,7 @@
 //! A new document is a scenario if its content names another document as its own, and shares the change that wrote this. The
 //! server then records its plan in the access record. See [`crate::hub::families`] for the provenance of its changes.
 
-use automerge::{Change, ChangeHash};
+use automerge::Change;
 use store::StoreError;
 use sync_engine::{Authors, BadMessage, Contributor, Relatives};
 
@@ -12,6 +12,7 @@ use super::commit::ItemSource;
 use crate::document::{Applied, Document, Prepared};
 use crate::hub::access::{Denied, Right};
 use crate::hub::command::EditFailure;
+use crate::hub::families::Recipient;
 use crate::hub::refusals::RefusalDuration;
 use crate::hub::requester::Requester;
 use crate::metrics::RefusalReason;
@@ -40,7 +41,7 @@ impl DocumentTask {
     /// What the family of the document knows of the changes of a batch.
     pub(super) async fn relatives(
         &mut self,
-        document: &Document,
+        document: &mut Document,
         prepared: &[Prepared],
         senders: &[ItemSource],
     ) -> Result<Relatives, StoreError> {
@@ -49,13 +50,16 @@ impl DocumentTask {
             let by = self.requester_of(sender).and_then(Requester::contributor);
             changes.extend(prepared.changes().iter().map(|change| (change, by.clone())));
         }
-        let own = document.engine.authors();
-        if self.may_have_unknown_family(own, &changes) {
+        if self.may_have_unknown_family(document.engine.authors(), &changes) {
             self.hub.take_control().await;
         }
         let Some(plan) = self.hub.inner.access.family_of(&self.id) else { return Ok(Relatives::default()) };
         let family = self.hub.family(&plan);
-        let relatives = family.relatives(&self.hub, &changes, own).await;
+        if family.has_lost_actor(document.engine.automerge().get_actor()).await {
+            document.engine.use_actor(self.hub.inner.settings.actors.fresh());
+        }
+        let recipient = Recipient::new(&self.id, document, document.engine.authors());
+        let relatives = family.relatives(&self.hub, &changes, recipient).await;
         self.family = Some(family);
         relatives
     }
@@ -104,8 +108,11 @@ impl DocumentTask {
         let by = creator.and_then(Requester::contributor);
         let changes: Vec<(&Change, Option<Contributor>)> =
             applied.changes().iter().map(|change| (change, by.clone())).collect();
-        let relatives = family.relatives(&self.hub, &changes, &Authors::default()).await?.for_clone();
+        let no_authors = Authors::default();
+        let recipient = Recipient::new(&self.id, document, &no_authors);
+        let relatives = family.relatives(&self.hub, &changes, recipient).await;
         self.family = Some(family);
+        let relatives = relatives?.for_clone();
         if let Err(error) = document.engine.attribute_again(applied, &relatives) {
             return Err(NotCreated::Refused(EditFailure::Merge(error)));
         }
@@ -145,8 +152,7 @@ impl DocumentTask {
     /// Tells the family what the document has stored.
     pub(super) async fn note_in_family(&self, applied: &Applied, time_ms: i64) {
         if let Some(plan) = self.hub.inner.access.family_of(&self.id) {
-            let changes: Vec<ChangeHash> = applied.changes().iter().map(Change::hash).collect();
-            self.hub.note_in_family(&plan, &applied.authors(time_ms), &changes).await;
+            self.hub.note_in_family(&plan, &self.id, &applied.authors(time_ms), applied.changes()).await;
         }
     }
 }

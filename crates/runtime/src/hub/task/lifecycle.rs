@@ -174,7 +174,19 @@ impl DocumentTask {
             Command::Attribution { reply, .. } => {
                 let _ = reply.send(Err(unavailable.clone()));
             }
-            _ => {}
+            // Nobody waits for an answer to these. `Follow` is answered by dropping its sender.
+            Command::Ephemeral { .. }
+            | Command::RemoteEphemeral { .. }
+            | Command::RemoteHeads { .. }
+            | Command::WatchStorages { .. }
+            | Command::Follow { .. }
+            | Command::PeerLacks(_)
+            | Command::Postpone(_)
+            | Command::LegacyPresenceChanged
+            | Command::Recheck
+            | Command::Drained(_)
+            | Command::HistoryBuilt(_)
+            | Command::Stop => {}
         }
     }
 
