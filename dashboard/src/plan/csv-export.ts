@@ -34,7 +34,7 @@ export function toCsv(table: ExportTable): string {
     ...LAST_COLUMNS,
     ...own,
     ...calculated.map(({ name }) => name),
-    ...extra.map((key) => cell(extraHead(key))),
+    ...extra.map((key) => cell(extraHead(key, table.own))),
   ]
   return `\ufeff${Papa.unparse([head, ...rows], { newline: "\r\n", quotes: (cell: unknown) => needsQuotes(String(cell)) })}\r\n`
 }

@@ -71,8 +71,8 @@ const toDate = (value: unknown): unknown => (typeof value === "string" ? new Dat
 
 /** Reads the answers of the API by the rules by which the document is read. */
 export function toPreview(id: string, document: Record<string, unknown>, rows: readonly Record<string, unknown>[]): Preview {
-  // The API shows the columns of the plan, and their values, as fields of other programs.
-  const columns = new PlanColumns(readPlainColumns(document.extra))
+  // The API shows the values in the columns of the plan as fields of other programs.
+  const columns = new PlanColumns(readPlainColumns(document))
   const positions = rows.flatMap((row) => {
     const extra = typeof row.extra === "object" ? row.extra : null
     const entry = { ...extra, ...row, createdAt: toDate(row.createdAt), updatedAt: toDate(row.updatedAt) }

@@ -9,7 +9,9 @@ interface Texts {
   names: { name: string; isAccepted: boolean; repeat?: number }[]
   folded: { text: string; key: string }[]
 }
-const { blankRanges, folded, names } = JSON.parse(readFileSync(`${import.meta.dirname}/../../../tests/fixtures/texts.json`, "utf8")) as Texts
+const { blankRanges, folded, names } = JSON.parse(
+  readFileSync(`${import.meta.dirname}/../../../tests/fixtures/texts.json`, "utf8"),
+) as Texts
 
 describe("blank texts", () => {
   it("consist of the same characters as on the server", () => {

@@ -38,5 +38,6 @@ export function extraColumns({ positions, extras }: ExportTable): string[] {
   return [...keys]
 }
 
-/** The head of a further column. A key that an import would take for a field is marked as one of another program. */
-export const extraHead = (key: string): string => (!isExportColumn(key) && parseColumnName(key) !== null ? `Other: ${key}` : key)
+/** The head of a further column. A key that an import would take for a field or a column of the plan is marked as one of another program. */
+export const extraHead = (key: string, own: readonly OwnColumn[]): string =>
+  !isExportColumn(key) && parseColumnName(key, own) !== null ? `Other: ${key}` : key

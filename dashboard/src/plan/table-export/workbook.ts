@@ -54,7 +54,7 @@ function positionsSheet(table: ExportTable, settings: Settings): WriteSheet {
     }),
     ...extraColumns(table).map(
       (key): SheetColumn => ({
-        definition: { header: extraHead(key), width: TEXT_WIDTH },
+        definition: { header: extraHead(key, table.own), width: TEXT_WIDTH },
         value: ({ id }) => {
           const value = table.extras.get(id)?.[key]
           return typeof value === "string" ? asText(value) : (value ?? null)
