@@ -219,6 +219,21 @@ test("columns are renamed, moved, resized, deleted and restored", async ({ cfo, 
   await expect(history.getByText("the column “Level”").first()).toBeVisible()
 })
 
+test("what is typed into a column that somebody deletes is kept", async ({ cfo, ceo }) => {
+  const { page } = cfo
+  await addColumn(cfo, "Notes")
+  await cell(cfo, "Cook", "Notes").focus()
+  await page.keyboard.type("speaks")
+  const dialog = await openColumns(ceo)
+  await dialog.getByRole("button", { name: "Delete Notes" }).click()
+  await expect(heads(cfo).filter({ hasText: "Notes" })).toHaveCount(0)
+  await expect(page.getByText("Notes of “Cook” changed.")).toBeVisible()
+  // The focus is in the same row.
+  await expect(cfo.cell("Cook", "designation")).toBeFocused()
+  await dialog.getByRole("button", { name: "Restore Notes" }).click()
+  await expect(value(ceo, "Cook", "Notes")).toHaveText("speaks")
+})
+
 for (const format of ["Excel", "CSV"] as const) {
   test(`an export as ${format} is imported again`, async ({ cfo, ceo }) => {
     const { page } = cfo

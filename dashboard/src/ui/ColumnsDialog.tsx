@@ -1,4 +1,5 @@
 import { ArrowLeft, ArrowRight, Pencil, Plus, Trash2, Undo2 } from "lucide-react"
+import { useState } from "react"
 import { canMove } from "../plan/column-order"
 import type { PlanColumns } from "../plan/columns"
 import { type ColumnKey, type Field, fieldLabel, isOwnColumn, keyOf } from "../plan/fields"
@@ -24,8 +25,14 @@ interface Props {
 
 /** The columns of the list: shows and hides them; adds, changes, moves and deletes those of the plan. */
 export function ColumnsDialog({ columns, hidden, hasWidths, canEdit, actions, onShow, onResetWidths, onAdd, onEdit, onClose }: Props) {
+  /** The column that was moved last. */
+  const [moved, setMoved] = useState<string | null>(null)
+  const place = columns.fields.findIndex((field) => keyOf(field) === moved) + 1
   return (
     <Dialog title="Columns" onClose={onClose}>
+      <p role="status" className="hidden">
+        {moved !== null && place > 0 && `${columns.label(moved)} is column ${place} of ${columns.fields.length}.`}
+      </p>
       <p className="fine">
         Columns are hidden in this view only, and exported all the same. A saved view keeps which ones it hides. Adding, renaming, moving
         and deleting a column applies to everybody.
@@ -41,6 +48,10 @@ export function ColumnsDialog({ columns, hidden, hasWidths, canEdit, actions, on
             canEdit={canEdit}
             actions={actions}
             onShow={(isShown) => onShow(keyOf(field), isShown)}
+            onMove={(column, by) => {
+              actions.moveColumn(column, by)
+              setMoved(column.key)
+            }}
             onEdit={onEdit}
           />
         ))}
@@ -83,9 +94,10 @@ interface RowProps extends Pick<Props, "columns" | "canEdit" | "actions" | "onEd
   isFirst: boolean
   isShown: boolean
   onShow: (isShown: boolean) => void
+  onMove: (column: PlanColumn, by: -1 | 1) => void
 }
 
-function ColumnRow({ field, isFirst, isShown, columns, canEdit, actions, onShow, onEdit }: RowProps) {
+function ColumnRow({ field, isFirst, isShown, columns, canEdit, actions, onShow, onMove, onEdit }: RowProps) {
   const column = isOwnColumn(field) ? columns.column(field.key) : null
   const label = fieldLabel(field)
   return (
@@ -107,7 +119,7 @@ function ColumnRow({ field, isFirst, isShown, columns, canEdit, actions, onShow,
               aria-label={`Move ${label} to the ${by < 0 ? "left" : "right"}`}
               title={by < 0 ? "Move to the left" : "Move to the right"}
               aria-disabled={!canMove(columns, column.key, by)}
-              onClick={() => canMove(columns, column.key, by) && actions.moveColumn(column, by)}
+              onClick={() => canMove(columns, column.key, by) && onMove(column, by)}
             >
               {by < 0 ? <ArrowLeft aria-hidden /> : <ArrowRight aria-hidden />}
             </button>

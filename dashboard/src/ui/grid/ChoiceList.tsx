@@ -1,3 +1,4 @@
+import { useEffect } from "react"
 import { type ChoiceField, choicesOf, fieldNoun, isOwnColumn } from "../../plan/fields"
 import { EditorPopup } from "../EditorPopup"
 
@@ -21,9 +22,12 @@ export const optionId = (list: string, at: number): string => `${list}-${at}`
 
 /** The options of a choice, below its editor. The focus stays in the editor. */
 export function ChoiceList({ field, id, marked, onPick }: Props) {
+  const options = optionsOf(field)
+  const at = options.findIndex(({ value }) => value === marked)
+  useEffect(() => document.getElementById(optionId(id, at))?.scrollIntoView({ block: "nearest" }), [id, at])
   return (
     <EditorPopup id={id} role="listbox" label={`Values of ${fieldNoun(field)}`}>
-      {optionsOf(field).map(({ value, label }, at) => (
+      {options.map(({ value, label }, at) => (
         // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the editor
         <div
           key={value ?? ""}

@@ -33,7 +33,7 @@ export function Grid(props: GridProps) {
   const { active, activeLine, isOnNewRow, rect, isMultiple } = selection
   const scroll = useGridScroll({ gridLines, hasNewRow, selection, hasFiguresLine: props.hasFiguresLine })
   const { virtual, margin, size, headSize } = scroll
-  const movement = useGridMovement({ gridLines, hasNewRow, selection, scroll, onCellFocus })
+  const movement = useGridMovement({ gridLines, columns, hasNewRow, selection, scroll, onCellFocus })
   const commands = useGridCommands({ props, selection, scroll, movement })
   const editing = useCellEditing({ props, columns, selection, scroll, movement })
   const { actions, fillTarget } = useRowActions({ props, selection, scroll, movement, commands, editing })

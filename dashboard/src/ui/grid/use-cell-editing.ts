@@ -2,8 +2,10 @@
 import { useEffect, useRef } from "react"
 import type { PositionAtHeads } from "../../plan/edit"
 import { type ColumnKey, keyOf } from "../../plan/fields"
+import { parseInput } from "../../plan/input"
 import { type FieldValue, isEqualField, type Position, shownValue, validValue } from "../../plan/schema"
 import { foldText } from "../../plan/text"
+import { useColumns } from "../columns-context"
 import type { NextCell } from "./CellEditor"
 import { type Column, isFieldColumn } from "./columns"
 import type { GridProps } from "./grid-props"
@@ -64,6 +66,18 @@ export function useCellEditing({ props, columns, selection, scroll, movement }: 
     onCellFocus(null)
     onDeletedWhileEditing(shown.current?.position.id === id ? shown.current : before, editing.column, text)
   }, [positions, indexById, heads, editing, onDeletedWhileEditing, onCellFocus, onEditing, setActive, setEditing])
+
+  // When somebody else deletes the column, the typed text is written all the same: the values of a deleted column are kept.
+  const plan = useColumns()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the columns change
+  useEffect(() => {
+    const [before, text] = [opened.current, typed.current]
+    if (!editing || !before || columns.includes(editing.column)) return
+    end()
+    const column = plan.column(editing.column)
+    const input = text === null || column === null ? null : parseInput(column, text, props.settings)
+    if (input && "value" in input) props.onSet(before.position.id, editing.column, input.value, null)
+  }, [columns, plan, editing])
 
   const start = (id: string, column: ColumnKey, text: string | null) => {
     const position = positions[indexById.get(id) ?? -1]

@@ -3,7 +3,7 @@ import { useEffect, useLayoutEffect, useRef } from "react"
 import type { GridLine, GridLines } from "../../grid/grid-lines"
 import type { Position } from "../../plan/schema"
 import type { CellAddress } from "../../sync/presence"
-import { type CellPosition, type Column, lineId } from "./columns"
+import { type CellPosition, type Column, FIRST_FIELD, lineId } from "./columns"
 import { GROUP_PART } from "./GroupRow"
 import { NEW_ROW } from "./NewRow"
 import { type GridScroll, showSideways } from "./use-grid-scroll"
@@ -11,6 +11,7 @@ import type { GridSelection } from "./use-grid-selection"
 
 interface Options {
   gridLines: GridLines
+  columns: readonly Column[]
   hasNewRow: boolean
   selection: GridSelection
   scroll: GridScroll
@@ -26,7 +27,7 @@ export interface GridMovement {
   moveFrom: (gone: ReadonlySet<string>) => void
 }
 
-export function useGridMovement({ gridLines, hasNewRow, selection, scroll, onCellFocus }: Options): GridMovement {
+export function useGridMovement({ gridLines, columns, hasNewRow, selection, scroll, onCellFocus }: Options): GridMovement {
   const { lines, positions, lineOfHead } = gridLines
   const { active, activeIndex, activeLine, editing, isOnNewRow, setActive, setRange } = selection
   const { body } = scroll
@@ -56,6 +57,13 @@ export function useGridMovement({ gridLines, hasNewRow, selection, scroll, onCel
       onCellFocus(null)
     }
   }, [active, activeLine, isOnNewRow, editing, lines, onCellFocus, setActive])
+
+  // When the active column is hidden or deleted, the focus moves to the column that is always there.
+  useEffect(() => {
+    if (!active || editing || columns.includes(active.column)) return
+    wantsFocus.current = document.activeElement === document.body
+    setActive({ id: active.id, column: FIRST_FIELD })
+  }, [active, editing, columns, setActive])
 
   const focus = (cell: CellPosition | null) => {
     wantsFocus.current = cell !== null
