@@ -24,7 +24,10 @@ export const optionId = (list: string, at: number): string => `${list}-${at}`
 export function ChoiceList({ field, id, marked, onPick }: Props) {
   const options = optionsOf(field)
   const at = options.findIndex(({ value }) => value === marked)
-  useEffect(() => document.getElementById(optionId(id, at))?.scrollIntoView({ block: "nearest" }), [id, at])
+  useEffect(() => {
+    // Newer browsers return a promise.
+    void document.getElementById(optionId(id, at))?.scrollIntoView({ block: "nearest" })
+  }, [id, at])
   return (
     <EditorPopup id={id} role="listbox" label={`Values of ${fieldNoun(field)}`}>
       {options.map(({ value, label }, at) => (
