@@ -19,11 +19,11 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 RUN useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin happierwork
 COPY --from=build /usr/local/bin/happierwork /usr/local/bin/happierwork
 COPY packaging/docker-entrypoint.sh /usr/local/bin/docker-entrypoint.sh
-# Without --database, the server stores all files here.
-ENV HAPPIERWORK_DATA_DIR=/data
+# Documents, unless they are in a database, and accounts. Platforms that choose a port set PORT.
+ENV HAPPIERWORK_DATA_DIR=/data PORT=8000
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["happierwork", "health"]
+HEALTHCHECK --interval=10s --start-period=60s CMD ["happierwork", "health"]
 # Starts as root to give the volume to the user `happierwork`, and runs the server as that user.
 ENTRYPOINT ["docker-entrypoint.sh"]

@@ -482,9 +482,8 @@ mod auth {
         let options = AuthOptions {
             folder: Some(folder.path().to_owned()),
             jwks,
-            audience: None,
-            issuer: None,
             session: Duration::from_secs(3_600),
+            ..AuthOptions::default()
         };
         let authority = Authority::open(&options).unwrap();
         for _ in 0..10 {

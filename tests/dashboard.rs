@@ -219,7 +219,7 @@ async fn page_is_public_and_data_requires_login() {
     let auth = folder.path().join("auth");
     AuthFolder::create(&auth).unwrap().change_keys(|keys| keys.make(NewKey::Ed25519, 0).map(drop)).unwrap();
     let session = Duration::from_secs(3_600);
-    let auth = AuthOptions { folder: Some(auth), jwks: None, audience: None, issuer: None, session };
+    let auth = AuthOptions { folder: Some(auth), session, ..AuthOptions::default() };
     let server = TestServer::start_in(folder, |options| {
         options.dashboard = Dashboard::of(&ASSETS);
         options.auth = Some(auth);

@@ -71,8 +71,16 @@ fn readme_csv_lines_are_real() {
 #[test]
 fn flags_in_the_docs_exist() {
     let help = happierwork(&["--help"]);
-    let commands =
-        [&["import"][..], &["check"], &["migrate"], &["key", "new"], &["token"], &["user", "add"], &["user", "set"]];
+    let commands = [
+        &["import"][..],
+        &["check"],
+        &["migrate"],
+        &["key", "new"],
+        &["token"],
+        &["user", "add"],
+        &["user", "set"],
+        &["webhook", "add"],
+    ];
     let of_commands: String =
         commands.iter().map(|command| happierwork(&[command, &["--help"][..]].concat())).collect();
     let pages = [
@@ -83,6 +91,7 @@ fn flags_in_the_docs_exist() {
         "docs/start-operator.md",
         "docs/sync.md",
         "docs/security.md",
+        "docs/webhooks.md",
     ]
     .map(str::to_owned);
     for name in pages.into_iter().chain(decision_records()) {
@@ -113,7 +122,13 @@ async fn metrics_in_the_docs_exist() {
     .await;
     let _peer = server.legacy().await;
     let rendered = server.app.hub.metrics().render();
-    let pages = ["docs/operations.md", "docs/peering.md", "monitoring/alerts.yml", "monitoring/grafana.json"];
+    let pages = [
+        "docs/operations.md",
+        "docs/peering.md",
+        "docs/webhooks.md",
+        "monitoring/alerts.yml",
+        "monitoring/grafana.json",
+    ];
     let text: String = pages.iter().map(|name| page(name)).collect();
     let names = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let mut checked = 0;

@@ -7,11 +7,12 @@ import wasm from "@automerge/automerge/automerge.wasm?url"
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { hasLocalPlans, loadPreview, previewAddress } from "./sync/preview"
-import { ownerOf, readSession, type Session } from "./sync/session"
+import { ownerOf, readSession, type Session, setupCode } from "./sync/session"
 import { Login } from "./ui/Login"
 import { MessagePage } from "./ui/MessagePage"
 import { PreviewView } from "./ui/PreviewView"
 import { notifyPageUpdate } from "./ui/page-update"
+import { Setup } from "./ui/Setup"
 import { applyTheme } from "./ui/theme"
 import "./ui/styles/index.css"
 
@@ -34,10 +35,9 @@ async function start(): Promise<void> {
     return removeLocalData()
   }
   if (session.required && !session.user) {
+    const code = setupCode(location.hash)
     root.render(
-      <StrictMode>
-        <Login hasAccounts={session.accounts} />
-      </StrictMode>,
+      <StrictMode>{code !== null && !session.accounts ? <Setup code={code} /> : <Login hasAccounts={session.accounts} />}</StrictMode>,
     )
     return removeLocalData()
   }

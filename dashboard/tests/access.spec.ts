@@ -1,6 +1,8 @@
 /** A server with authentication. */
+import { expectAccessible } from "./support/accessibility"
 import { login, PASSWORD, test } from "./support/accounts"
 import { expect, person } from "./support/plan"
+import { Server } from "./support/server"
 
 test("a wrong password is rejected, the right one logs in", async ({ server, browser }) => {
   const cfo = await person(browser, "")
@@ -230,4 +232,39 @@ test("the legacy socket requires the login cookie", async ({ server, browser }) 
   expect(await listen()).toContain("login_update")
   expect(await old.page.evaluate(async () => ((await (await fetch("/data/")).json()) as unknown[]).length)).toBeGreaterThan(0)
   await old.context.close()
+})
+
+test("the link of a new server creates the first account", async ({ browser }) => {
+  const server = await Server.start()
+  await server.kill()
+  server.run("key", "new", "--auth", server.auth)
+  server.flags.push("--auth", server.auth)
+  await server.up()
+  await expect.poll(() => server.printed.some((line) => line.startsWith("setup"))).toBe(true)
+  const link = server.printed.find((line) => line.startsWith("setup"))?.split(/ +/)[1] ?? ""
+  const ceo = await person(browser, "")
+  const { page } = ceo
+  await page.goto(server.url)
+  await expect(page.getByRole("heading", { name: "This server has no accounts" })).toBeVisible()
+  await page.goto("about:blank")
+  await page.goto(link.replace("#setup=", "#setup=x"))
+  const fill = async (password: string, repeated: string) => {
+    await page.getByLabel("Username or email").fill("ceo@example.com")
+    await page.getByLabel("Password", { exact: true }).fill(password)
+    await page.getByLabel("Repeat the password").fill(repeated)
+    await page.getByRole("button", { name: "Create account" }).click()
+  }
+  await fill(PASSWORD, `${PASSWORD}!`)
+  await expect(page.getByRole("alert")).toHaveText("The passwords differ.")
+  await expectAccessible(page, "the form for the first account")
+  await fill(PASSWORD, PASSWORD)
+  await expect(page.getByRole("alert")).toContainText("the link is not valid any more")
+  await page.goto("about:blank")
+  await page.goto(link)
+  await fill(PASSWORD, PASSWORD)
+  await expect(page.getByRole("grid")).toBeVisible()
+  await expect(page.getByRole("button", { name: "Account: ceo@example.com" })).toBeVisible()
+  expect(page.url()).not.toContain("setup")
+  await ceo.context.close()
+  await server.close()
 })

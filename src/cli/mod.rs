@@ -10,6 +10,7 @@ mod check;
 mod document;
 mod export;
 mod generate;
+mod health;
 #[cfg(feature = "legacy")]
 mod import;
 mod key;
@@ -20,6 +21,7 @@ mod serve;
 mod storage;
 mod token;
 mod user;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,7 @@ pub fn run(cli: Cli) -> ExitCode {
         None => serve::run(&cli.serve),
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Health(args)) => health::run(&args),
         #[cfg(feature = "legacy")]
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Check(args)) => check::run(&args),
@@ -45,6 +48,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Key(args)) => key::run(&args),
         Some(Command::Token(args)) => token::run(&args),
         Some(Command::User(args)) => user::run(&args),
+        Some(Command::Webhook(args)) => webhook::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
     }
 }

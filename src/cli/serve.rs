@@ -1,6 +1,7 @@
 //! `serve`: runs the server as a process, with signals, log and startup message.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -116,6 +117,9 @@ fn as_text(started: &Started, location: &str, open: bool) -> String {
         let kept = repair.saved_to.display();
         lines.push(format!("repaired  truncated {} bytes of a torn write, kept in {kept}", repair.torn_tail.len));
     }
+    if let Some(link) = setup_link(started) {
+        lines.push(format!("setup     {link}  (creates the first account)"));
+    }
     if open {
         lines
             .push("OPEN      no authentication: anyone who can reach these addresses can change everything".to_owned());
@@ -138,7 +142,20 @@ fn as_json(started: &Started, location: &str, open: bool) -> serde_json::Value {
         "listening": listening,
         "repaired": repaired,
         "open": open,
+        "setup": setup_link(started),
     })
+}
+
+/// The link that creates the first account, at an address of this machine; `None` if there is one, or if accounts are not kept in
+/// a folder.
+fn setup_link(started: &Started) -> Option<String> {
+    let code = started.server.setup_code()?;
+    let mut address = *started.addresses.first()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    let scheme = if started.server.tls().is_some() { "https" } else { "http" };
+    Some(format!("{scheme}://{address}/#setup={code}"))
 }
 
 /// Returns the HTTP URL and the sync URL of each address.

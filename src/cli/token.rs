@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use auth::{AccountName, AccountStore, AuthError, AuthFolder, Documents, NewKey, OwnKeys};
+use auth::{AccountName, AccountStore, AuthError, AuthFolder, Documents, OwnKeys};
 use runtime::clock::now;
 use store::sql::{self, DatabaseOpenError};
 
@@ -63,16 +63,9 @@ async fn make(args: &TokenArgs) -> Result<String, TokenError> {
 
 /// Returns the keys, and creates the first one if there is none.
 pub(super) fn with_a_key(folder: &AuthFolder) -> Result<OwnKeys, AuthError> {
-    let keys = folder.keys()?;
-    if keys.newest().is_some() {
-        return Ok(keys);
+    let (keys, created) = folder.with_a_key(now())?;
+    if let Some(kid) = created {
+        note(format_args!("created the first key, {kid}"));
     }
-    folder.change_keys(|keys| {
-        // Another process may have created one meanwhile.
-        if keys.newest().is_none() {
-            let kid = keys.make(NewKey::Ed25519, now())?.id();
-            note(format_args!("created the first key, {kid}"));
-        }
-        Ok(keys.clone())
-    })
+    Ok(keys)
 }

@@ -47,6 +47,7 @@ pub fn wrap(routes: Router, app: &Arc<App>) -> Router {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             header::USER_AGENT,
+            HeaderName::from_static("last-event-id"),
             HeaderName::from_static("x-csrftoken"),
             HeaderName::from_static("x-requested-with"),
         ])

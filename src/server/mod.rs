@@ -47,6 +47,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use additional_surface::AdditionalSurface;
+use api::webhooks::Webhooks;
+pub use api::webhooks::{
+    DEFAULT_DEBOUNCE, FolderError as WebhookError, MAX_DEBOUNCE, NewWebhook, Progress, Sender as WebhookSender,
+    Webhook, WebhookFolder, send_test,
+};
 use auth::Authority;
 pub use dashboard::{Asset, Content, Dashboard};
 pub use limits::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST, within_open_files};
@@ -99,6 +104,8 @@ pub struct App {
     pub(crate) ephemeral_rate_limits: EphemeralRateLimits,
     user_rate_limits: Arc<UserRateLimits>,
     peers: PeerRegistry,
+    /// `None` if the documents are in a database.
+    webhooks: Option<Webhooks>,
     /// A further protocol.
     additional: Option<Arc<dyn AdditionalSurface>>,
     /// Cancelled when the server shuts down, which closes all connections.

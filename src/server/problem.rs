@@ -249,7 +249,7 @@ impl From<ReadFailure> for Problem {
             ReadFailure::Unavailable(error) => error.into(),
             ReadFailure::PageError(PageError::UnknownPosition(_) | PageError::UnknownField(_))
             | ReadFailure::UnknownHeads => Self::not_found(failure.to_string()),
-            ReadFailure::PageError(PageError::Failed) => {
+            ReadFailure::PageError(PageError::Failed) | ReadFailure::Follow(_) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 Self::new(status, "internal", "Internal error", failure.to_string())
             }

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::api::webhooks::{WebhookFolder, Webhooks};
 use super::peering::Peering;
 use super::renderings::{JSON_AND_CSV, renderings};
 use super::security::origin::OriginPolicy;
@@ -238,7 +239,10 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     }
     // Files are checked before a database is waited for.
     let authority = match (&options.auth, &options.database) {
-        (Some(auth), None) => Some(Authority::open(auth)?),
+        (Some(auth), None) => {
+            auth.prepare(None, now()).await?;
+            Some(Authority::open(auth)?)
+        }
         _ => None,
     };
     let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -247,7 +251,10 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
     let Storage { store, database, identity, default_document: document, missing, repair } =
         Storage::open(&options, disk).await?;
     let authority = match (&options.auth, &database) {
-        (Some(auth), Some(database)) => Some(Authority::open_shared(auth, Arc::clone(database), now()).await?),
+        (Some(auth), Some(database)) => {
+            auth.prepare(Some(database), now()).await?;
+            Some(Authority::open_shared(auth, Arc::clone(database), now()).await?)
+        }
         _ => authority,
     };
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
@@ -306,6 +313,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         limits: options.limits,
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),
+        webhooks: options.database.is_none().then(|| Webhooks::new(WebhookFolder::of_documents(&options.documents))),
         additional: surface,
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),

@@ -5,6 +5,7 @@
 mod attribution;
 mod deletion;
 mod families;
+mod feed;
 mod live;
 mod matrix;
 mod replica;

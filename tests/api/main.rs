@@ -5,6 +5,7 @@
 mod columns;
 mod description;
 mod documents;
+mod feed;
 mod fields;
 mod history;
 mod legacy_rest;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::support::http::post_to;
+use super::support::http::{post_to, request_over};
 use super::support::process::{Ended, Running, folder, names, program, refused, run, run_with};
 
 const PASSWORD: &str = "correct horse battery";
@@ -54,6 +54,31 @@ async fn first_start_makes_folder_key_and_owner() {
     assert_eq!(server.stop().code, Some(0));
     let listed = ended(in_container(&["user", "list"], home.path()));
     assert!(listed.out.contains("ceo@example.com  owner"), "{listed:?}");
+}
+
+#[tokio::test]
+async fn link_creates_the_first_account_once() {
+    let home = folder();
+    let start = || Running::server(in_container(&["--listen", "0.0.0.0:0"], home.path()));
+    let (mut server, address) = start();
+    let code = server.until(|line| Some(line.split_once("#setup=")?.1.split_once(' ')?.0.to_owned()));
+    let set_up = async |code: &str, name: &str, password: &str| {
+        let account = json!({ "code": code, "name": name, "password": password });
+        let stream = tokio::net::TcpStream::connect(local(address)).await.unwrap();
+        let headers = [("content-type", "application/json")];
+        request_over(stream, local(address), "POST", "/api/setup", &headers, account.to_string()).await
+    };
+    set_up("guess", "ceo", PASSWORD).await.problem(403);
+    assert_eq!(set_up(&code, "ceo", "short").await.problem(422), "password");
+    assert_eq!(set_up(&code, " ", PASSWORD).await.problem(422), "name");
+    set_up(&code, "ceo", PASSWORD).await.expect(204);
+    set_up(&code, "cfo", PASSWORD).await.problem(403);
+    let credentials = json!({ "email": "ceo", "password": PASSWORD });
+    let (status, session) = post_to(local(address), "/accounts/api/login/", &credentials).await;
+    assert_eq!((status, &session["role"]), (200, &json!("owner")));
+    assert_eq!(server.stop().code, Some(0));
+    let (server, _) = start();
+    assert!(!server.stop().out.contains("#setup="));
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn help_lists_every_flag_with_its_variable() {
         flags += 1;
     }
     assert!(flags >= 12, "{flags}");
-    for command in ["serve", "export", "import", "check", "key", "token", "user"] {
+    for command in ["serve", "export", "import", "check", "health", "key", "token", "user"] {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command} is not in {}", help.out);
         assert_eq!(run(&[command, "--help"]).code, Some(0));
     }

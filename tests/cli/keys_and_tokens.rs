@@ -44,10 +44,8 @@ impl Auth {
     pub fn authority(&self) -> Authority {
         let options = AuthOptions {
             folder: Some(self.path.clone()),
-            jwks: None,
-            audience: None,
-            issuer: None,
             session: Duration::from_secs(3_600),
+            ..AuthOptions::default()
         };
         Authority::open(&options).unwrap_or_else(|error| panic!("{error}"))
     }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod commands;
+mod containers;
 mod databases;
 mod displaced;
 mod documents;

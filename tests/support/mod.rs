@@ -5,6 +5,7 @@
 //! | [`server`] | [`TestServer`]: a real server in this process, on a free port and in a folder of its own |
 //! | [`process`] | the program as a child process |
 //! | [`http`] | HTTP requests to a server |
+//! | [`feed`] | a client of the change feed |
 //! | [`socket`] | [`Socket`]: a WebSocket client, frame by frame |
 //! | [`plain_peer`] | [`PlainPeer`]: the Automerge library over `/sync/{id}` |
 //! | [`repo_peer`] | a peer that speaks automerge-repo's protocol frame by frame |
@@ -14,6 +15,7 @@
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used, reason = "each test binary uses a part of this")]
 
+pub mod feed;
 pub mod http;
 pub mod plain_peer;
 pub mod process;
@@ -26,6 +28,7 @@ pub mod users;
 
 use std::time::Duration;
 
+pub use feed::{FeedStream, SentEvent};
 pub use http::{Answer, encrypted, http_over, http_to, post_to};
 pub use plain_peer::PlainPeer;
 pub use server::{TestServer, options};

@@ -85,7 +85,7 @@ impl Users {
         let folder = Some(self.path());
         move |options| {
             let session = Duration::from_secs(3_600);
-            options.auth = Some(AuthOptions { folder, jwks: None, audience: None, issuer: None, session });
+            options.auth = Some(AuthOptions { folder, session, ..AuthOptions::default() });
         }
     }
 

@@ -47,6 +47,28 @@ impl AccountStore {
         }
     }
 
+    /// Adds an account if there are none. Returns whether it was added.
+    ///
+    /// Of two servers that share a database and are given the same name, one adds it.
+    ///
+    /// # Errors
+    /// When the accounts cannot be read, or the account cannot be stored.
+    pub(super) async fn add_first(&self, name: &AccountName, account: Account) -> Result<bool, AuthError> {
+        match self {
+            Self::Folder(folder) => folder.change_accounts(|accounts| {
+                if !accounts.is_empty() {
+                    return Ok(false);
+                }
+                accounts.add(name.clone(), account).map(|()| true)
+            }),
+            Self::Database(_) if !self.accounts().await?.is_empty() => Ok(false),
+            Self::Database(_) => match self.add(name, account).await {
+                Err(AuthError::AccountExists(_)) => Ok(false),
+                added => added.map(|()| true),
+            },
+        }
+    }
+
     /// Changes an account, starting from its current content. `change` may be called several times.
     ///
     /// # Errors

@@ -19,42 +19,23 @@ use super::folder::{self, MAX_KEYS};
 use super::keys::{KeySet, Keys};
 use super::login::Logins;
 use super::revocations::{RevocationWrite, Revocations};
+use super::setup::SetupCode;
 use super::shared::{Shared, SharedChanges};
 use super::token::{self, Expected, Kind, is_expired};
 use super::watched::WatchedFiles;
-use super::{Accounts, AuthError, AuthFolder, Grant, LoginRefused, Principal, Refused, Session};
+use super::{Accounts, AuthError, AuthFolder, AuthOptions, Grant, LoginRefused, Principal, Refused, Session};
 
 /// Interval between checks for changes.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
-
-/// Sources of keys and accounts, and requirements for a provider's tokens.
-#[derive(Debug, Clone)]
-pub struct AuthOptions {
-    /// Folder of the server's own keys and of the accounts.
-    pub folder: Option<PathBuf>,
-    /// File with the public keys of an identity provider: a JWK set.
-    pub jwks: Option<PathBuf>,
-    /// Audience (`aud`) that the provider's tokens must name.
-    pub audience: Option<String>,
-    /// Issuer (`iss`) that the provider's tokens must name.
-    pub issuer: Option<String>,
-    /// Lifetime of a session.
-    pub session: Duration,
-}
-
-impl Default for AuthOptions {
-    /// No source of keys, and sessions of 12 hours.
-    fn default() -> Self {
-        Self { folder: None, jwks: None, audience: None, issuer: None, session: Duration::from_secs(12 * 3_600) }
-    }
-}
 
 /// Authenticates tokens and logins. Clones share one state.
 #[derive(Clone)]
 pub struct Authority(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
-    folder: Option<AuthFolder>,
+    pub(super) folder: Option<AuthFolder>,
+    /// `None` if accounts are not kept in the folder.
+    pub(super) setup: Option<SetupCode>,
     expected: Expected,
     /// Lifetime of a session in seconds.
     session: i64,
@@ -163,8 +144,10 @@ impl Authority {
         if keys.is_empty() {
             return Err(folder.map_or(AuthError::Nothing, |folder| AuthError::NoKey(folder.path().to_owned())));
         }
+        let has_own_accounts = own.as_ref().is_some_and(|own| own.accounts.is_some());
         Ok(Self(Arc::new(Inner {
             folder,
+            setup: has_own_accounts.then(SetupCode::new),
             expected: Expected { issuer: options.issuer.clone(), audience: options.audience.clone() },
             session: i64::try_from(options.session.as_secs()).unwrap_or(i64::MAX),
             keys: RwLock::new(keys),

@@ -16,7 +16,7 @@ use store::disk::{Disk, LockError, LockGuard, RealDisk, parent_folder, set_owner
 use store::replace;
 
 use super::revocations::{RevocationWrite, Revocations};
-use super::{Accounts, AuthError, OwnKeys};
+use super::{Accounts, AuthError, NewKey, OwnKeys};
 
 const KEYS: &str = "keys.json";
 const USERS: &str = "users.json";
@@ -157,6 +157,25 @@ impl AuthFolder {
         let result = change(&mut keys)?;
         self.write_json(&lock, &self.keys_file(), &keys)?;
         Ok(result)
+    }
+
+    /// Returns the keys, and creates the first one at `now` (Unix seconds) if there is none. Also returns the id of a created key.
+    ///
+    /// # Errors
+    /// As for [`change_keys`](Self::change_keys).
+    pub fn with_a_key(&self, now: i64) -> Result<(OwnKeys, Option<String>), AuthError> {
+        let keys = self.keys()?;
+        if keys.newest().is_some() {
+            return Ok((keys, None));
+        }
+        self.change_keys(|keys| {
+            // Another process may have created one meanwhile.
+            let created = match keys.newest() {
+                None => Some(keys.make(NewKey::Ed25519, now)?.id().to_string()),
+                Some(_) => None,
+            };
+            Ok((keys.clone(), created))
+        })
     }
 
     /// Changes the accounts, starting from the file's current content.

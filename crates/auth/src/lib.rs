@@ -6,12 +6,14 @@
 //!
 //! | file | purpose |
 //! |---|---|
+//! | `options` | where keys and accounts come from |
 //! | `authority` | verifies tokens, logs in and out, watches the files |
 //! | `principal`, `grant` | who makes a request, and what the token grants |
 //! | `token`, `claims` | the format of tokens |
 //! | `key`, `keys`, `provider_keys` | our own keys, and those of an identity provider |
 //! | `accounts`, `password`, `name` | who can log in |
 //! | `account_store` | where accounts are kept |
+//! | `first_owner`, `setup` | the first account of a new server: from its configuration, or by a link |
 //! | `login`, `throttle` | logins, and the limits on attempts |
 //! | `revocations` | tokens that were logged out |
 //! | `folder`, `watched` | the files: changed under a lock, replaced durably, read again when they change |
@@ -43,17 +45,20 @@ mod claims;
 mod copy;
 mod documents;
 mod error;
+mod first_owner;
 mod folder;
 mod grant;
 mod key;
 mod keys;
 mod login;
 mod name;
+mod options;
 mod password;
 mod principal;
 mod provider_keys;
 mod revocations;
 mod role;
+mod setup;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -63,19 +68,22 @@ mod watched;
 
 pub use account_store::AccountStore;
 pub use accounts::{Account, Accounts};
-pub use authority::{AuthOptions, Authority};
+pub use authority::Authority;
 pub use copy::{Copied, copy_accounts};
 pub use documents::{DocumentName, Documents, InvalidDocuments};
 pub use error::AuthError;
+pub use first_owner::FirstOwner;
 pub use folder::AuthFolder;
 pub use grant::{Grant, Refused};
 pub use key::{Algorithm, NewKey, OwnKey};
 pub use keys::OwnKeys;
 pub use login::{AT_A_TIME, LoginRefused, Session, WAITING};
 pub use name::{AccountName, InvalidName, MAX_NAME};
+pub use options::AuthOptions;
 pub use password::{HashedPassword, InvalidHash, InvalidPassword, MAX_PASSWORD, MIN_PASSWORD_CHARS};
 pub use principal::Principal;
 pub use role::Role;
+pub use setup::SetupRefused;
 pub use shared::MAX_STALENESS;
 pub use throttle::{AttemptLimit, PER_ACCOUNT, PER_ADDRESS, SESSIONS};
 pub use token::{LEEWAY, MAX_LIFETIME, MAX_TOKEN, valid_until};

@@ -11,6 +11,9 @@ pub enum BadUrl {
     /// Not a WebSocket URL.
     #[error("{0:?} is not a WebSocket URL such as wss://plan.example.com/sync")]
     NotWebSocket(String),
+    /// Not an HTTP URL.
+    #[error("{0:?} is not a URL such as https://example.com/")]
+    NotHttp(String),
     /// The URL contains a user or a password.
     #[error("the server's URL must not contain a user or password; pass a token instead")]
     Credentials,
@@ -19,7 +22,7 @@ pub enum BadUrl {
     TokenInTheClear(String),
 }
 
-/// A parsed `ws://` or `wss://` URL.
+/// A parsed URL of a server: `ws://` or `wss://`, or `http://` or `https://`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl {
     /// The name that the server's certificate must be for; `None` without TLS.
@@ -40,18 +43,30 @@ impl ServerUrl {
     /// # Errors
     /// If the text is not a WebSocket URL, or holds credentials.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
-        let bad = || BadUrl::NotWebSocket(text.to_owned());
+        Self::parse_scheme(text, ["ws", "wss"], || BadUrl::NotWebSocket(text.to_owned()))
+    }
+
+    /// Parses the URL of an HTTP server.
+    ///
+    /// # Errors
+    /// If the text is not an HTTP URL, or holds credentials.
+    pub fn parse_http(text: &str) -> Result<Self, BadUrl> {
+        Self::parse_scheme(text, ["http", "https"], || BadUrl::NotHttp(text.to_owned()))
+    }
+
+    /// Parses a URL with one of these schemes: without TLS, and with TLS.
+    fn parse_scheme(text: &str, [plain, encrypted]: [&str; 2], bad: impl Fn() -> BadUrl) -> Result<Self, BadUrl> {
         // Credentials would appear wherever the URL is shown.
         if text.contains('@') {
             return Err(BadUrl::Credentials);
         }
         let uri: Uri = text.parse().map_err(|_| bad())?;
         let is_tls = match uri.scheme_str() {
-            Some("ws") => false,
-            Some("wss") => true,
+            Some(scheme) if scheme == plain => false,
+            Some(scheme) if scheme == encrypted => true,
             _ => return Err(bad()),
         };
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(&bad)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = match uri.port() {
             Some(port) => port.as_u16(),
@@ -93,6 +108,9 @@ mod tests {
         {
             assert!(matches!(ServerUrl::parse(text), Err(BadUrl::NotWebSocket(_))), "{text:?}");
         }
+        let url = ServerUrl::parse_http("https://example.com/hooks").expect("valid");
+        assert_eq!((url.port, url.path.as_str(), url.tls.is_some()), (443, "/hooks", true));
+        assert!(matches!(ServerUrl::parse_http("wss://example.com"), Err(BadUrl::NotHttp(_))));
         let error = ServerUrl::parse("wss://me:secret@example.com/sync").expect_err("a password");
         assert_eq!(error, BadUrl::Credentials);
         assert!(!error.to_string().contains("secret"));

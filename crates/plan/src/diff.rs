@@ -18,11 +18,11 @@ use super::json_encoder::Encoder;
 use super::pick::{self, Pick, PickedRow, SETTINGS};
 use super::position::{NAME, POSITIONS, Position, position_maps_at, read_position_at};
 use super::scenarios::{PickedAt, picked_at};
-use super::shared_map::{SCENARIOS_MAP, VIEWS_MAP};
+use super::shared_map::{SCENARIOS_MAP, VERSIONS_MAP, VIEWS_MAP};
 use super::snapshot::Snapshot;
 
 /// Root keys that belong to the plan alone, and are never merged as settings.
-const NOT_SETTINGS: [&str; 5] = [POSITIONS, DOCUMENT_ID, NAME, SCENARIOS_MAP.key, VIEWS_MAP.key];
+const NOT_SETTINGS: [&str; 6] = [POSITIONS, DOCUMENT_ID, NAME, SCENARIOS_MAP.key, VERSIONS_MAP.key, VIEWS_MAP.key];
 /// Limit of the JSON that is shown of a setting, in bytes.
 const MAX_SETTING_BYTES: usize = 64 << 10;
 

@@ -54,8 +54,17 @@ pub const VIEWS_MAP: SharedMap = SharedMap {
     ),
 };
 
+/// Earlier versions of the plan that people have named.
+pub const VERSIONS_MAP: SharedMap = SharedMap {
+    key: "versions",
+    change: &bytes::<61>(
+        "856f4a837cad8d0e01330010257eb1702707d04610c4d6975bb14d9e010100000005150a34014202560270027f0876657273696f6e73017f007f\
+         007f00",
+    ),
+};
+
 /// All shared maps.
-pub const SHARED_MAPS: [SharedMap; 4] = [DEPARTMENT_BUDGETS_MAP, SCENARIOS_MAP, COLUMNS_MAP, VIEWS_MAP];
+pub const SHARED_MAPS: [SharedMap; 5] = [DEPARTMENT_BUDGETS_MAP, SCENARIOS_MAP, COLUMNS_MAP, VIEWS_MAP, VERSIONS_MAP];
 
 /// Where the actor is in the bytes of a change: after the header of the chunk (magic number, checksum, type and length), the number
 /// of dependencies, and its own length.

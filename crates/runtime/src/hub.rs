@@ -13,6 +13,7 @@ mod creation_rate_limit;
 mod denied_requests;
 mod fair_permits;
 mod families;
+mod followers;
 mod hints;
 mod history;
 mod legacy_presence;
@@ -27,6 +28,7 @@ mod pending_documents;
 mod published_view;
 mod quarantine;
 mod readiness;
+mod recent_changes;
 mod refusals;
 mod registry;
 mod requester;
@@ -52,6 +54,7 @@ use creation_rate_limit::CreationRateLimit;
 use denied_requests::DeniedRequests;
 use fair_permits::FairPermits;
 use families::Families;
+pub use followers::{Changes, Follower};
 use history::HistoryReaders;
 pub use history::PastGuard;
 pub use legacy_presence::{LegacyPresence, RenderPresence};
@@ -69,6 +72,8 @@ use plan::{Author, Done, Edit, Plan, Renderings, SharedView, read_view};
 use primitives::DocumentId;
 use quarantine::Quarantines;
 use readiness::Readiness;
+use recent_changes::RecentChanges;
+pub use recent_changes::{InvalidPosition, RecentChange, RecentFollower, RecentPosition};
 pub use refusals::Refusals;
 use registry::{DocumentHandle, DocumentRegistry};
 pub use requester::Requester;
@@ -158,6 +163,7 @@ struct Inner {
     /// do not wait for messages of other clients.
     document_permits: Arc<Semaphore>,
     history_readers: HistoryReaders,
+    recent_changes: RecentChanges,
     /// The latest control revision whose changes were taken over from the store.
     control_revision: AsyncMutex<u64>,
     /// Time of the last news from a shared store.
@@ -202,6 +208,7 @@ impl Hub {
             creation_permits: FairPermits::new(1),
             document_permits: Arc::new(Semaphore::new(parallelism())),
             history_readers: HistoryReaders::new(parallelism()),
+            recent_changes: RecentChanges::default(),
             control_revision: AsyncMutex::new(0),
             store_answered: Mutex::default(),
             surface_messages: SurfaceMessages::default(),

@@ -13,7 +13,7 @@ const LATENCY_BUCKETS: [f64; 14] =
 /// Upper bounds of the batch size histogram, in messages.
 const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1_024.0, 4_096.0];
 
-/// Protocols of WebSocket connections.
+/// Protocols of connections that stay open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionKind {
     /// automerge-repo.
@@ -24,6 +24,8 @@ pub enum ConnectionKind {
     Legacy,
     /// automerge-repo, to a server that this server has dialled.
     Peering,
+    /// The change feed over HTTP: a stream, or a request that waits.
+    Feed,
 }
 
 /// Why a request, message or connection was refused: the label of a counter.
@@ -92,7 +94,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     /// Registers metrics with labels that are known later.
     recorder: Arc<PrometheusRecorder>,
-    connections: [Gauge; 4],
+    connections: [Gauge; 5],
     refusals: Vec<Counter>,
     /// Documents in memory.
     pub documents_open: Gauge,
@@ -130,6 +132,14 @@ pub struct Metrics {
     pub store_silence: Gauge,
     /// Messages to other servers that were too large to send.
     pub cluster_messages_dropped: Counter,
+    /// Events handed to change feeds.
+    pub feed_events: Counter,
+    /// Those of them that told a client to read a document again.
+    pub feed_resets: Counter,
+    /// Messages of webhooks that were delivered.
+    pub webhook_messages: Counter,
+    /// Failed attempts to deliver them.
+    pub webhook_failures: Counter,
     /// Changes processed for histories: once each, however often the history is read.
     pub history_changes: Counter,
     /// Compressed portions of large HTTP answers, of up to 64 KiB each.
@@ -206,7 +216,7 @@ impl Metrics {
 
     fn register(handle: PrometheusHandle, recorder: Arc<PrometheusRecorder>) -> Self {
         use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-        describe_gauge!("happierwork_connections", "Open WebSocket connections, by kind");
+        describe_gauge!("happierwork_connections", "Open WebSocket connections and change feeds, by kind");
         describe_counter!("happierwork_refusals_total", "Refused or ignored requests and messages, by reason");
         describe_gauge!("happierwork_documents_open", "Documents in memory");
         describe_gauge!("happierwork_documents_nearly_full", "Documents in memory that have used most of a limit");
@@ -249,6 +259,13 @@ impl Metrics {
         );
         describe_counter!("happierwork_reloads_total", "Documents reloaded from disk after a failure");
         describe_counter!("happierwork_reloads_put_off_total", "Reloads delayed after repeated failures");
+        describe_counter!("happierwork_feed_events_total", "Events handed to change feeds");
+        describe_counter!(
+            "happierwork_feed_resets_total",
+            "Events that told a client of a feed to read a document again"
+        );
+        describe_counter!("happierwork_webhook_messages_total", "Delivered messages of webhooks");
+        describe_counter!("happierwork_webhook_failures_total", "Failed attempts to deliver messages of webhooks");
         describe_counter!("happierwork_history_changes_total", "Changes processed for histories of documents");
         describe_counter!("happierwork_compressed_portions_total", "Compressed portions of large HTTP answers");
         describe_counter!(
@@ -264,7 +281,7 @@ impl Metrics {
         Self {
             handle,
             recorder,
-            connections: ["repo", "plain", "legacy", "peering"]
+            connections: ["repo", "plain", "legacy", "peering", "feed"]
                 .map(|kind| gauge!("happierwork_connections", "kind" => kind)),
             refusals: REFUSALS
                 .iter()
@@ -289,6 +306,10 @@ impl Metrics {
             store_silence: gauge!("happierwork_database_silence_seconds"),
             cluster_messages_dropped: counter!("happierwork_cluster_messages_dropped_total"),
             reloads_put_off: counter!("happierwork_reloads_put_off_total"),
+            feed_events: counter!("happierwork_feed_events_total"),
+            feed_resets: counter!("happierwork_feed_resets_total"),
+            webhook_messages: counter!("happierwork_webhook_messages_total"),
+            webhook_failures: counter!("happierwork_webhook_failures_total"),
             history_changes: counter!("happierwork_history_changes_total"),
             compressed_portions: counter!("happierwork_compressed_portions_total"),
             uncompressed: counter!("happierwork_uncompressed_answers_total"),

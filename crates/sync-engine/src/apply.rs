@@ -187,7 +187,7 @@ impl<S: Schema> Engine<S> {
             let is_shared = S::actor_owner(change) == ActorOwner::Everyone;
             Some((change, origin, if is_shared { Binds::Nobody } else { binds }))
         });
-        let attributions = self.authors.attribute(attributed, relatives);
+        let attributions = self.authors.attribute(attributed);
         self.has_unpublished = !changes.is_empty();
         debug_assert_eq!(changes.is_empty(), before == self.doc.get_heads());
         let received = received
@@ -317,7 +317,7 @@ impl<S: Schema> Engine<S> {
             };
             (change, origin, binds)
         });
-        applied.attributions = self.authors.attribute(attributed, relatives);
+        applied.attributions = self.authors.attribute(attributed);
         Ok(())
     }
 

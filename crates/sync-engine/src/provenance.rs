@@ -15,7 +15,7 @@
 //! actors that are bound here: a user may write there after writing here.
 //!
 //! A plan and its scenarios share changes: see [`Relatives`]. A change that another document of the family has is copied with its
-//! entry. Its line names the user who merged it, and keeps the owner that its actor has in the family.
+//! entry. Its line names the user who merged it, and binds no actor.
 
 mod line;
 mod relatives;
@@ -102,24 +102,6 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// The user who contributed the change first, here or in another document of the family.
-    fn user(&self) -> Option<&Arc<str>> {
-        match self {
-            Self::Contributed(by) => Some(&by.user),
-            Self::Copied { original, .. } => original.as_ref().map(|by| &by.user),
-            Self::Unknown => None,
-        }
-    }
-
-    /// Whether a server that this one has dialled contributed the change.
-    fn is_relayed(&self) -> bool {
-        match self {
-            Self::Contributed(by) => by.surface.relays(),
-            Self::Copied { original, .. } => original.as_ref().is_some_and(|by| by.surface.relays()),
-            Self::Unknown => false,
-        }
-    }
-
     /// Whether the change arrived in this document first.
     fn is_first_here(&self) -> bool {
         !matches!(self, Self::Copied { .. })
@@ -140,8 +122,6 @@ struct Binding {
     owner: Owner,
     /// The binding is stored. Bindings of changes that could not be stored are dropped.
     durable: bool,
-    /// A change of the actor arrived in this document first. Otherwise all of them are copies.
-    is_first_here: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -219,9 +199,12 @@ impl Authors {
             self.actors.get(actor).is_some_and(|binding| binding.durable && binding.owner != owner)
         };
         attributions.iter().any(|Attribution { origin, actors, server_actors, .. }| {
+            let user = match origin {
+                Origin::Contributed(by) => self.numbers.get(&by.user),
+                Origin::Copied { .. } | Origin::Unknown => None,
+            };
             // A user without a number has no stored binding, so none of their actors can be bound to them.
-            let user = origin.user().and_then(|user| self.numbers.get(user)).map_or(u32::MAX, |user| *user);
-            let user = Owner::User(user);
+            let user = Owner::User(user.copied().unwrap_or(u32::MAX));
             actors.iter().any(|actor| is_foreign(actor, user))
                 || server_actors.iter().any(|actor| is_foreign(actor, Owner::Server))
         })
@@ -287,7 +270,7 @@ impl Authors {
             return if changes.clone().any(is_own) { Err(ForeignActor) } else { Ok(()) };
         }
         let user = self.number(&by.user);
-        let theirs = Binding { owner: Owner::User(user), durable: false, is_first_here: true };
+        let theirs = Binding { owner: Owner::User(user), durable: false };
         let is_free = |change: &Change| match self.actors.get(change.actor_id()) {
             Some(Binding { owner: Owner::User(owner), .. }) => *owner == user,
             Some(Binding { owner: Owner::Server, .. }) => !is_written_as(change.actor_id(), own),
@@ -305,26 +288,23 @@ impl Authors {
         Ok(())
     }
 
-    /// Groups changes, in the order in which they are stored, by origin. A copy binds its actor to the owner in the family.
+    /// Groups changes, in the order in which they are stored, by origin.
     pub(crate) fn attribute<'a>(
         &self,
         changes: impl IntoIterator<Item = (&'a Change, &'a Origin, Binds)>,
-        relatives: &Relatives,
     ) -> Vec<Attribution> {
         let mut attributions: Vec<Attribution> = Vec::new();
         for (change, origin, binds) in changes {
             let attribution = group(&mut attributions, |known| known.origin == *origin, || origin.clone());
             attribution.changes.push(change.hash());
             let actor = change.actor_id();
-            let list = match (binds, origin.user()) {
-                (Binds::Server, _) if origin.is_first_here() => &mut attribution.server_actors,
-                (Binds::Contributor, Some(user)) if origin.is_first_here() || relatives.is_owner(user, actor) => {
-                    &mut attribution.actors
-                }
+            let list = match (binds, origin) {
+                (Binds::Contributor, Origin::Contributed(by)) if !by.surface.relays() => &mut attribution.actors,
+                (Binds::Server, Origin::Contributed(_) | Origin::Unknown) => &mut attribution.server_actors,
                 _ => continue,
             };
-            let is_bound = |binding: &Binding| binding.durable && (binding.is_first_here || !origin.is_first_here());
-            if !origin.is_relayed() && !self.actors.get(actor).is_some_and(is_bound) && !list.contains(actor) {
+            let is_bound = self.actors.get(actor).is_some_and(|binding| binding.durable);
+            if !is_bound && !list.contains(actor) {
                 list.push(actor.clone());
             }
         }
@@ -354,22 +334,22 @@ impl Authors {
             }
             Origin::Unknown => self.unattributed.extend(changes),
         }
-        let is_first_here = origin.is_first_here();
-        if let Some(user) = origin.user().filter(|_| !actors.is_empty()) {
-            let owner = Owner::User(self.number(user));
-            actors.iter().for_each(|actor| self.bind(actor, owner, is_first_here));
+        if let Origin::Contributed(by) = origin {
+            let owner = Owner::User(self.number(&by.user));
+            actors.iter().for_each(|actor| self.bind(actor, owner));
         }
-        server_actors.iter().for_each(|actor| self.bind(actor, Owner::Server, is_first_here));
+        if origin.is_first_here() {
+            server_actors.iter().for_each(|actor| self.bind(actor, Owner::Server));
+        }
     }
 
     /// Notes a stored line that binds an actor. The first one counts.
-    fn bind(&mut self, actor: &ActorId, owner: Owner, is_first_here: bool) {
-        let stored = Binding { owner, durable: true, is_first_here };
+    fn bind(&mut self, actor: &ActorId, owner: Owner) {
+        let stored = Binding { owner, durable: true };
         let known = self.actors.entry(actor.clone()).or_insert(stored);
         if !known.durable {
             *known = stored;
         }
-        known.is_first_here |= is_first_here;
     }
 
     /// The stored attributions of changes, in the order of the changes, each with its time. Changes whose provenance is unknown are
@@ -387,7 +367,9 @@ impl Authors {
             attribution.changes.push(change.hash());
             let list = match self.actors.get(change.actor_id()).map(|binding| binding.owner) {
                 Some(Owner::Server) if origin.is_first_here() => &mut attribution.server_actors,
-                Some(Owner::User(user)) if origin.user() == self.users.get(user as usize) => &mut attribution.actors,
+                Some(Owner::User(user)) if matches!(&origin, Origin::Contributed(by) if self.users.get(user as usize) == Some(&by.user)) => {
+                    &mut attribution.actors
+                }
                 _ => continue,
             };
             if !list.contains(change.actor_id()) {

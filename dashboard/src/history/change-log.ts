@@ -11,6 +11,7 @@ import { type FieldValue, toTimestamp } from "../plan/schema"
 import { isSharedMapActor, isSharedMapKey, sharedMapField } from "../plan/shared-map"
 import { CommentLog } from "./comment-log"
 import type { DiscardedEdit, FieldSetEvent, HistoryEntry, HistoryEvent } from "./events"
+import type { PastChange } from "./past-states"
 import { TextSequence } from "./text-sequence"
 
 interface LoggedChange {
@@ -100,6 +101,16 @@ export class ChangeLog {
 
   get length(): number {
     return this.#changes.length
+  }
+
+  /** All changes, dependencies first. */
+  get changes(): readonly PastChange[] {
+    return this.#changes
+  }
+
+  /** The change with this hash. */
+  change(hash: string): PastChange | undefined {
+    return this.#changes[this.#numbers.get(hash) ?? -1]
   }
 
   /** Adds a change. Its dependencies must have been added before. `maxOp`: counter of its last operation. */

@@ -2,7 +2,9 @@
 import type { FieldValues } from "../plan/fields"
 import type { PlanColumn } from "../plan/own-columns"
 import type { OwnValues, Settings } from "../plan/schema"
+import type { VersionComparison } from "../plan/version-comparison"
 import type { DiscardedEdit, HistoryEntry } from "./events"
+import type { PastState, StateAuthor } from "./past-states"
 
 /** Limits a history page to one position, or to one field. */
 export interface HistoryScope {
@@ -45,6 +47,14 @@ export interface ChangeAttribution {
 export interface WorkerRequests {
   page: { params: { scope: HistoryScope; before: number | null; limit: number }; result: HistoryPage }
   planAt: { params: { index: number }; result: PastPlan | null }
+  /** Heads after a change and all changes before it in the list. */
+  headsAt: { params: { index: number }; result: string[] }
+  /** The state at a time, in milliseconds since 1970. */
+  stateAt: { params: { time: number }; result: PastState }
+  /** The latest change of each of these states; `null` if this copy does not have all of its heads. */
+  authorsOfStates: { params: { states: (readonly string[])[] }; result: (StateAuthor | null)[] }
+  /** What has changed since the given heads; `null` if this copy does not have them. */
+  compare: { params: { heads: readonly string[]; yearStart: string }; result: VersionComparison | null }
   /** Heads before the last deletion of a position. */
   headsBeforeDeletion: { params: { position: string }; result: string[] | null }
   authors: { params: { operations: string[] }; result: (ChangeAttribution | null)[] }

@@ -4,9 +4,11 @@ import { next as A } from "@automerge/automerge/slim"
 import { FIELDS } from "../plan/fields"
 import { readPlainColumns } from "../plan/own-columns"
 import { readPosition, readSettings, rowsOf } from "../plan/schema"
+import { compareWithVersion } from "../plan/version-comparison"
 import { startAutomerge } from "../sync/automerge"
 import { ChangeLog } from "./change-log"
 import { decodeChangesSince } from "./decode-changes"
+import { authorOfState, stateAtTime } from "./past-states"
 import type { PastPlan, WorkerCommand, WorkerMessage, WorkerRequests } from "./protocol"
 
 const changeLog = new ChangeLog()
@@ -78,6 +80,14 @@ function respond(message: Extract<WorkerCommand, { type: "request" }>): WorkerRe
       return changeLog.headsBeforeDeletion(message.params.position)
     case "planAt":
       return planAt(message.params.index)
+    case "headsAt":
+      return changeLog.headsAt(message.params.index)
+    case "stateAt":
+      return stateAtTime(changeLog.changes, message.params.time)
+    case "authorsOfStates":
+      return message.params.states.map((heads) => authorOfState((hash) => changeLog.change(hash), heads))
+    case "compare":
+      return doc && compareWithVersion(doc, message.params.heads, message.params.yearStart)
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Duplicates a plan into a new document: rows, settings and fields of other programs, with all values of conflicts, but without history.
  *
- * Comments and scenarios stay with the original: they are about its history, and name documents of their own.
+ * Comments, scenarios and named versions stay with the original: they are about its history, and name documents of their own.
  */
 import { next as A } from "@automerge/automerge/slim"
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
@@ -20,7 +20,7 @@ import {
 import { MAX_TEXT, type PlanDoc } from "./schema"
 
 /** Root keys that belong to the original. */
-const OWN_KEYS: ReadonlySet<string> = new Set(["documentId", "name", "scenarios", COMMENTS, ARCHIVED])
+const OWN_KEYS: ReadonlySet<string> = new Set(["documentId", "name", "scenarios", "versions", COMMENTS, ARCHIVED])
 /** The name that a copy gets unless the user types another one. */
 export const copyName = (name: string): string => [...`Copy of ${name || "Untitled plan"}`].slice(0, MAX_TEXT).join("")
 

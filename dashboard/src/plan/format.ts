@@ -79,6 +79,9 @@ const relativeTimes = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", 
 
 export const formatDateTime = (at: number | null): string => (at === null ? "" : dateTimes.format(at))
 
+/** Two times, with their common date once. */
+export const formatTimeRange = (start: number, end: number): string => dateTimes.formatRange(start, end)
+
 /** `5 min. ago` within a day, otherwise the date. */
 export function formatRelativeTime(at: number | null, now: number): string {
   if (at === null) return ""

@@ -3,6 +3,7 @@ import { next as A } from "@automerge/automerge/slim"
 import { encodeHeads } from "@automerge/automerge-repo/slim"
 import { type CostedPosition, costByMonth } from "./cost"
 import { readRegister, toPlainValue } from "./multi-value-register"
+import { roundSum } from "./query"
 import { readPosition, rowsOf } from "./schema"
 import { monthsFrom } from "./year"
 
@@ -36,5 +37,5 @@ export function monthlyDifference(
     if (is) after.push(is)
   }
   const [costsBefore, costsAfter] = [costByMonth(before, yearStart), costByMonth(after, yearStart)]
-  return monthsFrom(yearStart).map((month, at) => ({ month, difference: (costsAfter[at] ?? 0) - (costsBefore[at] ?? 0) }))
+  return monthsFrom(yearStart).map((month, at) => ({ month, difference: roundSum((costsAfter[at] ?? 0) - (costsBefore[at] ?? 0)) }))
 }

@@ -19,6 +19,7 @@ import type { ColumnsAtHeads } from "../plan/own-columns"
 import { PositionIndex } from "../plan/position-index"
 import { readSavedViews, type SavedView } from "../plan/saved-views"
 import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
+import { type NamedVersion, readVersions } from "../plan/versions"
 import { requestPersistentStorage } from "./local-storage"
 import { type Person, Presence } from "./presence"
 import type { SyncState, SyncStatus } from "./sync-status"
@@ -40,6 +41,7 @@ export interface PlanSnapshot {
   settingConflicts: SettingConflicts | null
   departmentBudgets: readonly DepartmentBudget[]
   savedViews: readonly SavedView[]
+  versions: readonly NamedVersion[]
   comments: CommentsByPosition
   /** Number of rows in losing position maps. */
   hiddenRows: number
@@ -93,6 +95,7 @@ export class PlanStore {
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),
+      versions: readVersions(doc),
       comments: this.#comments.all,
       hiddenRows: hiddenRows(this.plan).length,
       sync: syncStatus.state,
@@ -247,6 +250,7 @@ export class PlanStore {
     | "settingConflicts"
     | "departmentBudgets"
     | "savedViews"
+    | "versions"
     | "comments"
     | "hiddenRows"
   > {
@@ -264,6 +268,7 @@ export class PlanStore {
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),
+      versions: readVersions(doc),
       comments: this.#comments.all,
       hiddenRows: hiddenRows(this.plan).length,
     }

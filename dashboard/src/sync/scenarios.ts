@@ -1,5 +1,5 @@
 /** Scenarios of a plan: the server creates, compares and merges them. All requests need a connection. */
-import type { Comparison } from "../plan/comparison"
+import { type Comparison, expandMaps } from "../plan/comparison"
 import { callApi } from "./api"
 
 /** A scenario in the list of its plan. */
@@ -52,7 +52,8 @@ export async function dropScenario(plan: string, scenario: string, author: strin
 }
 
 export async function compareScenario(plan: string, scenario: string): Promise<Comparison> {
-  return (await (await callApi(`${pathOf(plan, "diff")}?with=${scenario}`)).json()) as Comparison
+  const comparison = (await (await callApi(`${pathOf(plan, "diff")}?with=${scenario}`)).json()) as Comparison
+  return { ...comparison, settings: expandMaps(comparison.settings) }
 }
 
 /** Merges these positions of a scenario into its plan; `null` merges everything. */

@@ -62,6 +62,29 @@ export async function login(email: string, password: string): Promise<LoginResul
   return { ok: false, reason: `${body?.error ?? `The server answered ${response.status}`}.` }
 }
 
+const SETUP_PREFIX = "#setup="
+
+/** The code of a link that creates the first account of a server; `null` for other addresses. */
+export const setupCode = (fragment: string): string | null =>
+  fragment.startsWith(SETUP_PREFIX) ? decodeURIComponent(fragment.slice(SETUP_PREFIX.length)) : null
+
+/** Creates the first account of a server. */
+export async function setUp(code: string, name: string, password: string): Promise<LoginResult> {
+  let response: Response
+  try {
+    response = await fetch("api/setup", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ code, name, password }),
+    })
+  } catch {
+    return { ok: false, reason: "The server cannot be reached. Check your connection and try again." }
+  }
+  if (response.ok) return { ok: true }
+  const body = (await response.json().catch(() => null)) as { detail?: string } | null
+  return { ok: false, reason: `${body?.detail ?? `The server answered ${response.status}`}.` }
+}
+
 export async function logout(): Promise<void> {
   const response = await fetch("accounts/api/logout/", { method: "POST" })
   if (!response.ok) throw new Error(`The server answered ${response.status}.`)

@@ -3,10 +3,10 @@ import { isValidDocumentId } from "@automerge/automerge-repo/slim"
 import { STORAGE_PREFIX } from "./storage-prefix"
 
 /**
- * Data about a plan: heads that the server has, number of unsynced changes, dismissed review items, unsaved drafts, actions that can be
- * undone, an import that is being written, and widths of columns.
+ * Data about a plan: heads that the server has, number of unsynced changes, dismissed review items, unsaved drafts, comments that were not
+ * sent, actions that can be undone, an import that is being written, and widths of columns.
  */
-const PLAN_KEY_KINDS = ["heads", "unsent", "dismissed", "lost", "undo", "import", "widths"] as const
+const PLAN_KEY_KINDS = ["heads", "unsent", "dismissed", "lost", "comments", "undo", "import", "widths"] as const
 type PlanKeyKind = (typeof PLAN_KEY_KINDS)[number]
 
 const PREFIX = `${STORAGE_PREFIX}.`

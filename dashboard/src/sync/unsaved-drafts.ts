@@ -1,4 +1,7 @@
-/** Text that a user was typing into a position when it was deleted. Kept in this browser until the user applies or discards it. */
+/**
+ * Text that a user was typing into a position when somebody deleted it, or when the page was closed. Kept in this browser until the user
+ * applies or discards it.
+ */
 
 import type { ColumnKey } from "../plan/fields"
 import { planKey } from "./storage-keys"
@@ -13,6 +16,8 @@ export interface UnsavedDraft {
   field: ColumnKey
   /** The text as typed. */
   text: string
+  /** The page was closed. Absent: the position was deleted. */
+  isClosed?: true
 }
 
 /** Format of earlier versions: with the fields of the row, without heads. */

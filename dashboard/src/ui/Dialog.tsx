@@ -1,5 +1,6 @@
 import { X } from "lucide-react"
 import { type ReactNode, useEffect, useId, useRef } from "react"
+import { focusList } from "./focus-list"
 
 interface Props {
   title: string
@@ -8,6 +9,8 @@ interface Props {
   /** Shown as a side panel over the full height, instead of centred. */
   isSide?: boolean
 }
+
+const FIRST_FIELD = "form :is(input:not([type=hidden], [type=file]), select, textarea):enabled"
 
 /** Native modal dialog: it traps the focus and closes on Escape. */
 export function Dialog({ title, onClose, children, isSide = false }: Props) {
@@ -19,10 +22,17 @@ export function Dialog({ title, onClose, children, isSide = false }: Props) {
     const shown = dialog.current
     const opener = document.activeElement
     shown?.showModal()
+    // The browser focuses the first control, which closes the dialog. A form starts with its first field.
+    if (shown?.contains(document.activeElement) && document.activeElement?.closest("header")) {
+      const field = shown.querySelector<HTMLElement>(FIRST_FIELD)
+      field?.focus()
+      // As after the Tab key, typing replaces the text.
+      if (field instanceof HTMLInputElement) field.select()
+    }
     return () => {
       shown?.close()
       if (opener instanceof HTMLElement && opener.isConnected && opener !== document.body) opener.focus()
-      else document.getElementById("list")?.focus()
+      else focusList({ scroll: false })
     }
   }, [])
   return (

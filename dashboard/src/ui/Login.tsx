@@ -13,7 +13,9 @@ export function Login({ hasAccounts }: { hasAccounts: boolean }) {
       <main className="alone">
         <Logo />
         <h1>This server has no accounts</h1>
-        <p>Ask the operator for an account, or for a token to use the API.</p>
+        <p>
+          Its operator can create the first one with the link in the log, or with the command <code>happierwork user add</code>.
+        </p>
       </main>
     )
   }

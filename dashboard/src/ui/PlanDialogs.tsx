@@ -17,6 +17,7 @@ import { PlanDialog } from "./PlanDialog"
 import type { PlanActions } from "./plan-actions"
 import { RefusalsDialog } from "./RefusalsDialog"
 import { ShortcutsDialog } from "./ShortcutsDialog"
+import type { Versions } from "./versions/use-versions"
 
 /** The open dialog. */
 export type OpenDialog =
@@ -50,6 +51,7 @@ interface Props {
   onImport: (changes: ImportChanges) => void
   onRestorePositions: (deleted: readonly DeletedEvent[]) => void
   onComments: (id: string) => void
+  versions: Pick<Versions, "compareWithChange" | "nameChange">
   onClose: () => void
 }
 
@@ -103,6 +105,8 @@ export function PlanDialogs({ dialog, store, snapshot, actions, canEdit, onClose
           onRestorePositions={rest.onRestorePositions}
           onApprove={actions.approve}
           onComments={rest.onComments}
+          onCompare={rest.versions.compareWithChange}
+          onNameVersion={rest.versions.nameChange}
           onClose={onClose}
         />
       )
@@ -116,7 +120,7 @@ export function PlanDialogs({ dialog, store, snapshot, actions, canEdit, onClose
           me={rest.me}
           author={rest.author}
           canEdit={canEdit}
-          draftKey={`${store.syncStatus.owner}/${store.id}/${dialog.id}`}
+          draftPlace={{ owner: store.syncStatus.owner, plan: store.id, position: dialog.id }}
           actions={actions}
           onClose={onClose}
         />

@@ -22,6 +22,7 @@ import { downloadTable } from "./download-table"
 import { EmptyList } from "./EmptyList"
 import type { OnExport } from "./ExportItems"
 import { FiguresLine, useIsScrolledAway } from "./FiguresLine"
+import { LIST_ID } from "./focus-list"
 import { GroupControls } from "./GroupControls"
 import { Grid } from "./grid/Grid"
 import { groupNotesOf } from "./grid/GroupRow"
@@ -52,6 +53,7 @@ import { usePlanManagement } from "./use-plan-management"
 import { useReview } from "./use-review"
 import { useToasts } from "./use-toasts"
 import { ViewsMenu } from "./ViewsMenu"
+import { useVersions } from "./versions/use-versions"
 
 interface Props extends ScenarioHandlers {
   store: PlanStore
@@ -175,6 +177,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     ...handlers,
     ...{ store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved },
   })
+  const versions = useVersions({ store, snapshot, yearStart, canEdit, actions, showToast })
   const suggestions = useMemo(
     () => columns.groupFields.map((field) => ({ field, groups: distinctGroups(positions, field) })),
     [positions, columns],
@@ -183,21 +186,18 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
   const isFiltered = isFiltering(filter)
   const departments = useMemo(() => departmentUses(positions, snapshot.departmentBudgets), [positions, snapshot.departmentBudgets])
   const groupNotes = useMemo(() => groupNotesOf(groupField, departments, isFiltered), [groupField, departments, isFiltered])
-  const { departmentBudgets, savedViews } = snapshot
-  const placesInConflict = useMemo(
-    () => placeConflicts({ departmentBudgets, savedViews, columns }),
-    [departmentBudgets, savedViews, columns],
-  )
+  const placesInConflict = placeConflicts(snapshot)
   const openBudgets = useCallback(() => setDialog({ kind: "budgets", before: store.readDepartmentBudgets() }), [store])
   /** The checked positions, or those of the selected cells. */
   const chosenIds = () => (selected.size > 0 ? [...selected] : range ? positionsIn(lines.positions, range).map(({ id }) => id) : [])
+  const planCommands = [...scenarios.commands, ...versions.commands, ...management.commands]
   const commands = () =>
     paletteCommands({
       ...{ snapshot, plans, view, shown, groups, isFiltered, suggestions, undoState, canEdit, actions, listActions, onExport, onOpen },
       current: store.id,
       focused: store.get(focusedId.current ?? ""),
       chosenIds: chosenIds(),
-      planCommands: [...scenarios.commands, ...management.commands],
+      planCommands,
       onAdd: () => setAdding(true),
       onBudgets: openBudgets,
       openDialog: setOpen,
@@ -213,7 +213,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           {...{ plans, pending, planName, isArchived, people, otherPending, session, name, onOpen, onName, onLogout }}
           current={store.id}
           scenario={place}
-          commands={[...scenarios.commands, ...management.commands]}
+          commands={planCommands}
           sync={badge}
           onShare={isRemoved ? null : management.share}
         />
@@ -312,7 +312,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
             onDeselect={() => setSelected(new Set())}
           />
           {isAdding && canEdit && <AddForm settings={settings} onClose={() => setAdding(false)} onAdd={actions.add} />}
-          <div id="list" tabIndex={-1}>
+          <div id={LIST_ID} tabIndex={-1}>
             {(shown.length > 0 || editedId !== null) && (
               <Grid
                 lines={lines}
@@ -345,6 +345,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
                 {...cellHandlers({ actions, positions: lines.positions, fields, columns, settings, onTable })}
                 onAdd={isFiltered ? null : () => setAdding(true)}
                 onDeletedWhileEditing={review.onDeletedWhileEditing}
+                onClosing={review.onClosing}
               />
             )}
             {shown.length === 0 && editedId === null && (
@@ -360,7 +361,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
         </main>
         {open && (
           <PlanDialogs
-            {...{ store, snapshot, actions, canEdit, author, mentionable, commands, onComments }}
+            {...{ store, snapshot, actions, canEdit, author, mentionable, commands, versions, onComments }}
             dialog={open}
             isScenario={place !== null}
             hasAttribution={session.user !== null}
@@ -383,6 +384,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
         {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
         {management.dialog}
         {scenarios.dialog}
+        {versions.dialog}
         <PrintView
           {...{ positions, settings: place ? { ...settings, name: title } : settings, isArchived, sync, columns, fields, filter, sort }}
           settingConflicts={snapshot.settingConflicts}

@@ -229,8 +229,10 @@ function UnsavedDraftRow({ item: { draft, input, position }, canEdit, onApply, o
   return (
     <li>
       <span>
-        <strong>{name}</strong>: deleted by somebody else while you were entering “{text}” as the {fieldNoun(field)}.
-        {position && ` It was restored with ${formatFieldValue(field, shownValue(position, draft.field))}.`}
+        <strong>{name}</strong>: {draft.isClosed ? "the page was closed" : "deleted by somebody else"} while you were entering “{text}” as
+        the {fieldNoun(field)}.
+        {position && ` It ${draft.isClosed ? "is" : "was restored with"} ${formatFieldValue(field, shownValue(position, draft.field))}.`}
+        {!position && draft.isClosed && " Somebody has deleted the position since."}
       </span>
       <span className="row-buttons">
         {canEdit && (position === null || "value" in input) && (

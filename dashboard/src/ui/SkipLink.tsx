@@ -1,3 +1,5 @@
+import { focusList } from "./focus-list"
+
 /** Link for the keyboard that moves the focus to the list. */
 export function SkipLink() {
   return (
@@ -8,7 +10,7 @@ export function SkipLink() {
       onClick={(event) => {
         // The URL fragment contains the plan id.
         event.preventDefault()
-        document.getElementById("list")?.focus()
+        focusList({ scroll: true })
       }}
     >
       Skip to the list

@@ -15,6 +15,7 @@ export function placeLabel([map, key = "", field]: Place, columns: PlanColumns):
   if (map === "departmentBudgets") return `the budget of “${key}”`
   if (map === "views") return field === "name" ? "the name of a view" : "a saved view"
   if (map === "columns") return `${field === undefined ? "" : `the ${COLUMN_PLACES[field] ?? field} of `}the column “${columns.label(key)}”`
+  if (map === "versions") return field === "name" ? "the name of a version" : "a named version"
   if (map === "scenarios") return "a scenario of the plan"
   return key === "" ? map : `${map} of the plan`
 }

@@ -7,6 +7,7 @@ import { COLUMN_TYPE_LABELS, type ColumnSetting, type ColumnType, columnPlace } 
 import type { Place } from "../plan/root-map"
 import { type SavedView, type SavedViewField, savedViewPlace } from "../plan/saved-views"
 import type { Conflict, FieldValue } from "../plan/schema"
+import { type NamedVersion, versionPlace } from "../plan/versions"
 import { describeView } from "../plan/view"
 
 export interface PlaceConflict {
@@ -23,13 +24,14 @@ export interface PlaceConflict {
 export interface SharedEntries {
   departmentBudgets: readonly DepartmentBudget[]
   savedViews: readonly SavedView[]
+  versions: readonly NamedVersion[]
   columns: PlanColumns
 }
 
 const typeLabel = (value: FieldValue): string => COLUMN_TYPE_LABELS[value as ColumnType] ?? String(value ?? "")
 
 /** All places that can have a conflict, with their current values. */
-function allPlaces({ departmentBudgets: budgets, savedViews: views, columns }: SharedEntries): PlaceConflict[] {
+function allPlaces({ departmentBudgets: budgets, savedViews: views, versions, columns }: SharedEntries): PlaceConflict[] {
   const ofBudgets = budgets.map(({ name, amount, mistyped, conflict }): PlaceConflict => {
     return {
       place: departmentBudgetPlace(name),
@@ -52,6 +54,16 @@ function allPlaces({ departmentBudgets: budgets, savedViews: views, columns }: S
       }
     }),
   )
+  const ofVersions = versions.map(({ id, name, by, conflict }): PlaceConflict => {
+    return {
+      place: versionPlace(id, "name"),
+      title: `Name of the version ${name}`,
+      value: name,
+      setBy: by,
+      conflict,
+      format: formatValue,
+    }
+  })
   const ofColumns = columns.own.flatMap(({ key, label, kind, conflicts }) =>
     (["title", "type"] as const).map((setting: ColumnSetting): PlaceConflict => {
       return {
@@ -64,7 +76,7 @@ function allPlaces({ departmentBudgets: budgets, savedViews: views, columns }: S
       }
     }),
   )
-  return [...ofBudgets, ...ofViews, ...ofColumns]
+  return [...ofBudgets, ...ofViews, ...ofVersions, ...ofColumns]
 }
 
 export const placeConflicts = (entries: SharedEntries): PlaceConflict[] => allPlaces(entries).filter(({ conflict }) => conflict !== null)

@@ -31,6 +31,7 @@ import { columnActions } from "./column-actions"
 import { commentActions } from "./comments/comment-actions"
 import { BOTH_KEPT, placeActions, placeLabel } from "./place-actions"
 import type { ToastAction } from "./Toast"
+import { versionActions } from "./versions/version-actions"
 
 /** An action on cells in the words of its message: `Pasted`, `paste`. */
 export interface CellAction {
@@ -118,6 +119,7 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     redo,
     ...placeActions({ store, author, showToast, undoButton }),
     ...columnActions({ store, author, showToast, undoButton }),
+    ...versionActions({ store, author, showToast, undoButton }),
     ...comments,
     setCell(id: string, field: ColumnKey, value: FieldValue, base: PositionAtHeads | null): void {
       const name = store.get(id)?.designation

@@ -1,6 +1,6 @@
 /** What the user decides about in the review panel: discarded edits, unsaved drafts, and dismissed items. */
 import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-repo/slim"
-import { useCallback, useMemo, useState } from "react"
+import { useCallback, useMemo, useRef, useState } from "react"
 import type { DeletedEvent, DiscardedEdit } from "../history/events"
 import type { PositionAtHeads } from "../plan/edit"
 import type { ColumnKey } from "../plan/fields"
@@ -10,6 +10,7 @@ import { shownValue } from "../plan/schema"
 import { readDismissed, saveDismissed } from "../sync/dismissed-edits"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
 import { addUnsavedDraft, readUnsavedDrafts, removeUnsavedDraft, type UnsavedDraft } from "../sync/unsaved-drafts"
+import type { TypedText } from "./grid/grid-props"
 import type { PlanActions } from "./plan-actions"
 import type { DiscardedEditItem, DraftItem } from "./ReviewPanel"
 import type { ShowToast } from "./use-toasts"
@@ -28,6 +29,8 @@ export interface Review {
   dismissed: ReadonlySet<string>
   /** Keeps the text that was typed into a position which somebody deleted. `text`: `null` if there is none. */
   onDeletedWhileEditing: (base: PositionAtHeads, field: ColumnKey, text: string | null) => void
+  /** Keeps the text that is being typed, because the page is being closed; `null`: the page is back. */
+  onClosing: (left: TypedText | null) => void
   onApplyDraft: (item: DraftItem) => Promise<void>
   onDiscardDraft: (draft: UnsavedDraft) => void
   onRestore: (edit: DiscardedEdit) => void
@@ -35,11 +38,27 @@ export interface Review {
   onDismiss: (item: { key: string }) => void
 }
 
+/** Drafts that were kept before. A text that could be saved when the page was closed is none. */
+function openDrafts(store: PlanStore): readonly UnsavedDraft[] {
+  const { owner } = store.syncStatus
+  const { settings } = store.readSettings()
+  const { columns } = store.getSnapshot()
+  for (const draft of readUnsavedDrafts(owner, store.id)) {
+    const position = store.get(draft.id)
+    const input = parseInput(columns.known(draft.field), draft.text, settings)
+    const isSaved = position !== undefined && "value" in input && shownValue(position, draft.field) === input.value
+    if (draft.isClosed && isSaved) removeUnsavedDraft(owner, store.id, draft)
+  }
+  return readUnsavedDrafts(owner, store.id)
+}
+
 export function useReview({ store, snapshot, actions, showToast }: Options): Review {
   const { positions, columns, settings } = snapshot
   const { owner } = store.syncStatus
   const [dismissed, setDismissed] = useState(() => readDismissed(owner, store.id))
-  const [drafts, setDrafts] = useState(() => readUnsavedDrafts(owner, store.id))
+  const [drafts, setDrafts] = useState(() => openDrafts(store))
+  /** The text of the open editor, while the page is being closed. */
+  const closing = useRef<UnsavedDraft | null>(null)
   const positionsById = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
   const discardedEdits = useMemo(
     () =>
@@ -77,12 +96,24 @@ export function useReview({ store, snapshot, actions, showToast }: Options): Rev
     },
     [store, owner, showToast],
   )
+  const onClosing = useCallback(
+    (left: TypedText | null) => {
+      if (closing.current) removeUnsavedDraft(owner, store.id, closing.current)
+      closing.current = left && {
+        ...{ key: newId(), id: left.base.position.id, name: left.base.position.designation, heads: decodeHeads(left.base.heads) },
+        ...{ field: left.field, text: left.text, isClosed: true },
+      }
+      if (closing.current) addUnsavedDraft(owner, store.id, closing.current)
+    },
+    [store, owner],
+  )
   const onDiscardDraft = (item: UnsavedDraft) => setDrafts(removeUnsavedDraft(owner, store.id, item))
   return {
     discardedEdits,
     drafts: draftItems,
     dismissed,
     onDeletedWhileEditing,
+    onClosing,
     onDiscardDraft,
     onApplyDraft: async ({ draft: item, input }) => {
       const { id, field } = item

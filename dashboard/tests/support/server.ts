@@ -36,6 +36,8 @@ async function freePort(): Promise<number> {
 
 export class Server {
   #process: ChildProcess | null = null
+  /** Its startup message so far. */
+  readonly printed: string[] = []
   readonly folder = mkdtempSync(path.join(tmpdir(), "happierwork-dashboard-"))
 
   private constructor(
@@ -97,13 +99,15 @@ export class Server {
       log += data
       if (LOGS) appendFileSync(path.join(LOGS, `dashboard-${process.pid}.log`), data)
     })
-    for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
-      if (line.startsWith("listening")) {
-        child.stdout?.resume()
-        return
-      }
-    }
-    throw new Error(`the server did not start: ${log}`)
+    this.printed.length = 0
+    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
+    await new Promise<void>((resolve, reject) => {
+      lines.on("line", (line) => {
+        this.printed.push(line)
+        if (line.startsWith("listening")) resolve()
+      })
+      lines.on("close", () => reject(new Error(`the server did not start: ${log}`)))
+    })
   }
 
   /** `kill -9`. */

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use auth::{AuthOptions, Documents, MAX_LIFETIME, NewKey, Role};
+use auth::{AccountName, AuthOptions, Documents, FirstOwner, MAX_LIFETIME, NewKey, Role};
 use clap::{ArgMatches, Args, Subcommand, ValueEnum};
 use jiff::{Span, SpanRelativeTo};
 use store::sql::DatabaseUrl;
@@ -18,6 +18,15 @@ pub struct AuthArgs {
     /// Require an account or a token. DIR holds keys and accounts; create it with `happierwork user add`
     #[arg(long, value_name = "DIR", env = "HAPPIERWORK_AUTH")]
     pub auth: Option<PathBuf>,
+    /// Whether the folder is the default one of `--data-dir`.
+    #[arg(skip)]
+    pub is_default: bool,
+    /// Add this account with the role owner if there are no accounts, for a first start without a terminal
+    #[arg(long, value_name = "NAME", env = "HAPPIERWORK_OWNER", requires = "owner_password_file", value_parser = account_name)]
+    pub owner: Option<AccountName>,
+    /// File with the password of --owner; read only if there are no accounts. No effect without --owner
+    #[arg(long, value_name = "FILE", env = "HAPPIERWORK_OWNER_PASSWORD_FILE")]
+    pub owner_password_file: Option<PathBuf>,
     /// Accept tokens of an identity provider. FILE is a JWK set with its public keys
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_JWKS")]
     pub jwks: Option<PathBuf>,
@@ -37,28 +46,49 @@ pub struct AuthArgs {
 }
 
 impl AuthArgs {
-    /// Converts the flags to options. `None` disables authentication.
+    /// Converts the flags to options. `None` disables authentication. `is_open`: everything is allowed to all who reach the server;
+    /// `is_public`: those may be on other machines.
     ///
     /// # Errors
-    /// If a flag needs `--jwks`, which is missing.
-    pub fn options(&self) -> Result<Option<AuthOptions>, ConfigError> {
+    /// If a flag needs `--jwks` or `--auth`, which is missing.
+    pub fn options(&self, is_open: bool, is_public: bool) -> Result<Option<AuthOptions>, ConfigError> {
+        let folder = self.folder(is_open, is_public);
+        let first_owner = self.owner.clone().zip(self.owner_password_file.clone());
+        if first_owner.is_some() && folder.is_none() {
+            return Err(ConfigError::OwnerNeedsAuth);
+        }
         if self.jwks.is_none() {
             let flags = [("--jwt-audience", &self.jwt_audience), ("--jwt-issuer", &self.jwt_issuer)];
             if let Some((flag, _)) = flags.iter().find(|(_, value)| value.is_some()) {
                 return Err(ConfigError::NeedsJwks(flag));
             }
-            if self.auth.is_none() {
+            if folder.is_none() {
                 return Ok(None);
             }
         }
         Ok(Some(AuthOptions {
-            folder: self.auth.clone(),
+            // A folder that was named is not created: the name may be mistyped.
+            create: self.is_default || first_owner.is_some(),
+            folder: folder.cloned(),
+            first_owner: first_owner.map(|(name, password_file)| FirstOwner { name, password_file }),
             jwks: self.jwks.clone(),
             audience: self.jwt_audience.clone(),
             issuer: self.jwt_issuer.clone(),
             session: Duration::from_secs(self.session_hours * 3_600),
         }))
     }
+
+    /// The folder of keys and accounts. The default one of `--data-dir` counts if it exists, if there is an owner to add, and if
+    /// nothing else protects a server that others can reach.
+    fn folder(&self, is_open: bool, is_public: bool) -> Option<&PathBuf> {
+        let folder = self.auth.as_ref()?;
+        let needs_accounts = self.owner.is_some() || folder.exists() || (is_public && self.jwks.is_none());
+        (!self.is_default || (!is_open && needs_accounts)).then_some(folder)
+    }
+}
+
+fn account_name(text: &str) -> Result<AccountName, String> {
+    AccountName::new(text).map_err(|error| error.to_string())
 }
 
 /// The users who may create documents.

@@ -4,14 +4,17 @@
 //! the fields are the texts of `--help`.
 
 mod auth;
+mod data_dir;
 mod database;
 mod document;
 mod generate;
+mod health;
 mod limits;
 mod migrate;
 mod peers;
 mod storage;
 mod tls;
+mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -23,9 +26,11 @@ pub use auth::{
 };
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use data_dir::{has_default_auth, with_data_dir};
 pub use database::DatabaseArgs;
 pub use document::{DocumentArgs, DocumentCommand};
 pub use generate::GenerateArgs;
+pub use health::HealthArgs;
 pub use limits::LimitArgs;
 pub use migrate::{InvalidStoreLocation, MigrateArgs, StoreLocation};
 pub use peers::PeerArgs;
@@ -33,6 +38,7 @@ use runtime::hub::APPLY_BUDGET;
 pub use storage::{DatabaseChoice, DocumentChoice, StorageArgs};
 use store::FileMode;
 pub use tls::TlsArgs;
+pub use webhook::{WebhookAddArgs, WebhookArgs, WebhookChoice, WebhookCommand};
 
 use crate::server::{Dashboard, Options, SocketTimeouts};
 
@@ -45,6 +51,9 @@ const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
 #[derive(Debug, Parser)]
 #[command(name = "happierwork", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
 pub struct Cli {
+    /// Keep everything below this folder: state.automerge, documents and auth. A flag that names one of them comes first
+    #[arg(long, global = true, value_name = "DIR", env = "HAPPIERWORK_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
     /// The subcommand; `None` runs the server.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -57,11 +66,13 @@ impl Cli {
     /// Parses the command line and the environment. Exits with an error message if they are invalid.
     #[must_use]
     pub fn read() -> Self {
-        let matches: ArgMatches = without_empty_variables(Self::command()).get_matches();
+        let args: Vec<_> = std::env::args_os().collect();
+        let command = with_data_dir(without_empty_variables(Self::command()), &args);
+        let matches: ArgMatches = command.get_matches_from(args);
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         let resolved = match &mut cli.command {
-            Some(command) => command.resolve_database(last_subcommand(&matches)),
-            None => cli.serve.database.resolve(&matches),
+            Some(command) => command.resolve(last_subcommand(&matches)),
+            None => cli.serve.resolve(&matches),
         };
         if let Err(error) = resolved {
             Self::command().error(ErrorKind::ArgumentConflict, error).exit();
@@ -106,22 +117,28 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// List, delete and restore documents; with files, the server must not be running
     Document(DocumentArgs),
+    /// Ask the server of this machine whether it can store changes; for health checks of containers
+    ///
+    /// Exit codes: 0 it can, 1 it cannot, or it does not answer.
+    Health(HealthArgs),
     /// Create, list, retire and export the keys that sign tokens
     Key(KeyArgs),
     /// Create a bearer token
     Token(TokenArgs),
     /// Add, change, disable and list user accounts
     User(UserArgs),
+    /// Send the changes of documents to other programs; also while a server is running
+    Webhook(WebhookArgs),
     /// Write manual pages and shell completions into a folder, for packages
     #[command(hide = true)]
     Generate(GenerateArgs),
 }
 
 impl Command {
-    /// Decides between database and files.
-    fn resolve_database(&mut self, matches: &ArgMatches) -> Result<(), String> {
+    /// Decides between database and files, and between files in the data folder and elsewhere.
+    fn resolve(&mut self, matches: &ArgMatches) -> Result<(), String> {
         match self {
-            Self::Serve(args) => args.database.resolve(matches),
+            Self::Serve(args) => args.resolve(matches),
             Self::Export(args) => args.document.storage.resolve(matches),
             #[cfg(feature = "legacy")]
             Self::Import(args) => args.document.storage.resolve(matches),
@@ -133,9 +150,10 @@ impl Command {
                 }
             }
             Self::Document(args) => args.command.storage_mut().resolve(matches),
+            Self::Webhook(args) => args.command.storage_mut().resolve(matches),
             Self::Token(args) => args.resolve(matches),
             Self::User(args) => args.command.resolve(matches),
-            Self::Migrate(_) | Self::Key(_) | Self::Generate(_) => Ok(()),
+            Self::Migrate(_) | Self::Key(_) | Self::Health(_) | Self::Generate(_) => Ok(()),
         }
     }
 }
@@ -291,7 +309,7 @@ pub enum ConfigError {
     /// The server would be open to the network without authentication.
     #[error(
         "{0} is reachable from other machines, and authentication is off. \
-         Give --auth DIR (create accounts with `happierwork user add`) or --jwks FILE; \
+         Give --auth DIR (create accounts with `happierwork user add`), --data-dir DIR or --jwks FILE; \
          listen on a loopback address (127.0.0.1); \
          or give --open to let anyone who can reach the server read and change everything"
     )]
@@ -302,6 +320,9 @@ pub enum ConfigError {
     /// The named flag has no effect without `--jwks`.
     #[error("{0} applies to the tokens of an identity provider: also give --jwks FILE with the provider's keys")]
     NeedsJwks(&'static str),
+    /// The owner's account has no place.
+    #[error("--owner adds an account to those of --auth: also give --auth DIR or --data-dir DIR")]
+    OwnerNeedsAuth,
     /// Some peers would get no token, or the token of another.
     #[error(
         "--peer names {peers} servers, and --peer-token-file {files} files: give one file for each peer, or `none`"
@@ -315,6 +336,11 @@ pub enum ConfigError {
 }
 
 impl ServeArgs {
+    fn resolve(&mut self, matches: &ArgMatches) -> Result<(), String> {
+        self.auth.is_default = has_default_auth(matches);
+        self.database.resolve(matches)
+    }
+
     /// Returns the addresses to listen on.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
@@ -331,7 +357,8 @@ impl ServeArgs {
     /// If the flags contradict each other, or would expose an unauthenticated server without `--open`.
     pub fn options(&self) -> Result<Options, ConfigError> {
         let listen = self.addresses();
-        let auth = self.auth.options()?;
+        let is_public = listen.iter().any(|address| !address.ip().is_loopback());
+        let auth = self.auth.options(self.open, is_public)?;
         if self.open && auth.is_some() {
             return Err(ConfigError::OpenAndAuth(if self.auth.auth.is_some() { "--auth" } else { "--jwks" }));
         }

@@ -97,7 +97,7 @@ pub struct History {
 /// A change and its effects.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Change {
+pub struct Change {
     /// Hash of the change.
     #[schema(example = "a31c0b52e6c4f3f5f4d3a1d1e2b0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a3b2")]
     hash: String,
@@ -246,7 +246,8 @@ impl History {
 }
 
 impl Change {
-    fn of(entry: Entry, provenance: Option<Provenance>, merge: Option<Merge>) -> Self {
+    /// A change of the history, with its origin.
+    pub fn of(entry: Entry, provenance: Option<Provenance>, merge: Option<Merge>) -> Self {
         let Entry { hash, heads, time, actor, message, added, restored, deleted, fields, omitted } = entry;
         let positions = |rows: Vec<history::Row>| rows.into_iter().map(ChangedPosition::of).collect();
         Self {

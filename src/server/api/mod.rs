@@ -14,6 +14,7 @@ mod documents;
 mod enum_schemas;
 mod export;
 mod extract;
+mod feed;
 mod field_schemas;
 mod history;
 mod login;
@@ -26,6 +27,8 @@ mod query_parameters;
 mod scenarios;
 mod schemas;
 mod session;
+mod setup;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -58,8 +61,14 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         routes!(diff::read),
         routes!(diff::merge),
         routes!(session::read),
+        routes!(setup::create),
         routes!(history::read),
         routes!(attribution::read),
+        routes!(feed::document::read),
+        routes!(feed::all::read),
+        routes!(webhooks::endpoints::list, webhooks::endpoints::add),
+        routes!(webhooks::endpoints::remove),
+        routes!(webhooks::endpoints::test),
         routes!(export::json),
         routes!(export::csv),
         routes!(export::automerge),

@@ -27,6 +27,9 @@ const UP_TO_100_HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *){0
 /// A place in the history (`plan::history::Cursor`).
 const CURSOR: &str = r"^(0|-?[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,8})\.[0-9a-f]{64}$";
 
+/// A place in the feed of all documents (`runtime::hub::RecentPosition`).
+const FEED_POSITION: &str = r"^[0-9a-f]{16}\.(0|[1-9][0-9]{0,18})(\.[0-9a-f]{64}(,[0-9a-f]{64}){0,99})?$";
+
 /// Properties of request bodies: schema, property, expression.
 const PROPERTIES: [(&str, &str, &str); 8] = [
     ("NewDocument", "name", NOT_BLANK),
@@ -40,7 +43,7 @@ const PROPERTIES: [(&str, &str, &str); 8] = [
 ];
 
 /// Parameters of paths and queries.
-const PARAMETERS: [(&str, &str); 8] = [
+const PARAMETERS: [(&str, &str); 10] = [
     ("documentId", DOCUMENT_ID),
     ("scenarioId", SCENARIO_ID),
     ("with", SCENARIO_ID),
@@ -49,6 +52,8 @@ const PARAMETERS: [(&str, &str); 8] = [
     ("at", HASHES),
     ("changes", UP_TO_100_HASHES),
     ("before", CURSOR),
+    ("since", HASHES),
+    ("after", FEED_POSITION),
 ];
 
 /// Adds the expressions to the description.

@@ -185,10 +185,8 @@ mod tests {
         auth.change_keys(|keys| keys.make(NewKey::Ed25519, now()).map(|_| ())).expect("a key");
         let authority = Authority::open(&AuthOptions {
             folder: Some(auth.path().to_owned()),
-            jwks: None,
-            audience: None,
-            issuer: None,
             session: Duration::from_secs(60),
+            ..AuthOptions::default()
         })
         .expect("opens");
         let monitor = SessionMonitor::new(authority);

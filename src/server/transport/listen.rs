@@ -74,6 +74,12 @@ impl Server {
         &self.app
     }
 
+    /// The code that creates the first account, while there is none.
+    #[must_use]
+    pub fn setup_code(&self) -> Option<&str> {
+        self.app.authority.as_ref()?.setup_code()
+    }
+
     /// The TLS configuration; `None` if the server does not use TLS.
     #[must_use]
     pub fn tls(&self) -> Option<&Tls> {
@@ -146,7 +152,7 @@ async fn remove_deleted_documents(hub: Hub, keep: Duration) {
     }
 }
 
-/// Starts the tasks that watch keys, accounts, sessions and other servers, and that remove deleted documents. Dropping the set stops
+/// Starts the tasks that watch keys, accounts, sessions and other servers, remove deleted documents, and deliver webhooks. Dropping the set stops
 /// them.
 fn spawn_background_tasks(app: &App) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
@@ -154,6 +160,9 @@ fn spawn_background_tasks(app: &App) -> JoinSet<()> {
     if let (Some(authority), Some(sessions)) = (&app.authority, &app.session_monitor) {
         tasks.spawn(authority.clone().watch(now));
         tasks.spawn(sessions.clone().run(app.hub.clone()));
+    }
+    if let Some(webhooks) = app.webhooks.clone() {
+        tasks.spawn(webhooks.run(app.hub.clone(), app.default_id.clone()));
     }
     if let Some(surface) = &app.additional
         && app.hub.is_shared()

@@ -3,12 +3,13 @@
 //! Automerge reproduces a change from its operations, and visits all operations of a field to find its value at earlier heads.
 //! Both costs grow with the history (see `docs/adr/0002-record-history-as-notes.md`). The index visits every change once,
 //! records its writes (modules `operations` and `ledger`), and sorts the changes (module `order`); a page (module `page`) only
-//! collects records. The owner builds the index on demand from a copy of the document, so that only the reader waits, and
+//! collects records. A follower gets the changes after heads that it knows (module `following`). The owner builds the index on demand from a copy of the document, so that only the reader waits, and
 //! updates it change by change.
 //!
 //! Some values are not in the index and are read from the document: texts that were edited in place, counters, bytes, maps and
 //! lists, and the values of a resolved conflict.
 
+mod following;
 mod ledger;
 mod operations;
 mod order;
@@ -20,6 +21,7 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use automerge::{Automerge, Change, ChangeHash, ReadDoc};
+pub use following::{FollowError, Following, MAX_BEHIND, MAX_PORTION, Since};
 use ledger::Ledger;
 use order::Order;
 pub use order::{Cursor, InvalidCursor};

@@ -148,7 +148,8 @@ impl History {
             Some(cursor) => changes.partition_point(|change| self.order.cursor(*change) < *cursor),
         };
         let mut page = Page { heads: self.heads(), entries: Vec::new(), next: None, examined: 0 };
-        let mut reader = Reader::new(self, doc);
+        let mut reader = Reader::new(self, doc, MAX_BYTES);
+        let mut frontier = Frontier::default();
         let mut last = None;
         for change in changes[..end].iter().rev() {
             page.examined += 1;
@@ -158,7 +159,8 @@ impl History {
                     page.next = last;
                     break;
                 }
-                page.entries.extend(reader.entry(*change, writes, (position, field)));
+                let heads = self.order.heads_at(*change, &mut frontier, MAX_STEPS);
+                page.entries.extend(reader.entry(*change, writes, (position, field), heads));
             }
             last = Some(self.order.cursor(*change));
             if page.examined >= MAX_EXAMINED && page.examined < end {
@@ -187,11 +189,12 @@ impl History {
     }
 }
 
-/// Makes the entries of a page.
-struct Reader<'a> {
+/// Makes the entries of a page or portion.
+pub(super) struct Reader<'a> {
     history: &'a History,
     doc: &'a Automerge,
-    frontier: Frontier,
+    /// Approximate size of all entries from which on no more are made.
+    max_bytes: usize,
     bytes: usize,
     /// Cost so far: see [`MAX_READ`].
     read: usize,
@@ -200,24 +203,24 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(history: &'a History, doc: &'a Automerge) -> Self {
-        Self { history, doc, frontier: Frontier::default(), bytes: 0, read: 0, names: HashMap::new() }
+    pub(super) fn new(history: &'a History, doc: &'a Automerge, max_bytes: usize) -> Self {
+        Self { history, doc, max_bytes, bytes: 0, read: 0, names: HashMap::new() }
     }
 
-    fn is_full(&self) -> bool {
-        self.bytes >= MAX_BYTES || self.read >= MAX_READ
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= self.max_bytes || self.read >= MAX_READ
     }
 
-    /// The entry of a change. `None` if the document lacks it.
-    fn entry(
+    /// The entry of a change, with these writes and heads. `None` if the document lacks it.
+    pub(super) fn entry(
         &mut self,
         change: u32,
         writes: &[Write],
         (position, field): (Option<u32>, Option<FieldNumber>),
+        heads: Option<Vec<ChangeHash>>,
     ) -> Option<Entry> {
         let hash = self.history.order.hash(change);
         let metadata = self.doc.get_change_meta_by_hash(&hash)?;
-        let heads = self.history.order.heads_at(change, &mut self.frontier, MAX_STEPS);
         let message = metadata.message.as_deref().filter(|message| !message.is_empty());
         let mut entry = Entry {
             hash,

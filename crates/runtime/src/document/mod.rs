@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, RwLock};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash};
-use plan::history::{History, Page, PageError, Query};
+use plan::history::{Entry, FollowError, Following, History, Page, PageError, Query, Since};
 use plan::{Past, Renderings, SharedCopy, SharedView, View, ViewChange, position};
 pub use plan_schema::{AuthoredEdit, PlanSchema};
 use primitives::DocumentId;
@@ -62,6 +62,17 @@ pub struct AttributedPage {
     /// For each entry, the user and surface that contributed the change, if known.
     pub provenance: Vec<Option<Provenance>>,
     /// For each entry, who merged the change from another document of the family, if it was merged.
+    pub merges: Vec<Option<Merge>>,
+}
+
+/// A portion of the changes after known heads, with the provenance of its changes.
+#[derive(Debug)]
+pub struct AttributedFollowing {
+    /// The portion.
+    pub following: Following,
+    /// As in [`AttributedPage`].
+    pub provenance: Vec<Option<Provenance>>,
+    /// As in [`AttributedPage`].
     pub merges: Vec<Option<Merge>>,
 }
 
@@ -178,11 +189,32 @@ impl Document {
         let history = self.history.as_ref()?;
         let page = catch_unwind(AssertUnwindSafe(|| history.page(self.engine.automerge(), query)));
         Some(page.unwrap_or(Err(PageError::Failed)).map(|page| {
-            let authors = self.engine.authors();
-            let provenance = page.entries.iter().map(|entry| authors.of(&entry.hash)).collect();
-            let merges = page.entries.iter().map(|entry| authors.merge_of(&entry.hash)).collect();
+            let (provenance, merges) = self.origins(&page.entries);
             AttributedPage { page, provenance, merges }
         }))
+    }
+
+    /// A portion of the changes after known heads. `None` without a history, unless there are no changes.
+    #[must_use]
+    pub fn following(&self, since: &Since) -> Option<Result<AttributedFollowing, FollowError>> {
+        if since.until.is_none() && since.heads == self.engine.heads() {
+            let following = Following { heads: since.heads.clone(), ..Following::default() };
+            return Some(Ok(AttributedFollowing { following, provenance: Vec::new(), merges: Vec::new() }));
+        }
+        let history = self.history.as_ref()?;
+        let following = catch_unwind(AssertUnwindSafe(|| history.following(self.engine.automerge(), since)));
+        Some(following.unwrap_or(Err(FollowError::Failed)).map(|following| {
+            let (provenance, merges) = self.origins(&following.entries);
+            AttributedFollowing { following, provenance, merges }
+        }))
+    }
+
+    /// For each change, who contributed it, and who merged it.
+    fn origins(&self, entries: &[Entry]) -> (Vec<Option<Provenance>>, Vec<Option<Merge>>) {
+        let authors = self.engine.authors();
+        let provenance = entries.iter().map(|entry| authors.of(&entry.hash)).collect();
+        let merges = entries.iter().map(|entry| authors.merge_of(&entry.hash)).collect();
+        (provenance, merges)
     }
 
     /// Drops the history.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use automerge::{Automerge, Change, ChangeHash};
 use bytes::Bytes;
-use plan::history::{History, PageError, Query};
+use plan::history::{FollowError, History, PageError, Query, Since};
 use plan::{Author, Done, Edit, EditError, Past, SharedView};
 use primitives::DocumentId;
 use store::StoreError;
@@ -17,7 +17,7 @@ use super::outbox::{CloseKind, CloseReason, ConnectionKey, DrainListener, Epheme
 use super::pending_documents::PendingLimit;
 use super::refusals::Refusals;
 use super::requester::Requester;
-use crate::document::{AttributedPage, EditRefused};
+use crate::document::{AttributedFollowing, AttributedPage, EditRefused};
 use crate::memory_budget::OutOfMemory;
 
 /// A connection as a peer of a document.
@@ -131,6 +131,10 @@ pub(super) enum Command {
     HistoryBuilt(Option<Box<History>>),
     /// Returns a page of the history; `None` if there is no history.
     HistoryPage { query: Box<Query>, reply: oneshot::Sender<Option<Result<AttributedPage, PageError>>> },
+    /// Returns the heads; `None` if the document does not exist.
+    Heads { reply: oneshot::Sender<Result<Option<Vec<ChangeHash>>, Unavailable>> },
+    /// Returns a portion of the changes after known heads; `None` if there is no history.
+    Following { since: Box<Since>, reply: oneshot::Sender<Option<Result<AttributedFollowing, FollowError>>> },
     /// Returns the known provenance of these changes; `None` if the document does not exist.
     Attribution { changes: Vec<ChangeHash>, reply: oneshot::Sender<Result<Option<Attributed>, Unavailable>> },
     /// Returns the document at these heads; `None` if the document does not exist.
@@ -208,6 +212,9 @@ pub enum ReadFailure {
     /// The page of the history does not exist.
     #[error(transparent)]
     PageError(#[from] PageError),
+    /// The changes after known heads could not be read.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
     /// The document has never had these heads.
     #[error("the document has never had these heads; see its history for valid ones")]
     UnknownHeads,

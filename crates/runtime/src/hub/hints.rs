@@ -55,6 +55,12 @@ impl Hints {
         self.arrived.notified().await;
     }
 
+    /// Whether there are hints.
+    pub(super) fn has_some(&self) -> bool {
+        let waiting = self.waiting.lock();
+        !waiting.batches.is_empty() || waiting.latest.is_some()
+    }
+
     /// Takes all hints.
     pub(super) fn take(&self) -> Waiting {
         std::mem::take(&mut *self.waiting.lock())

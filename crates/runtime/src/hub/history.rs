@@ -10,7 +10,7 @@ use limits::{KeyedLimit, KeyedPermit, Payer, fair_share};
 use plan::Past;
 use plan::history::Query;
 use primitives::DocumentId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
 use super::Hub;
 use super::access::Right;
@@ -23,7 +23,7 @@ const CONCURRENT_PAGES: usize = 4;
 /// Requests for earlier states that may wait for a permit.
 const MAX_WAITING: usize = 64;
 /// Attempts to read a page: the history may be dropped between building and reading it.
-const MAX_ATTEMPTS: usize = 3;
+pub(super) const MAX_ATTEMPTS: usize = 3;
 
 /// Limits on readers of history, over all documents.
 pub(super) struct HistoryReaders {
@@ -42,6 +42,11 @@ impl HistoryReaders {
             limit: KeyedLimit::new(permits + MAX_WAITING, permits + fair_share(MAX_WAITING, 1)),
             permits: Arc::new(Semaphore::new(permits)),
         }
+    }
+
+    /// Waits for the permit to collect a page. (`None` does not occur: the semaphore is never closed.)
+    pub(super) async fn acquire_page_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.pages.acquire().await.ok()
     }
 }
 
@@ -78,7 +83,7 @@ impl Hub {
             if !self.open_history(id).await? {
                 return Ok(None);
             }
-            let _permit = self.inner.history_readers.pages.acquire().await;
+            let _permit = self.inner.history_readers.acquire_page_permit().await;
             let (reply, answer) = oneshot::channel();
             self.send(id, Command::HistoryPage { query: Box::new(query.clone()), reply }).await?;
             if let Some(page) = answer.await.map_err(|_| Unavailable::Stopping)? {
@@ -110,7 +115,7 @@ impl Hub {
     }
 
     /// Waits until the history is built. Returns false if the document does not exist.
-    async fn open_history(&self, id: &DocumentId) -> Result<bool, Unavailable> {
+    pub(super) async fn open_history(&self, id: &DocumentId) -> Result<bool, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::OpenHistory { reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopping)?

@@ -30,7 +30,10 @@ impl Hub {
                         Some(news) => hub.take_news(news).await,
                         None => return,
                     },
-                    _ = ticks.tick() => hub.take_control().await,
+                    _ = ticks.tick() => {
+                        hub.take_control().await;
+                        hub.compare_closed_documents().await;
+                    }
                 }
             }
         });
@@ -40,13 +43,17 @@ impl Hub {
         match news {
             News::Moved { id, at, batch } => {
                 let handle = self.registry().get(&id).cloned();
-                if let Some(handle) = handle {
-                    handle.hints.push(at, batch);
+                match handle {
+                    Some(handle) => handle.hints.push(at, batch),
+                    None => self.inner.recent_changes.moved(&id),
                 }
             }
             News::Control(_) => self.take_control().await,
             News::Ephemeral(message) => self.take_message(message),
-            News::LookAtAll => self.compare_positions().await,
+            News::LookAtAll => {
+                self.inner.recent_changes.may_lack_some();
+                self.compare_positions().await;
+            }
         }
     }
 

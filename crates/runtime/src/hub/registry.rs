@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::Hub;
 use super::command::{Command, Unavailable};
+use super::followers::Followers;
 use super::hints::Hints;
 use super::published_view::PublishedView;
 use super::task::DocumentTask;
@@ -29,6 +30,8 @@ pub(super) struct DocumentHandle {
     pub(super) published_view: Arc<PublishedView>,
     /// Batches that other processes have announced.
     pub(super) hints: Arc<Hints>,
+    /// Those who follow the changes.
+    pub(super) followers: Followers,
     /// Set while a `Recheck` command is queued behind a full mailbox.
     recheck_pending: Arc<AtomicBool>,
 }
@@ -82,6 +85,7 @@ impl Hub {
             commands,
             published_view: Arc::default(),
             hints: Arc::default(),
+            followers: Followers::default(),
             recheck_pending: Arc::default(),
         };
         registry.insert(id.clone(), handle.clone());

@@ -22,6 +22,7 @@ use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use automerge::ChangeHash;
 use ephemerals::EphemeralSources;
 use futures_util::FutureExt;
 use lifecycle::MAINTENANCE_INTERVAL;
@@ -39,6 +40,7 @@ use super::Hub;
 use super::access::Right;
 use super::command::{Command, SyncPeer};
 use super::families::Family;
+use super::followers::Followers;
 use super::hints::Hints;
 use super::outbox::{ConnectionKey, DrainListener, RemoteHeads};
 use super::peer_records::PeerRecords;
@@ -66,6 +68,9 @@ pub(super) struct DocumentTask {
     mailbox: mpsc::Receiver<Command>,
     published_view: Arc<PublishedView>,
     hints: Arc<Hints>,
+    followers: Followers,
+    /// The heads that followers were told last.
+    told_heads: Vec<ChangeHash>,
     /// The heads that returning peers share with the document.
     peer_records: PeerRecords,
     subscribers: Subscribers,
@@ -196,6 +201,8 @@ impl DocumentTask {
             mailbox,
             published_view: Arc::clone(&handle.published_view),
             hints: Arc::clone(&handle.hints),
+            followers: handle.followers.clone(),
+            told_heads: Vec::new(),
             peer_records: PeerRecords::default(),
             subscribers: Subscribers {
                 peers: HashMap::new(),
@@ -247,6 +254,7 @@ impl DocumentTask {
         self.admit_waiting_peers(&mut document);
         self.record_existence(&document);
         self.record_fullness(&mut document);
+        self.told_heads = document.engine.heads();
         self.update_presence();
         self.hub.inner.metrics.documents_open.increment(1.0);
         let mut next_maintenance = Instant::now() + self.maintenance_interval(&document);

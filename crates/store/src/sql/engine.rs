@@ -142,12 +142,14 @@ pub struct Statement {
     pub skips_duplicates: bool,
     /// Whether the statement reads or writes a whole document, and so may take longer.
     pub is_long: bool,
+    /// Whether the statement is run for every edit, and so is worth preparing.
+    pub is_frequent: bool,
 }
 
 impl Statement {
     /// A statement without parameters.
     pub fn new(sql: impl Into<Cow<'static, str>>) -> Self {
-        Self { sql: sql.into(), params: Vec::new(), skips_duplicates: false, is_long: false }
+        Self { sql: sql.into(), params: Vec::new(), skips_duplicates: false, is_long: false, is_frequent: false }
     }
 
     /// Adds the next parameter.

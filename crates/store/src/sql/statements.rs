@@ -78,6 +78,7 @@ pub(super) fn append(dialect: Dialect, document: &DocumentId, after: Position, b
         after => statement.with(int(after.seq)).with(&after.tip.as_bytes()[..]),
     };
     statement.is_long = batch.chunks.len() > LARGE;
+    statement.is_frequent = after != Position::START;
     statement.skipping_duplicates(dialect)
 }
 

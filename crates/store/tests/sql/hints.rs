@@ -10,7 +10,7 @@ use store::{Batch, News, Position};
 use tokio::time::{sleep, timeout};
 
 use crate::documents::append;
-use crate::place::{Place, PostgresPlace, options, postgres_client};
+use crate::place::{Place, PostgresPlace, options, postgres_client, postgres_client_at};
 use crate::servers;
 
 /// The first matching news within some seconds.
@@ -36,12 +36,32 @@ async fn notified(store: &SqlStore<Postgres>) {
     ready.await.expect("notified");
 }
 
+/// Waits until notifications of one node reach another. Before it hears of the other, a node sends heartbeats only.
+async fn connected(from: &SqlStore<Postgres>, to: &SqlStore<Postgres>) {
+    let hello = News::Ephemeral(b"hello".to_vec());
+    let mut news = to.news();
+    let heard = timeout(Duration::from_secs(10), async {
+        loop {
+            from.tell(hello.clone());
+            let mut repeat = std::pin::pin!(sleep(Duration::from_millis(20)));
+            loop {
+                tokio::select! {
+                    next = news.next() => if next.expect("news") == hello { return },
+                    () = &mut repeat => break,
+                }
+            }
+        }
+    });
+    heard.await.expect("heard");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hints_carry_batches() {
     let place = PostgresPlace::new().await;
     let (store, other) = (place.open().await, place.open().await);
     notified(&store).await;
     notified(&other).await;
+    connected(&store, &other).await;
     let mut news = other.news();
     let batch = Batch::changes(TestEditor::new().edit(), b"ceo\n".to_vec());
     store.append(&id(1), Position::START, batch.clone()).await.expect("appends");
@@ -66,6 +86,7 @@ async fn nodes_look_after_a_lost_connection() {
     let place = PostgresPlace::new().await;
     let (store, other) = (place.open().await, place.open().await);
     notified(&other).await;
+    connected(&store, &other).await;
     let mut news = other.news();
     let sql = format!(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND query LIKE 'LISTEN%'",
@@ -76,6 +97,29 @@ async fn nodes_look_after_a_lost_connection() {
     let (at, _) = append(&store, 1, Position::START, &TestEditor::new().edit()).await;
     hear(&mut news, |news| matches!(news, News::Moved { at: heard, .. } if *heard == at).then_some(())).await;
     assert_eq!(other.news_mode(), NewsMode::Notified);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_that_joins_learns_what_was_not_announced() {
+    let place = PostgresPlace::new().await;
+    let patient = PostgresOptions { look: Duration::from_secs(3_600), ..PostgresOptions::default() };
+    let engine = async || Postgres::open(&place.url(), patient.clone()).await.expect("connects");
+    let store = SqlStore::open(engine().await, options()).await.expect("opens");
+    notified(&store).await;
+    let client = postgres_client(&place.name).await;
+    let channel: String = store.storage_id()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let sent = format!("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_notify%happierwork_{channel}%'");
+    assert!(client.query_one(&sent, &[]).await.expect("reads").get::<_, i64>(0) > 0, "heartbeats are sent");
+    let (alone, _) = append(&store, 1, Position::START, &TestEditor::new().edit()).await;
+    let other = SqlStore::open(engine().await, options()).await.expect("opens");
+    let mut news = other.news();
+    // Once for its own connection, and once because the first node has heard of it.
+    for _ in 0..2 {
+        hear(&mut news, |news| (*news == News::LookAtAll).then_some(())).await;
+    }
+    assert_eq!(other.positions(&[id(1)]).await.expect("reads"), [(id(1), alone)]);
+    let (at, _) = append(&store, 1, alone, &TestEditor::new().edit()).await;
+    hear(&mut news, |news| matches!(news, News::Moved { at: heard, .. } if *heard == at).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,6 +163,23 @@ async fn transaction_pooler_needs_a_direct_connection_for_hints() {
     hear(&mut deaf.news(), |news| (*news == News::LookAtAll).then_some(())).await;
     assert_eq!(deaf.positions(&[id(1)]).await.expect("reads"), [(id(1), second)]);
     deaf.change_access(&id(1), 0, b"{}".to_vec()).await.expect("stores");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_prepared_statements_do_no_harm() {
+    let place = PostgresPlace::new().await;
+    let port = servers::pgbouncer();
+    let wrong = PostgresOptions { has_sessions: Some(true), ..PostgresOptions::default() };
+    let engine = Postgres::open(&place.url_at(port), wrong).await.expect("connects");
+    let store = SqlStore::open(engine, options()).await.expect("opens");
+    let (mut at, _) = append(&store, 1, Position::START, &TestEditor::new().edit()).await;
+    for _ in 0..3 {
+        (at, _) = append(&store, 1, at, &TestEditor::new().edit()).await;
+        // As if the pooler had moved the store to another session of the server.
+        let other = postgres_client_at(&place.name, port).await;
+        other.batch_execute("DEALLOCATE ALL").await.expect("runs");
+    }
+    assert_eq!(store.positions(&[id(1)]).await.expect("reads"), [(id(1), at)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

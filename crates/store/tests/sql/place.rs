@@ -69,8 +69,13 @@ impl PostgresPlace {
 
 /// A plain connection as the superuser.
 pub async fn postgres_client(database: &str) -> tokio_postgres::Client {
+    postgres_client_at(database, servers::postgres().port).await
+}
+
+/// A connection through the server, or the pooler, at this port.
+pub async fn postgres_client_at(database: &str, port: u16) -> tokio_postgres::Client {
     let mut config = tokio_postgres::Config::new();
-    config.host("127.0.0.1").port(servers::postgres().port).user(USER).password(PASSWORD).dbname(database);
+    config.host("127.0.0.1").port(port).user(USER).password(PASSWORD).dbname(database);
     // The server accepts connections some moments before it is ready.
     for _ in 0..100 {
         if let Ok((client, connection)) = config.connect(tokio_postgres::NoTls).await {

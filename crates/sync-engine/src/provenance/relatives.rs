@@ -110,11 +110,6 @@ impl Relatives {
     pub(crate) fn allow(&self, actor: &ActorId, user: &Arc<str>) -> bool {
         self.actors.get(actor).is_none_or(|owner| owner.as_ref() == Some(user))
     }
-
-    /// Whether an actor belongs to this user in the family.
-    pub(crate) fn is_owner(&self, user: &Arc<str>, actor: &ActorId) -> bool {
-        self.actors.get(actor).is_some_and(|owner| owner.as_ref() == Some(user))
-    }
 }
 
 #[cfg(test)]
@@ -123,7 +118,7 @@ mod tests {
     use automerge::{AutoCommit, Automerge, ROOT};
 
     use super::*;
-    use crate::provenance::{Attribution, Binds, Surface, lines};
+    use crate::provenance::{Binds, Surface, lines};
     use crate::test_messages::carrying;
     use crate::{BadMessage, Engine, Item, MessageLimits, NoEdits, Outcome, PeerKey, PeerRole};
 
@@ -142,11 +137,6 @@ mod tests {
         doc.get_changes(&[])
     }
 
-    /// The attributions of a change in a document of the family.
-    fn attribute(authors: &Authors, change: &Change, origin: &Origin, relatives: &Relatives) -> Vec<Attribution> {
-        authors.attribute([(change, origin, Binds::Contributor)], relatives)
-    }
-
     fn arrival(change: &Change) -> Arrival<'_> {
         Arrival { change, comes_again: false, is_contradicted: false, is_of_other_server: false }
     }
@@ -155,61 +145,31 @@ mod tests {
     fn contributed(change: &Change, by: &Contributor) -> Authors {
         let mut authors = Authors::default();
         let origin = Origin::Contributed(by.clone());
-        for attribution in attribute(&Authors::default(), change, &origin, &Relatives::default()) {
+        for attribution in Authors::default().attribute([(change, &origin, Binds::Contributor)]) {
             authors.record(&attribution, 1);
         }
         authors
     }
 
     #[test]
-    fn copy_keeps_the_owner_of_its_actor() {
-        let change = &changes("ceo's device", 1)[0];
-        let family = contributed(change, &by("ceo", Surface::Sync));
-        let relatives = family.relatives([arrival(change)]);
-        let origin = relatives.origin_of(&change.hash(), Some(&by("cfo", Surface::Api))).unwrap();
-        let attributions = attribute(&Authors::default(), change, &origin, &relatives);
+    fn copy_binds_no_actor_and_its_owner_is_respected() {
+        let both = changes("ceo's device", 2);
+        let family = contributed(&both[0], &by("ceo", Surface::Sync));
+        let relatives = family.relatives(both.iter().map(arrival));
+        let origin = relatives.origin_of(&both[0].hash(), Some(&by("cfo", Surface::Api))).unwrap();
+        let attributions = Authors::default().attribute([(&both[0], &origin, Binds::Contributor)]);
         let mut first_here = 0;
         let mut read = Authors::default();
         assert_eq!(read.append_lines_with(&lines(&attributions, 2), |_| first_here += 1), 0);
         assert_eq!(first_here, 0, "the change was in another document before");
-        assert!(read.is_bound_to(change.actor_id(), &"ceo".into()));
-        assert_eq!(read.merge_of(&change.hash()).unwrap().user.as_ref(), "cfo");
-        let claim = |user: &str| {
-            let (mut authors, _) = Authors::read(&lines(&attributions, 2));
-            let own = ActorId::from(&b"server"[..]);
-            authors.claim(&by(user, Surface::Sync), [change].into_iter(), &own, &Relatives::default()).is_ok()
-        };
-        assert!(claim("ceo") && !claim("cfo"));
-    }
-
-    #[test]
-    fn first_change_after_copies_is_noted() {
-        let both = changes("ceo's device", 2);
-        let ceo = by("ceo", Surface::Sync);
-        let family = contributed(&both[0], &ceo);
-        let relatives = family.relatives([arrival(&both[0])]);
-        let origin = relatives.origin_of(&both[0].hash(), None).unwrap();
-        let mut authors = Authors::default();
-        for attribution in attribute(&Authors::default(), &both[0], &origin, &relatives) {
-            authors.record(&attribution, 1);
+        assert!(!read.is_bound_to_a_user(both[0].actor_id()));
+        let merge = read.merge_of(&both[0].hash()).unwrap();
+        assert_eq!((read.of(&both[0].hash()).unwrap().user.as_ref(), merge.user.as_ref()), ("ceo", "cfo"));
+        let own = ActorId::from(&b"server"[..]);
+        for (user, expected) in [("cfo", false), ("ceo", true)] {
+            let claimed = read.claim(&by(user, Surface::Sync), [&both[1]].into_iter(), &own, &relatives);
+            assert_eq!(claimed.is_ok(), expected, "{user}");
         }
-        let mut first_here = Vec::new();
-        for _ in 0..2 {
-            let attributions = attribute(&authors, &both[1], &Origin::Contributed(ceo.clone()), &relatives);
-            authors.append_lines_with(&lines(&attributions, 2), |actor| first_here.push(actor.clone()));
-        }
-        assert_eq!(first_here, [both[1].actor_id().clone()], "once");
-    }
-
-    #[test]
-    fn copy_of_a_relayed_change_binds_no_actor() {
-        let change = &changes("somebody's device", 1)[0];
-        let family = contributed(change, &by("peer:office", Surface::Peer));
-        let relatives = family.relatives([arrival(change)]);
-        let origin = relatives.origin_of(&change.hash(), Some(&by("cfo", Surface::Sync))).unwrap();
-        let attributions = attribute(&Authors::default(), change, &origin, &relatives);
-        let (read, _) = Authors::read(&lines(&attributions, 2));
-        assert!(!read.is_bound_to_a_user(change.actor_id()));
     }
 
     #[test]
@@ -217,7 +177,7 @@ mod tests {
         let both = changes("the server", 2);
         let origin = Origin::Contributed(by("ceo", Surface::Api));
         let mut family = Authors::default();
-        for attribution in Authors::default().attribute([(&both[0], &origin, Binds::Server)], &Relatives::default()) {
+        for attribution in Authors::default().attribute([(&both[0], &origin, Binds::Server)]) {
             family.record(&attribution, 1);
         }
         let own = ActorId::from(&b"another server"[..]);
@@ -232,8 +192,7 @@ mod tests {
     #[test]
     fn change_of_the_server_for_nobody_binds_its_actor() {
         let change = &changes("the server", 1)[0];
-        let attributions =
-            Authors::default().attribute([(change, &Origin::Unknown, Binds::Server)], &Relatives::default());
+        let attributions = Authors::default().attribute([(change, &Origin::Unknown, Binds::Server)]);
         let mut first_here = Vec::new();
         let mut read = Authors::default();
         read.append_lines_with(&lines(&attributions, 2), |actor| first_here.push(actor.clone()));

@@ -3,16 +3,14 @@ import { validateComment } from "../../plan/comments"
 import { matchingPeople, typedMention } from "../../plan/mentions"
 import { MAX_TEXT } from "../../plan/schema"
 import { countCharacters } from "../../plan/text"
+import { type CommentPlace, readCommentDraft, saveCommentDraft } from "../../sync/comment-drafts"
 import { EditorPopup } from "../EditorPopup"
 
 const MAX_SUGGESTIONS = 6
 
-/** Comments that were typed and not sent, while the page is open. */
-const drafts = new Map<string, string>()
-
 interface Props {
-  /** Identifies the text that is kept while the dialog is closed. */
-  draftKey: string
+  /** Where the text is kept until it is sent. */
+  place: CommentPlace
   /** Names that can be mentioned. */
   people: readonly string[]
   /** Returns whether the comment was added. */
@@ -20,8 +18,8 @@ interface Props {
 }
 
 /** Text field for a comment. `@` completes names; Ctrl+Enter adds the comment. */
-export function CommentComposer({ draftKey, people, onAdd }: Props) {
-  const [text, setText] = useState(() => drafts.get(draftKey) ?? "")
+export function CommentComposer({ place, people, onAdd }: Props) {
+  const [text, setText] = useState(() => readCommentDraft(place))
   const [problem, setProblem] = useState("")
   const [cursor, setCursor] = useState<number | null>(null)
   const [marked, setMarked] = useState(0)
@@ -39,10 +37,14 @@ export function CommentComposer({ draftKey, people, onAdd }: Props) {
 
   // React does not write the attribute that tells a dialog which control to focus when it opens.
   useLayoutEffect(() => field.current?.setAttribute("autofocus", ""), [])
+  const { owner, plan, position } = place
+  // An unchanged text is not written, so that other tabs keep theirs.
+  const saved = useRef(text)
   useEffect(() => {
-    if (text === "") drafts.delete(draftKey)
-    else drafts.set(draftKey, text)
-  }, [draftKey, text])
+    if (text === saved.current) return
+    saved.current = text
+    saveCommentDraft({ owner, plan, position }, text)
+  }, [owner, plan, position, text])
   useLayoutEffect(() => {
     if (nextCursor.current === null) return
     field.current?.setSelectionRange(nextCursor.current, nextCursor.current)

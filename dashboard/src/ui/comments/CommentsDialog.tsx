@@ -3,6 +3,7 @@ import { useRef, useState } from "react"
 import type { Comment } from "../../plan/comments"
 import { formatDateTime } from "../../plan/format"
 import { truncate } from "../../plan/text"
+import type { CommentPlace } from "../../sync/comment-drafts"
 import { Dialog } from "../Dialog"
 import { CommentComposer } from "./CommentComposer"
 import { CommentText } from "./CommentText"
@@ -21,14 +22,14 @@ interface Props {
   /** The name under which the user's comments are stored. */
   author: string
   canEdit: boolean
-  /** Identifies the text that is kept while the dialog is closed. */
-  draftKey: string
+  /** Where a text is kept until it is sent. */
+  draftPlace: CommentPlace
   actions: ReturnType<typeof commentActions>
   onClose: () => void
 }
 
 /** The comments of a position. */
-export function CommentsDialog({ id, name, comments, people, me, author, canEdit, draftKey, actions, onClose }: Props) {
+export function CommentsDialog({ id, name, comments, people, me, author, canEdit, draftPlace, actions, onClose }: Props) {
   const [result, setResult] = useState<CommentResult | null>(null)
   // A deleted position keeps its last known name in the title.
   const title = useRef("")
@@ -91,7 +92,7 @@ export function CommentsDialog({ id, name, comments, people, me, author, canEdit
       </p>
       {isOpen ? (
         <CommentComposer
-          draftKey={draftKey}
+          place={draftPlace}
           people={people}
           onAdd={(text) => {
             setResult(null)

@@ -12,15 +12,15 @@ export const mentionKey = ({ comment }: Mention): string => `comment/${comment.i
  * dismissed items.
  */
 export function useMentions(
-  { positions, comments, savedViews, people }: PlanSnapshot,
+  { positions, comments, savedViews, versions, people }: PlanSnapshot,
   me: string,
   dismissed: ReadonlySet<string>,
 ): { people: readonly string[]; mentions: readonly Mention[] } {
   const authors = useMemo(() => {
     const found = new Set(positions.flatMap(({ updatedBy, approval }) => [updatedBy, approval?.by ?? ""]))
-    for (const { by } of [...[...comments.values()].flat(), ...savedViews]) found.add(by)
+    for (const { by } of [...[...comments.values()].flat(), ...savedViews, ...versions]) found.add(by)
     return found
-  }, [positions, comments, savedViews])
+  }, [positions, comments, savedViews, versions])
   const names = useMemo(() => {
     const distinct = new Map<string, string>()
     for (const name of [...people.map((person) => person.name), ...authors]) {

@@ -12,6 +12,14 @@ import type { Highlight } from "../../sync/plan-store"
 import type { CellAddress, Person } from "../../sync/presence"
 import type { GroupNote } from "./GroupRow"
 
+/** A text that is being typed into a cell. */
+export interface TypedText {
+  /** The position when the cell was opened. */
+  base: PositionAtHeads
+  field: ColumnKey
+  text: string
+}
+
 export interface GridProps {
   /** The positions of the list, and the heads of their groups. */
   lines: GridLines
@@ -62,4 +70,6 @@ export interface GridProps {
   onAdd: (() => void) | null
   /** Somebody deleted the position while it was edited. `draft`: the typed text; `null` if there is none. */
   onDeletedWhileEditing: (base: PositionAtHeads, field: ColumnKey, draft: string | null) => void
+  /** The page is being closed while a cell is edited; `null`: it is back. */
+  onClosing: (left: TypedText | null) => void
 }

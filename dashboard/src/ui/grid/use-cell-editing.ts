@@ -33,7 +33,7 @@ export interface CellEditing {
 
 export function useCellEditing({ props, columns, selection, scroll, movement }: Options): CellEditing {
   const { positions, lineOf } = props.lines
-  const { canEdit, grouping, heads, onDeletedWhileEditing, onCellFocus, onEditing } = props
+  const { canEdit, grouping, heads, onDeletedWhileEditing, onClosing, onCellFocus, onEditing } = props
   const { editing, indexById, setActive, setEditing, setRange } = selection
   const typed = useRef<string | null>(null)
   /** The edited row when the cell was opened. */
@@ -78,6 +78,26 @@ export function useCellEditing({ props, columns, selection, scroll, movement }: 
     const input = text === null || column === null ? null : parseInput(column, text, props.settings)
     if (input && "value" in input) props.onSet(before.position.id, editing.column, input.value, null)
   }, [columns, plan, editing])
+
+  // A page that is closed cannot save any more: the typed text is kept as a draft.
+  useEffect(() => {
+    if (!editing) return
+    const onHide = () => {
+      const [base, text] = [opened.current, typed.current]
+      if (base && text !== null) onClosing({ base, field: editing.column, text })
+    }
+    const onShow = () => onClosing(null)
+    const listeners = [
+      [window, "pagehide", onHide],
+      [document, "freeze", onHide],
+      [window, "pageshow", onShow],
+      [document, "resume", onShow],
+    ] as const
+    for (const [target, type, listener] of listeners) target.addEventListener(type, listener)
+    return () => {
+      for (const [target, type, listener] of listeners) target.removeEventListener(type, listener)
+    }
+  }, [editing, onClosing])
 
   const start = (id: string, column: ColumnKey, text: string | null) => {
     const position = positions[indexById.get(id) ?? -1]

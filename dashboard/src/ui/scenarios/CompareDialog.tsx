@@ -1,24 +1,14 @@
 import { RefreshCw } from "lucide-react"
 import { useState } from "react"
-import {
-  type ComparedField,
-  type ComparedPosition,
-  type Comparison,
-  describeCounts,
-  isEmptyMerge,
-  labelOf,
-  splitBySide,
-  summarizeMerge,
-} from "../../plan/comparison"
+import { type ComparedPosition, type Comparison, describeCounts, isEmptyMerge, splitBySide, summarizeMerge } from "../../plan/comparison"
 import type { MonthDifference } from "../../plan/monthly-difference"
 import type { Settings } from "../../plan/schema"
-import { useColumns } from "../columns-context"
+import { ComparedMoney } from "../comparison/ComparedMoney"
+import { ComparedPositions } from "../comparison/ComparedPositions"
+import { ComparedSettings } from "../comparison/ComparedSettings"
+import { SCENARIO_SIDES } from "../comparison/sides"
 import { Dialog } from "../Dialog"
 import { DialogFoot } from "../DialogFoot"
-import { ComparedFields } from "./ComparedFields"
-import { ComparedMonths } from "./ComparedMonths"
-import { ComparedPositions } from "./ComparedPositions"
-import { ComparedSums } from "./ComparedSums"
 import type { ComparisonState } from "./use-comparison"
 
 interface Props {
@@ -67,10 +57,9 @@ export function CompareDialog({ name, plan, settings, months, state, remark, onM
       )}
       {comparison && sides && (
         <>
-          <SettingsSection fields={comparison.settings} />
-          <ComparedPositions positions={sides.ofScenario} ticked={chosen} onTick={onMerge && toggle} />
-          <ComparedSums sums={comparison.sums} settings={settings} />
-          {months && <ComparedMonths months={months} />}
+          <ComparedSettings fields={comparison.settings} sides={SCENARIO_SIDES} />
+          <ComparedPositions positions={sides.ofScenario} sides={SCENARIO_SIDES} ticked={chosen} onTick={onMerge && toggle} />
+          <ComparedMoney comparison={comparison} months={months} settings={settings} sides={SCENARIO_SIDES} />
           {sides.ofPlan.length > 0 && <PlanSection positions={sides.ofPlan} />}
         </>
       )}
@@ -103,32 +92,12 @@ function describe(comparison: Comparison, plan: string): string {
   return sentences.join(" ")
 }
 
-function SettingsSection({ fields }: { fields: readonly ComparedField[] }) {
-  const columns = useColumns()
-  if (fields.length === 0) return null
-  return (
-    <section className="stack" aria-label="Settings">
-      <h3>Settings</h3>
-      <ComparedFields fields={fields} caption="Settings" />
-      {fields.some(({ conflict }) => conflict) && (
-        <p className="fine">
-          {fields
-            .filter(({ conflict }) => conflict)
-            .map(({ field }) => labelOf(field, columns))
-            .join(", ")}
-          : both have changed it.
-        </p>
-      )}
-    </section>
-  )
-}
-
 /** Positions that only the plan has changed. The scenario does not have these changes. */
 function PlanSection({ positions }: { positions: readonly ComparedPosition[] }) {
   return (
     <details className="compare-plan">
       <summary>Changed only in the plan since ({positions.length.toLocaleString()})</summary>
-      <ComparedPositions positions={positions} side="plan" ticked={new Set()} onTick={null} />
+      <ComparedPositions positions={positions} sides={SCENARIO_SIDES} side="plan" ticked={new Set()} onTick={null} />
     </details>
   )
 }

@@ -113,6 +113,8 @@ impl DocumentTask {
             Command::OpenHistory { reply } => self.open_history(document, reply),
             Command::HistoryBuilt(history) => self.history_built(document, history),
             Command::HistoryPage { query, reply } => self.history_page(document, &query, reply),
+            Command::Heads { reply } => self.heads(document, reply),
+            Command::Following { since, reply } => self.following(document, &since, reply),
             Command::Attribution { changes, reply } => self.attribution(document, &changes, reply),
             Command::Past { heads, reply } => self.past(document, heads, reply),
             Command::Follow { opened } => {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use automerge::{Automerge, ChangeHash};
 use offload::{AdaptiveOffload, run_cpu_bound};
 use plan::Past;
-use plan::history::{History, PageError, Query};
+use plan::history::{FollowError, History, PageError, Query, Since};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::DocumentTask;
-use crate::document::{AttributedPage, Document};
+use crate::document::{AttributedFollowing, AttributedPage, Document};
 use crate::hub::command::{Attributed, Command, ReadFailure, Unavailable};
 use crate::hub::history::history_unavailable;
 
@@ -105,6 +105,30 @@ impl DocumentTask {
         let _ = reply.send(page);
     }
 
+    /// Answers with a portion of the changes after known heads.
+    pub(super) fn following(
+        &mut self,
+        document: &Document,
+        since: &Since,
+        reply: oneshot::Sender<Option<Result<AttributedFollowing, FollowError>>>,
+    ) {
+        let following = self.history.page_offload.run(false, || document.following(since));
+        if let Some(Err(FollowError::Failed)) = following {
+            tracing::error!(document = %self.id, "the Automerge library panicked while changes of the history were read");
+        }
+        let _ = reply.send(following);
+    }
+
+    /// Answers with the heads.
+    pub(super) fn heads(
+        &self,
+        document: &Document,
+        reply: oneshot::Sender<Result<Option<Vec<ChangeHash>>, Unavailable>>,
+    ) {
+        let exists = document.engine.exists();
+        let _ = reply.send(self.check_readable().map(|()| exists.then(|| document.engine.heads())));
+    }
+
     /// Answers with the provenance of these changes.
     pub(super) fn attribution(
         &self,
@@ -143,8 +167,11 @@ impl DocumentTask {
         let _ = reply.send(copy);
     }
 
-    /// Drops the history if it was not requested for a while.
+    /// Drops the history if it was not requested for a while, unless followers will need it for the next change.
     pub(super) fn drop_history_if_unused(&mut self, document: &mut Document) {
+        if self.followers.are_there() {
+            return;
+        }
         let idle_after = self.hub.inner.settings.idle_after;
         if self.history.last_read.is_some_and(|look| look.elapsed() >= idle_after) {
             self.history.last_read = None;

@@ -174,6 +174,13 @@ impl DocumentTask {
             Command::Attribution { reply, .. } => {
                 let _ = reply.send(Err(unavailable.clone()));
             }
+            Command::Heads { reply } => {
+                let _ = reply.send(Err(unavailable.clone()));
+            }
+            Command::Following { reply, .. } => {
+                // The caller asks again, and then gets the reason.
+                let _ = reply.send(None);
+            }
             // Nobody waits for an answer to these. `Follow` is answered by dropping its sender.
             Command::Ephemeral { .. }
             | Command::RemoteEphemeral { .. }
@@ -236,6 +243,7 @@ impl DocumentTask {
         let used = self.is_followed(document)
             || !self.subscribers.unsent_refusals.is_empty()
             || !self.subscribers.watchers.is_empty()
+            || self.followers.are_there()
             || self.pipeline.log.needs_recovery()
             || self.history.is_building();
         let idle_after = if document.engine.exists() { self.idle_after() } else { SHORT_MAINTENANCE_INTERVAL };
@@ -248,6 +256,10 @@ impl DocumentTask {
         // never opened twice.
         self.pipeline.log.close().await;
         if self.hub.unregister_if_idle(&self.id, &mut self.mailbox) {
+            if self.hints.has_some() {
+                // Nobody would tell that the document has changed: its next task begins with the changes.
+                self.hub.inner.recent_changes.moved(&self.id);
+            }
             self.usage.unloaded = true;
             tracing::debug!(document = %self.id, "unloaded");
             ControlFlow::Break(())

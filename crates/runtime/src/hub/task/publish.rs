@@ -64,10 +64,22 @@ impl DocumentTask {
             self.subscribers.watchers.notify(&view);
         }
         self.notify_head_watchers(document, &senders);
+        self.notify_followers(document);
         if document.history().is_some() {
             self.hub.inner.metrics.history_changes.increment(changes);
         }
         self.hub.inner.metrics.publish_seconds.record(started.elapsed());
+    }
+
+    /// Tells followers that the document has other heads, if it has. Everything in memory must be published.
+    pub(super) fn notify_followers(&mut self, document: &Document) {
+        let heads = document.engine.heads();
+        if heads == self.told_heads {
+            return;
+        }
+        let before = std::mem::replace(&mut self.told_heads, heads.clone());
+        self.followers.notify();
+        self.hub.inner.recent_changes.changed(&self.id, before, heads);
     }
 
     /// Whether a new peer may get a whole large document now.

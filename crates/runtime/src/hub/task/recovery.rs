@@ -199,6 +199,9 @@ impl DocumentTask {
             tracing::error!(document = %self.id, %error, "cannot read the access record");
             self.pipeline.log.require_reload();
         }
+        if !self.pipeline.log.needs_reload() {
+            self.notify_followers(document);
+        }
     }
 
     /// Recovers from an earlier failure of the log, if there was one. Returns false if nothing can be appended now.

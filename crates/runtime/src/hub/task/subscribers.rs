@@ -220,6 +220,8 @@ impl DocumentTask {
         let access = &self.hub.inner.access;
         let denied = Denied::Missing(self.id.clone());
         self.subscribers.watchers.retain(|requester| access.right(requester, &self.id) >= Right::Read, &denied);
+        // They check their own rights.
+        self.followers.notify();
     }
 
     /// Checks the right of a peer again, and schedules a message with its new role. A peer that may no longer read is

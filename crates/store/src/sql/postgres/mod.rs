@@ -1,12 +1,14 @@
 //! PostgreSQL.
 //!
-//! Statements are unnamed and take one round trip, so they also work through a pooler in transaction mode. Notifications
-//! use separate connections: see `news`.
+//! Statements are unnamed and take one round trip, so they also work through a pooler in transaction mode; the frequent ones are
+//! prepared where that is possible: see `session`. Notifications use separate connections: see `news`.
 
 mod connect;
 mod news;
+mod session;
 mod standbys;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -20,6 +22,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Error};
 
 use self::connect::Connector;
+use self::session::{Session, is_not_a_session};
 use super::dialect::Dialect;
 use super::engine::{
     ClusterKeys, Engine, EngineError, Failure, NewsMode, Row, SchemaSession, Statement, Step, TransactionEnd, Value,
@@ -57,6 +60,9 @@ pub struct PostgresOptions {
     pub poll: Duration,
     /// Polling interval otherwise.
     pub look: Duration,
+    /// Whether each connection is one session of the server, so that statements can be prepared on it. `None`: if notifications
+    /// arrive over such a connection.
+    pub has_sessions: Option<bool>,
 }
 
 impl Default for PostgresOptions {
@@ -68,6 +74,7 @@ impl Default for PostgresOptions {
             silence: Duration::from_secs(3),
             poll: Duration::from_millis(250),
             look: Duration::from_secs(10),
+            has_sessions: None,
         }
     }
 }
@@ -76,7 +83,9 @@ impl Default for PostgresOptions {
 pub struct Postgres {
     connector: Connector,
     listen: Connector,
-    pool: Pool<Client>,
+    pool: Pool<Session>,
+    /// Whether a pooler was found between this server and the sessions of the database.
+    is_pooled: AtomicBool,
     options: PostgresOptions,
     news: news::Exchange,
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
@@ -92,12 +101,41 @@ impl Postgres {
         let listen = options.listen.as_ref().map_or_else(|| Ok(connector.clone()), Connector::new)?;
         let client = connector.open().await?;
         let pool = Pool::new(options.connections);
-        pool.add(client);
-        Ok(Self { connector, listen, pool, options, news: news::Exchange::new(), tasks: Mutex::default() })
+        pool.add(Session::new(client));
+        Ok(Self {
+            connector,
+            listen,
+            pool,
+            is_pooled: AtomicBool::new(false),
+            options,
+            news: news::Exchange::new(),
+            tasks: Mutex::default(),
+        })
     }
 
-    async fn take(&self) -> Result<Lease<'_, Client>, EngineError> {
-        self.pool.take(PATIENCE, |client| !client.is_closed(), self.connector.connect()).await
+    async fn take(&self) -> Result<Lease<'_, Session>, EngineError> {
+        let connect = async { self.connector.connect().await.map(Session::new) };
+        self.pool.take(PATIENCE, |session| !session.is_closed(), connect).await
+    }
+
+    /// Whether each connection is known to be one session of the server.
+    fn has_sessions(&self) -> bool {
+        let found = || self.options.listen.is_none() && self.news.mode() == NewsMode::Notified;
+        !self.is_pooled.load(Ordering::Relaxed) && self.options.has_sessions.unwrap_or_else(found)
+    }
+
+    /// Runs a statement of moderate size.
+    async fn run_short(&self, session: &Session, statement: &Statement, wants: Wants) -> Result<Answer, Error> {
+        if statement.is_frequent && matches!(wants, Wants::Count) && self.has_sessions() {
+            match send_prepared(session, statement).await {
+                Err(error) if is_not_a_session(&error) => {
+                    tracing::info!("statements are not prepared, because the connection to the database is pooled");
+                    self.is_pooled.store(true, Ordering::Relaxed);
+                }
+                answer => return answer,
+            }
+        }
+        send(session, statement, wants).await
     }
 
     /// Runs one statement.
@@ -107,7 +145,7 @@ impl Postgres {
         let limit = if statement.is_long { LONG_STATEMENT_TIMEOUT } else { STATEMENT_TIMEOUT };
         let answer = timeout(limit + GRACE, async {
             if !statement.is_long {
-                return send(client, &statement, wants).await;
+                return self.run_short(client, &statement, wants).await;
             }
             // All three are sent at once.
             let begin = begin(limit);
@@ -137,7 +175,7 @@ impl Postgres {
     }
 
     /// The error of a statement that was sent. Keeps the connection if it is usable.
-    fn failed(&self, lease: Lease<'_, Client>, error: &Error) -> EngineError {
+    fn failed(&self, lease: Lease<'_, Session>, error: &Error) -> EngineError {
         let failure = failure(error);
         match failure {
             // Most likely the server is a standby since a failover: reconnect to find the primary.
@@ -180,6 +218,16 @@ fn send<'a>(client: &'a Client, statement: &'a Statement, wants: Wants) -> BoxFu
             }
             Wants::Count => Answer::Count(client.execute_typed(&statement.sql, &parameters).await?),
         })
+    })
+}
+
+/// Runs a statement as a prepared one. Boxed like [`send`].
+fn send_prepared<'a>(session: &'a Session, statement: &'a Statement) -> BoxFuture<'a, Result<Answer, Error>> {
+    Box::pin(async move {
+        let values: Vec<Parameter<'_>> = statement.params.iter().map(Parameter).collect();
+        let parameters: Vec<(&(dyn ToSql + Sync), Type)> =
+            values.iter().map(|value| (value as &(dyn ToSql + Sync), value.ty())).collect();
+        Ok(Answer::Count(session.execute_prepared(&statement.sql, &parameters).await?))
     })
 }
 

@@ -7,6 +7,9 @@
 //! Notifications can be lost: when a connection breaks, or behind a pooler that accepts `LISTEN` and delivers nothing. So each
 //! node sends a heartbeat once a second, and listens for its own. While it does not receive it, it polls the database several
 //! times a second. It also polls after connecting, when another node falls silent, and every ten seconds.
+//!
+//! A node that hears no other sends its heartbeats only: each notification costs the database as much as a small statement. When
+//! it hears a new one, it tells it to look for the changes that it has not announced.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -115,7 +118,9 @@ impl Exchange {
         if matches!(news, News::Ephemeral(_)) && self.shared.sender.capacity() < OUTGOING / 2 {
             return;
         }
-        self.shared.queue(Message::News(news));
+        if !self.shared.is_alone() {
+            self.shared.queue(Message::News(news));
+        }
     }
 
     pub(super) fn mode(&self) -> NewsMode {
@@ -137,6 +142,12 @@ impl Shared {
         }
     }
 
+    /// Whether notifications are delivered, and no other node has sent any recently. A node that cannot send them polls the
+    /// database.
+    fn is_alone(&self) -> bool {
+        !self.is_polling.load(Ordering::Acquire) && self.heard.lock().others.is_empty()
+    }
+
     fn yields(&self, news: News) {
         // Fails if there is no receiver.
         let _ = self.news.send(news);
@@ -153,7 +164,9 @@ impl Shared {
             self.heard.lock().own = Some(now);
             return;
         }
-        self.heard.lock().others.insert(node, now);
+        if self.heard.lock().others.insert(node, now).is_none() {
+            self.queue(Message::News(News::LookAtAll));
+        }
         for message in messages {
             match message {
                 Message::News(news) => self.yields(news),

@@ -1,21 +1,31 @@
 import { type ComparedSum, differingSums, totalOf } from "../../plan/comparison"
 import { formatSum, unitLabel } from "../../plan/format"
 import type { Settings } from "../../plan/schema"
+import type { ComparisonSides } from "./sides"
+
+interface Props {
+  sums: readonly ComparedSum[]
+  settings: Settings
+  sides: ComparisonSides
+}
 
 /** A difference with its sign. */
 export const formatDifference = (difference: number): string =>
   difference > 0 ? `+${formatSum(difference)}` : formatSum(difference).replace("-", "−")
 
 /** The sums of budgets, in total and of the departments in which they differ. */
-export function ComparedSums({ sums, settings }: { sums: readonly ComparedSum[]; settings: Settings }) {
+export function ComparedSums({ sums, settings, sides }: Props) {
   const differing = differingSums(sums)
   const total = { department: "Total", ...totalOf(sums) }
-  const line = ({ department, plan, scenario, difference }: ComparedSum) => (
+  const line = (sum: ComparedSum) => (
     <>
-      <th scope="row">{department || "No department"}</th>
-      <td className="number">{formatSum(plan)}</td>
-      <td className="number">{formatSum(scenario)}</td>
-      <td className="number">{difference === 0 ? "0" : formatDifference(difference)}</td>
+      <th scope="row">{sum.department || "No department"}</th>
+      {sides.sums.map(({ side }) => (
+        <td key={side} className="number">
+          {formatSum(sum[side])}
+        </td>
+      ))}
+      <td className="number">{formatDifference(sum.difference)}</td>
     </>
   )
   return (
@@ -29,15 +39,11 @@ export function ComparedSums({ sums, settings }: { sums: readonly ComparedSum[];
           <thead>
             <tr>
               <th scope="col">Department</th>
-              <th scope="col" className="number">
-                Plan
-              </th>
-              <th scope="col" className="number">
-                Scenario
-              </th>
-              <th scope="col" className="number">
-                Scenario’s change
-              </th>
+              {[...sides.sums.map(({ label }) => label), sides.difference].map((label) => (
+                <th key={label} scope="col" className="number">
+                  {label}
+                </th>
+              ))}
             </tr>
           </thead>
           <tbody>

@@ -2,9 +2,11 @@ import { useId, useState } from "react"
 import { type ComparedPosition, labelOf, nameOf, type RowChange, shownFields, showValue } from "../../plan/comparison"
 import { useColumns } from "../columns-context"
 import { ComparedFields } from "./ComparedFields"
+import type { ComparisonSides } from "./sides"
 
 interface Props {
   positions: readonly ComparedPosition[]
+  sides: ComparisonSides
   /** Whose change of a position is named. */
   side?: "plan" | "scenario"
   ticked: ReadonlySet<string>
@@ -18,7 +20,7 @@ const PAGE = 100
 const CHANGE_LABELS: Record<RowChange, string> = { added: "added", changed: "changed", deleted: "deleted" }
 
 /** Changed positions, field by field. */
-export function ComparedPositions({ positions, side = "scenario", ticked, onTick }: Props) {
+export function ComparedPositions({ positions, sides, side = "scenario", ticked, onTick }: Props) {
   const [shown, setShown] = useState(PAGE)
   if (positions.length === 0) return null
   const isAllTicked = positions.every(({ id }) => ticked.has(id))
@@ -45,6 +47,7 @@ export function ComparedPositions({ positions, side = "scenario", ticked, onTick
           <ComparedRow
             key={position.id}
             position={position}
+            sides={sides}
             side={side}
             isTicked={ticked.has(position.id)}
             onTick={onTick && ((isTicked) => onTick([position.id], isTicked))}
@@ -62,18 +65,20 @@ export function ComparedPositions({ positions, side = "scenario", ticked, onTick
 
 interface RowProps {
   position: ComparedPosition
+  sides: ComparisonSides
   side: "plan" | "scenario"
   isTicked: boolean
   onTick: ((isTicked: boolean) => void) | null
 }
 
-function ComparedRow({ position, side, isTicked, onTick }: RowProps) {
+function ComparedRow({ position, sides, side, isTicked, onTick }: RowProps) {
   const id = useId()
   const columns = useColumns()
   const name = nameOf(position)
   const change = position[side]
   const fields = shownFields(position, columns)
-  const isSimple = change === "added" && !position.conflict
+  // Only one side has the position.
+  const shownSide = change === "added" ? side : change === "deleted" ? "base" : null
   return (
     <li className="compare-position">
       <div className="check">
@@ -90,16 +95,16 @@ function ComparedRow({ position, side, isTicked, onTick }: RowProps) {
             : "The plan has changed this position. After a merge it is deleted."}
         </p>
       )}
-      {isSimple ? (
+      {fields.length === 0 ? null : shownSide !== null && !position.conflict && !position.loss ? (
         <p className="compare-added">
           {fields
-            .map(({ field, scenario, plan }) => ({ field, value: side === "scenario" ? scenario : plan }))
+            .map((compared) => ({ field: compared.field, value: compared[shownSide] }))
             .filter(({ field, value }) => field !== "designation" && value !== null && value !== "")
             .map(({ field, value }) => `${labelOf(field, columns)} ${showValue(field, value, columns)}`)
             .join(" · ")}
         </p>
       ) : (
-        fields.length > 0 && <ComparedFields fields={fields} caption={`Changed fields of ${name}`} />
+        <ComparedFields fields={fields} sides={sides} caption={`Changed fields of ${name}`} />
       )}
     </li>
   )

@@ -1,0 +1,42 @@
+/** Comments that a user has typed and not sent, by position. Kept in this browser until they are sent or cleared. */
+import { planKey } from "./storage-keys"
+
+/** Where a comment is being typed. */
+export interface CommentPlace {
+  /** Owner of the local data. */
+  owner: string
+  plan: string
+  position: string
+}
+
+/** Texts of this page, by place. They are read first: without storage they last as long as the page. */
+const typed = new Map<string, string>()
+
+const nameOf = ({ owner, plan, position }: CommentPlace): string => JSON.stringify([owner, plan, position])
+
+export function readCommentDraft(place: CommentPlace): string {
+  return typed.get(nameOf(place)) ?? readStored(place).get(place.position) ?? ""
+}
+
+/** Reads the stored texts again first: other tabs write, too. An empty text removes the draft. */
+export function saveCommentDraft(place: CommentPlace, text: string): void {
+  typed.set(nameOf(place), text)
+  const all = readStored(place)
+  if (text === "") all.delete(place.position)
+  else all.set(place.position, text)
+  const key = planKey("comments", place.owner, place.plan)
+  try {
+    if (all.size > 0) localStorage.setItem(key, JSON.stringify([...all]))
+    else localStorage.removeItem(key)
+  } catch {
+    // The text stays in this page.
+  }
+}
+
+function readStored({ owner, plan }: CommentPlace): Map<string, string> {
+  try {
+    return new Map(JSON.parse(localStorage.getItem(planKey("comments", owner, plan)) ?? "[]") as [string, string][])
+  } catch {
+    return new Map()
+  }
+}
