@@ -140,7 +140,7 @@ mod tests {
         let legacy = ["/accounts/api/login/", "/accounts/api/logout/"];
         assert!(legacy.iter().all(|path| described.contains(path)));
         assert_eq!(described, routes.paths.paths.keys().map(String::as_str).collect());
-        assert_eq!(described.len(), 18 + legacy.len());
+        assert_eq!(described.len(), 19 + legacy.len());
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Hints {
 
     /// Whether there are hints.
     pub(super) fn has_some(&self) -> bool {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = self.waiting.lock();
         !waiting.batches.is_empty() || waiting.latest.is_some()
     }
 

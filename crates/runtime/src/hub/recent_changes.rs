@@ -7,9 +7,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use automerge::ChangeHash;
+use parking_lot::{Mutex, MutexGuard};
 use primitives::DocumentId;
 use store::{Position, StoreError};
 use tokio::sync::watch;
@@ -159,7 +160,7 @@ impl RecentChanges {
     }
 
     fn lock(&self) -> MutexGuard<'_, List> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock()
     }
 }
 
