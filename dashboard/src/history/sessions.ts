@@ -1,5 +1,6 @@
 /** Groups the entries of the history by person and session, so that a day of work is a few lines. */
-import { fieldNoun, isFieldKey } from "../plan/fields"
+import { NO_COLUMNS, type PlanColumns } from "../plan/columns"
+import { isFieldKey } from "../plan/fields"
 import { parseSharedMapField, type SharedMapKey } from "../plan/shared-map"
 import type { HistoryEntry, HistoryEvent } from "./events"
 
@@ -68,7 +69,7 @@ function mayGoOn(session: HistorySession, last: HistorySession | null): boolean 
 const MAX_PARTS = 3
 
 /** What the entries of a session did, in words: `12 budgets, 2 positions added`. */
-export function summarizeSession({ entries, isOpen }: HistorySession): string {
+export function summarizeSession({ entries, isOpen }: HistorySession, columns: PlanColumns = NO_COLUMNS): string {
   const counts = new Map<string, number>()
   let others = 0
   for (const { entry } of entries) {
@@ -79,7 +80,7 @@ export function summarizeSession({ entries, isOpen }: HistorySession): string {
     others += entry.omitted + (entry.events.length === 0 ? 1 : 0)
   }
   const sorted = [...counts].sort(([, one], [, other]) => other - one)
-  const parts = sorted.slice(0, MAX_PARTS).map(([kind, count]) => inWords(kind, count))
+  const parts = sorted.slice(0, MAX_PARTS).map(([kind, count]) => inWords(kind, count, columns))
   for (const [, count] of sorted.slice(MAX_PARTS)) others += count
   if (others > 0) {
     const count = others.toLocaleString()
@@ -110,12 +111,12 @@ function kindOf(event: HistoryEvent): string {
   }
 }
 
-function inWords(kind: string, count: number): string {
+function inWords(kind: string, count: number, columns: PlanColumns): string {
   const number = count.toLocaleString()
   const counted = (one: string, many = `${one}s`) => `${number} ${count === 1 ? one : many}`
   if (kind.startsWith("field ")) {
     const field = kind.slice("field ".length)
-    const noun = fieldNoun(field)
+    const noun = columns.noun(field)
     if (!isFieldKey(field)) return `${counted("change")} of ${noun}`
     return counted(noun, noun.endsWith("s") ? `${noun}es` : `${noun}s`)
   }
