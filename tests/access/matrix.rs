@@ -235,7 +235,8 @@ impl Stage {
             .replace("{scenarioId}", &scenario)
             .replace("{positionId}", &row)
             .replace("{id}", &row)
-            .replace("{user}", "auditor");
+            .replace("{user}", "auditor")
+            .replace("{webhookId}", "wh_5d2f8a1b7c3e4f60918273a4");
         let merge = json!({ "scenario": scenario }).to_string();
         let body = match (method, path.contains("positions"), path.contains("/data/")) {
             ("POST", ..) if path.ends_with("/merge") => merge.as_str(),
