@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use offload::run_blocking;
 use plan::Budget;
@@ -27,7 +27,7 @@ use crate::server::api::body_fields::{BodyFields, required};
 use crate::server::api::enum_schemas::DocumentNames;
 use crate::server::api::schemas::{AnyProblem, BodyProblem, DocumentProblem, WriteProblem};
 use crate::server::security::authentication::ApiRequester;
-use crate::server::{App, Problem};
+use crate::server::{App, Problem, conditional};
 
 /// A webhook. Its secret is shown only when it is added.
 #[derive(Debug, Serialize, ToSchema)]
@@ -210,15 +210,27 @@ fn all(folder: &WebhookFolder) -> Result<Vec<ListedWebhook>, FolderError> {
     path = "/api/webhooks",
     operation_id = "listWebhooks",
     tag = "webhooks",
-    responses((status = 200, description = "The webhooks", body = WebhookList), AnyProblem),
+    params(("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current")),
+    responses(
+        (
+            status = 200, description = "The webhooks", body = WebhookList,
+            headers(("ETag" = String, description = "Identifies the content of the list")),
+        ),
+        (status = 304, description = "Your copy is current"),
+        AnyProblem,
+    ),
 )]
-pub async fn list(State(app): State<Arc<App>>, ApiRequester(requester): ApiRequester) -> Result<Response, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    ApiRequester(requester): ApiRequester,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     check_manager(&requester)?;
     let webhooks = match app.webhooks.clone() {
         Some(Webhooks { folder, .. }) => run_blocking(move || all(&folder)).await?,
         None => Vec::new(),
     };
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(WebhookList { webhooks })).into_response())
+    Ok(conditional::json(&headers, &WebhookList { webhooks }))
 }
 
 /// Add a webhook.
