@@ -55,7 +55,7 @@ js clients dashboard: export HAPPIERWORK_TEST_LOGS = $(LOGS)
 js dashboard: export HAPPIERWORK_LOG = trace
 
 # Unit, property and whole-server tests.
-rust: databases | $(LOGS)
+rust: databases target/python-venv | $(LOGS)
 	rm -f $(LOGS)/rust.log
 	cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
 

@@ -25,23 +25,38 @@ systemd-analyze security --threshold=15 --no-pager happierwork.service | tail -n
 gzip --test /usr/share/man/man1/happierwork.1.gz /usr/share/man/man1/happierwork-user-add.1.gz
 bash -c '. /usr/share/bash-completion/completions/happierwork && complete -p happierwork'
 
-# It serves a user, whom root has added.
-echo "correct horse" | happierwork user add ceo@example.com --role owner --auth $data/auth
+happierwork health
+journalctl --unit happierwork | grep -q 'setup .*#setup='
+
 login() {
   curl --silent --show-error --fail "http://127.0.0.1:8000/accounts/api/login/" --header "content-type: application/json" \
-    --data '{"email": "ceo@example.com", "password": "correct horse"}' | sed 's/.*"token":"\([^"]*\)".*/\1/'
+    --data "{\"email\": \"ceo@example.com\", \"password\": \"$1\"}" | sed 's/.*"token":"\([^"]*\)".*/\1/'
 }
 positions() {
   curl --silent --show-error --fail "http://127.0.0.1:8000/api/documents/default/positions" \
-    --header "authorization: Bearer $(login)" --header "content-type: application/json" "$@"
+    --header "authorization: Bearer $(login "$password")" --header "content-type: application/json" "$@"
 }
+
+# The first account comes from the settings.
+install -D --mode 600 /dev/stdin /etc/credstore/happierwork.owner-password <<<"another horse"
+sed -i 's/^#\(HAPPIERWORK_OWNER\)/\1/' /etc/default/happierwork
+grep -c '^HAPPIERWORK_OWNER' /etc/default/happierwork | grep -qx 2
+systemctl restart happierwork
+ready
+password="another horse"
 positions --data '{"designation": "Packager", "department": "Other", "budget": 1, "location": "Pune"}'
+
+# Commands of root keep the owner of the files.
+echo "correct horse" | happierwork user passwd ceo@example.com --data-dir $data
+password="correct horse"
+positions | grep -q Packager
 test "$(find $data ! -user happierwork | wc -l)" = 0
 systemctl reload happierwork
 systemctl is-active happierwork
 
 # An upgrade restarts it, and keeps settings and data.
 echo "HAPPIERWORK_LOG_FORMAT=json" >>/etc/default/happierwork
+process=$(systemctl show --property MainPID --value happierwork)
 dpkg --install newer.deb
 ready
 test "$(systemctl show --property MainPID --value happierwork)" != "$process"

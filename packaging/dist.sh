@@ -26,7 +26,8 @@ rm -rf "$dist" "$files"
 mkdir -p "$dist" "$files/manual"
 
 cargo zigbuild --locked --release --bin happierwork --target "$target.$glibc"
-cp "$built/happierwork" "$files/happierwork"
+# Keeps the names of functions, for backtraces.
+strip --strip-debug -o "$files/happierwork" "$built/happierwork"
 "$files/happierwork" generate "$files/manual"
 
 folder=$files/$name

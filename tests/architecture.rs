@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates of the workspace that each crate may depend on. A new dependency is an architectural decision.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("primitives", &[]),
     ("automerge-chunks", &[]),
     ("limits", &[]),
@@ -18,6 +18,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("store", &["automerge-chunks", "offload", "primitives"]),
     ("auth", &["limits", "offload", "primitives", "store"]),
     ("runtime", &["auth", "automerge-chunks", "limits", "offload", "plan", "primitives", "store", "sync-engine"]),
+    ("backup", &["auth", "automerge-chunks", "offload", "primitives", "runtime", "store"]),
     ("dialer", &["limits", "offload"]),
     ("client", &["dialer", "offload", "plan", "primitives", "repo-protocol", "runtime", "store", "sync-engine"]),
 ];

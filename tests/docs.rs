@@ -74,6 +74,8 @@ fn flags_in_the_docs_exist() {
     let commands = [
         &["import"][..],
         &["check"],
+        &["backup"],
+        &["restore"],
         &["migrate"],
         &["key", "new"],
         &["token"],
@@ -86,6 +88,7 @@ fn flags_in_the_docs_exist() {
     let pages = [
         "README.md",
         "docs/operations.md",
+        "docs/backup.md",
         "docs/cluster.md",
         "docs/peering.md",
         "docs/start-operator.md",
@@ -124,6 +127,7 @@ async fn metrics_in_the_docs_exist() {
     let rendered = server.app.hub.metrics().render();
     let pages = [
         "docs/operations.md",
+        "docs/backup.md",
         "docs/peering.md",
         "docs/webhooks.md",
         "monitoring/alerts.yml",
@@ -138,6 +142,33 @@ async fn metrics_in_the_docs_exist() {
         checked += 1;
     }
     assert!(checked >= 5);
+}
+
+#[test]
+fn backup_commands_in_the_docs_work() {
+    let folder = demo();
+    let backups = folder.path().join("backups of the demo");
+    let page = page("docs/backup.md");
+    let commands = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    // A server runs until it is stopped.
+    for commands in commands.filter(|commands| !commands.contains("--backup-every")) {
+        let program = Path::new(env!("CARGO_BIN_EXE_happierwork")).parent().expect("a folder").to_owned();
+        let path = std::env::join_paths(
+            std::iter::once(program).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+        );
+        let script = commands.replace("/srv/backup", &format!("'{}'", backups.display()));
+        let output = Command::new("sh")
+            .args(["-e", "-c", &script])
+            .current_dir(folder.path())
+            .env("PATH", path.expect("paths"))
+            .output()
+            .expect("runs");
+        assert!(output.status.success(), "{commands}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let demo = fs::read(folder.path().join("state.automerge")).expect("the demo document");
+    for restored in [folder.path().join("restored/state.automerge"), backups.join("restored.automerge")] {
+        assert_eq!(fs::read(&restored).expect("restored"), demo, "{}", restored.display());
+    }
 }
 
 /// All Rust files below a folder.

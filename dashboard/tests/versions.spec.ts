@@ -101,6 +101,7 @@ test("the plan is compared with a date, and a change of the history", async ({ c
   await expect(since(cfo).getByRole("button", { name: "Name this version…" })).toHaveCount(0)
   await since(cfo).getByRole("button", { name: "Close" }).last().click()
   await expect(entry).toContainText("Draft")
+  await expect(history(cfo).locator(".entry").first()).toContainText("named the version Draft")
   await isClean(cfo, "the history with a named version")
 })
 

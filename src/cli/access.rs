@@ -1,8 +1,9 @@
 //! Access records for commands: read, changed and written with compare-and-set.
 
-use primitives::{DocumentId, iso_ms, strict_json};
+use backup::read_record;
+use primitives::{DocumentId, iso_ms};
 use runtime::hub::{AccessRecord, Deletion};
-use store::{AccessChanged, Store, StoredAccess};
+use store::{AccessChanged, Store};
 
 use super::storage::MAX_ATTEMPTS;
 
@@ -15,15 +16,6 @@ pub(super) async fn load_access(store: &dyn Store, id: &DocumentId) -> Result<(u
         Some(stored) => Ok((stored.version, read_record(&stored)?)),
         None => Ok((0, AccessRecord::default())),
     }
-}
-
-/// Reads a stored record.
-///
-/// # Errors
-/// When it is not valid.
-pub(super) fn read_record(stored: &StoredAccess) -> Result<AccessRecord, String> {
-    strict_json::from_slice(&stored.record)
-        .map_err(|error| format!("the access record of document {} is not valid: {error}", stored.document))
 }
 
 /// Changes the access record of a document. Starts again if another process changes it meanwhile.

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use backup::{StorageError, read_record};
 use primitives::DocumentId;
 use store::StoredAccess;
 use store::check::check;
 use store::sql::{self, Database, DatabaseOptions, DocumentSummary};
 
-use super::access::read_record;
 use super::output::{counted, print};
-use super::storage::{StorageError, runtime};
+use super::storage::runtime;
 use super::{NOT_WHOLE, fail};
 use crate::cli::config::CheckArgs;
 

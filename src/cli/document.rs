@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::process::ExitCode;
 
+use backup::{OpenedStore, StoreKind, read_record};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
 use runtime::hub::{AccessRecord, Deletion};
 
-use super::access::{change_access, deleted, load_access, read_record};
+use super::access::{change_access, deleted, load_access};
 use super::fail;
 use super::output::{OutputError, print};
-use super::storage::{OpenedStore, StoreKind, runtime};
+use super::storage::{open_storage, runtime};
 use crate::cli::config::{DocumentArgs, DocumentCommand, StorageArgs};
 
 pub(super) fn run(args: &DocumentArgs) -> ExitCode {
@@ -58,7 +59,7 @@ struct Documents {
 
 impl Documents {
     async fn open(storage: &StorageArgs) -> Result<Self, String> {
-        Ok(Self { opened: OpenedStore::open(storage).await.map_err(|error| error.to_string())? })
+        Ok(Self { opened: open_storage(storage).await.map_err(|error| error.to_string())? })
     }
 
     async fn stored(&self) -> Result<Vec<DocumentId>, String> {

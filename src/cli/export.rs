@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use automerge::ActorId;
 use automerge_chunks::chunk;
+use backup::OpenedStore;
 use plan::{Form, View, read_view};
 use primitives::DocumentId;
 use runtime::document::Document;
@@ -18,7 +19,7 @@ use sync_engine::MessageLimits;
 
 use super::fail;
 use super::output::{note, print_bytes};
-use super::storage::{OpenedStore, runtime};
+use super::storage::runtime;
 use crate::cli::config::{ExportArgs, ExportFormat};
 use crate::server::csv_table::{CsvTable, omitted_in_json};
 use crate::server::renderings::JSON_AND_CSV;

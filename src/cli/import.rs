@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use automerge::Automerge;
+use backup::{OpenedStore, StorageError, StoreKind};
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::position::DEFAULT_UNIT;
 use plan::{Author, Budget, Edit, NewPosition, Plan, PlanPatch, parse_amount, read_view};
@@ -20,7 +21,7 @@ use sync_engine::MessageLimits;
 use super::access::{deleted, load_access};
 use super::fail;
 use super::output::{OutputError, print};
-use super::storage::{MAX_ATTEMPTS, OpenedStore, StorageError, StoreKind, runtime};
+use super::storage::{MAX_ATTEMPTS, runtime};
 use crate::cli::config::ImportArgs;
 use crate::legacy::{ImportReport, ImportedRow, ImportedRows, read_rows};
 use crate::server::new_position_id;

@@ -6,7 +6,9 @@
 pub mod config;
 
 mod access;
+mod backup;
 mod check;
+mod copy_report;
 mod document;
 mod export;
 mod generate;
@@ -17,6 +19,7 @@ mod key;
 mod logging;
 mod migrate;
 mod output;
+mod restore;
 mod serve;
 mod storage;
 mod token;
@@ -43,6 +46,8 @@ pub fn run(cli: Cli) -> ExitCode {
         #[cfg(feature = "legacy")]
         Some(Command::Import(args)) => import::run(&args),
         Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Backup(args)) => backup::run(&args),
+        Some(Command::Restore(args)) => restore::run(&args),
         Some(Command::Migrate(args)) => migrate::run(&args),
         Some(Command::Document(args)) => document::run(&args),
         Some(Command::Key(args)) => key::run(&args),

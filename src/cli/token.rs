@@ -8,7 +8,7 @@ use store::sql::{self, DatabaseOpenError};
 
 use super::fail;
 use super::output::{note, print};
-use super::storage::{StorageError, runtime};
+use super::storage::{RuntimeError, runtime};
 use crate::cli::config::TokenArgs;
 
 /// Why no token was created.
@@ -19,7 +19,7 @@ enum TokenError {
     #[error(transparent)]
     Open(#[from] DatabaseOpenError),
     #[error(transparent)]
-    Runtime(#[from] StorageError),
+    Runtime(#[from] RuntimeError),
 }
 
 /// Prints only the token to standard output; notes go to standard error.

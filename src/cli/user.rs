@@ -14,7 +14,7 @@ use store::sql::{self, DatabaseOpenError, DatabaseOptions, DatabaseUrl};
 
 use super::fail;
 use super::output::{OutputError, note, print};
-use super::storage::{StorageError, runtime};
+use super::storage::{RuntimeError, runtime};
 use super::token::with_a_key;
 use crate::cli::config::{AccountArgs, AccountsArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
 
@@ -30,7 +30,7 @@ enum UserError {
     #[error(transparent)]
     Open(#[from] DatabaseOpenError),
     #[error(transparent)]
-    Runtime(#[from] StorageError),
+    Runtime(#[from] RuntimeError),
     #[error("the accounts are not named: pass --auth DIR or --database URL")]
     NoPlace,
     #[error("the passwords do not match; nothing was changed")]

@@ -10,6 +10,7 @@
 //! | `security` | origins, authentication, sessions |
 //! | `ws` | WebSockets, and the sync protocols on them |
 //! | `peering` | dials other servers |
+//! | `backups` | makes backups regularly |
 //! | `api` | the HTTP API below `/api` |
 //! | `dashboard`, `about`, `health` | the web application, a page of endpoints, endpoints for operators |
 //! | `problem`, `body`, `conditional`, `document_view`, `reserved_body`, `csv_table`, `renderings` | helpers of HTTP handlers |
@@ -20,6 +21,7 @@
 mod about;
 mod additional_surface;
 mod api;
+mod backups;
 pub(crate) mod body;
 pub(crate) mod conditional;
 pub mod csv_table;
@@ -53,6 +55,7 @@ pub use api::webhooks::{
     Webhook, WebhookFolder, send_test,
 };
 use auth::Authority;
+pub use backups::BackupSchedule;
 pub use dashboard::{Asset, Content, Dashboard};
 pub use limits::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST, within_open_files};
 pub use peering::{PeerError, PeerOptions};

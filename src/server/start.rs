@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::{AuthError, AuthOptions, Authority, Role};
+use auth::{AccountStore, AuthError, AuthFolder, AuthOptions, Authority, Role};
+use backup::TargetError;
 use futures_util::FutureExt;
 use plan::{Author, Budget, Condition, Edit, EditError, PlanPatch, read_view};
 use primitives::DocumentId;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::api::webhooks::{WebhookFolder, Webhooks};
+use super::backups::{BackupSource, Backups, open_target};
 use super::peering::Peering;
 use super::renderings::{JSON_AND_CSV, renderings};
 use super::security::origin::OriginPolicy;
@@ -31,11 +33,13 @@ use super::security::session_monitor::SessionMonitor;
 use super::storage::{Missing, Storage};
 use super::transport::compression::Compression;
 use super::transport::connection_limits::ConnectionLimiter;
+use super::transport::listen::Background;
 use super::ws::ephemeral_rate::EphemeralRateLimits;
 use super::ws::rate_limit::UserRateLimits;
 use super::ws::sync::PeerRegistry;
 use super::{
-    AdditionalSurface, App, Dashboard, Limits, PeerError, PeerOptions, Server, SocketTimeouts, Tls, TlsError, TlsFiles,
+    AdditionalSurface, App, BackupSchedule, Dashboard, Limits, PeerError, PeerOptions, Server, SocketTimeouts, Tls,
+    TlsError, TlsFiles,
 };
 
 /// The configuration of a server.
@@ -49,6 +53,8 @@ pub struct Options {
     pub database: Option<DatabaseOptions>,
     /// Other servers to dial, and to keep documents in step with.
     pub peers: Vec<PeerOptions>,
+    /// Backups to make regularly.
+    pub backups: Option<BackupSchedule>,
     /// File of the default document.
     pub state: PathBuf,
     /// Folder of all other documents.
@@ -104,6 +110,7 @@ impl Default for Options {
             tls: None,
             database: None,
             peers: Vec::new(),
+            backups: None,
             state: PathBuf::from("state.automerge"),
             documents: PathBuf::from("documents"),
             allowed_origins: Vec::new(),
@@ -180,6 +187,9 @@ pub enum StartError {
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The place of the backups cannot be used.
+    #[error(transparent)]
+    Backup(#[from] TargetError),
     /// Another server cannot be dialled with these options.
     #[error(transparent)]
     Peer(#[from] PeerError),
@@ -232,6 +242,8 @@ pub async fn start(options: Options) -> Result<Started, StartError> {
 pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, StartError> {
     let tls = options.tls.clone().map(Tls::open).transpose()?;
     let peerings = Peering::open_all(options.peers.clone())?;
+    let schedule = options.backups.clone();
+    let backup_target = schedule.as_ref().map(|schedule| open_target(schedule, disk.mode())).transpose()?;
     let mut listeners = Vec::new();
     for address in &options.listen {
         let listener = TcpListener::bind(address).await;
@@ -319,8 +331,24 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         connections: TaskTracker::new(),
     };
     let app = Arc::new(app);
+    let backups = schedule.zip(backup_target).map(|(schedule, target)| {
+        let (source, accounts) = match &database {
+            Some(database) => {
+                let (shared, default) = (Arc::clone(database), document.clone());
+                let accounts = AccountStore::Database(Arc::clone(database));
+                (BackupSource::Database { database: shared, default, location }, Some(accounts))
+            }
+            None => {
+                let folder = options.auth.as_ref().and_then(|auth| auth.folder.as_ref());
+                let accounts = folder.map(|folder| AccountStore::Folder(AuthFolder::at(folder)));
+                (BackupSource::Files { state: options.state, documents: options.documents }, accounts)
+            }
+        };
+        Backups::new(&schedule, target, source, accounts).run(app.hub.clone()).boxed()
+    });
+    let tasks = backups.into_iter().collect();
     let outgoing = peerings.into_iter().map(|peering| peering.run(Arc::clone(&app)).boxed()).collect();
-    let server = Server::new(app, database, listeners, tls, outgoing, options.grace);
+    let server = Server::new(app, database, listeners, tls, Background { outgoing, tasks }, options.grace);
     Ok(Started { server, addresses, document, positions, created, repaired: repair })
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
+mod columns;
 mod description;
 mod documents;
 mod feed;

@@ -69,7 +69,7 @@ mod watched;
 pub use account_store::AccountStore;
 pub use accounts::{Account, Accounts};
 pub use authority::Authority;
-pub use copy::{Copied, copy_accounts};
+pub use copy::{AccountsCopy, Copied, copy_accounts};
 pub use documents::{DocumentName, Documents, InvalidDocuments};
 pub use error::AuthError;
 pub use first_owner::FirstOwner;

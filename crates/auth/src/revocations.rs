@@ -42,6 +42,13 @@ pub(super) enum RevocationWrite {
     Rewritten(Vec<u8>),
 }
 
+/// The line of a revocation.
+fn line(jti: &Arc<str>, exp: i64) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = serde_json::to_vec(&Line { jti: Arc::clone(jti), exp })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
 impl Revocations {
     /// Parses the file.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
@@ -73,6 +80,15 @@ impl Revocations {
         self.tokens.iter().map(|(token, expires)| (token, *expires))
     }
 
+    /// The content of a file with these revoked tokens and their expiry.
+    pub(super) fn to_file(tokens: &[(Arc<str>, i64)]) -> Result<Vec<u8>, serde_json::Error> {
+        let mut file = Vec::new();
+        for (token, expires) in tokens {
+            file.extend(line(token, *expires)?);
+        }
+        Ok(file)
+    }
+
     pub(super) fn contains(&self, token: &str) -> bool {
         self.tokens.contains_key(token)
     }
@@ -84,11 +100,6 @@ impl Revocations {
         expires: i64,
         now: i64,
     ) -> Result<RevocationWrite, serde_json::Error> {
-        let line = |jti: &Arc<str>, exp: i64| {
-            let mut line = serde_json::to_vec(&Line { jti: Arc::clone(jti), exp })?;
-            line.push(b'\n');
-            Ok(line)
-        };
         let new = line(token, expires)?;
         if !self.torn && self.lines < self.rewrite_at.max(MIN_LINES) {
             return Ok(RevocationWrite::Appended(new));

@@ -9,7 +9,7 @@ use super::json_encoder::Encoder;
 use super::position::{
     ARCHIVED, CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, TOTAL_BUDGET, UNIT, YEAR_START,
 };
-use super::shared_map::SCENARIOS_MAP;
+use super::shared_map::{COLUMNS_MAP, SCENARIOS_MAP};
 use super::snapshot::Snapshot;
 use super::{Month, root_map};
 
@@ -18,7 +18,7 @@ pub(super) const MAX_ROW_BYTES: usize = 64 << 10;
 /// The same limit for the root of a document.
 pub(super) const MAX_ROOT_BYTES: usize = 256 << 10;
 /// Root keys of maps whose entries are shown one by one.
-const SHOWN_MAPS: [&str; 2] = [DEPARTMENT_BUDGETS, SCENARIOS_MAP.key];
+const SHOWN_MAPS: [&str; 3] = [DEPARTMENT_BUDGETS, SCENARIOS_MAP.key, COLUMNS_MAP.key];
 
 /// Content of a position, or of the root of a document, beyond the schema.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,7 +27,7 @@ pub struct Extra {
     /// the schema's type. By key, as JSON in the encoding of the module `json_encoder`.
     pub fields: BTreeMap<String, Json>,
     /// The values of these fields that lost against a concurrent write, by key. In the root also those of the settings, and those of
-    /// the entries of `departmentBudgets` and `scenarios` under `departmentBudgets.<department>` and `scenarios.<id>`.
+    /// the entries of `departmentBudgets`, `scenarios` and `columns` under `departmentBudgets.<department>` and so on.
     pub conflicts: BTreeMap<String, Vec<Json>>,
     /// The value in the place of a position, if it is not a map. Such a position has no fields and cannot be edited.
     pub value: Option<Json>,

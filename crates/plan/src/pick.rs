@@ -2,7 +2,8 @@
 //!
 //! The changes of a scenario can only be merged as a whole. A row is therefore taken over by a new change of the person who merges.
 //! It is written on top of the state that both documents had in common, so that a field that both have edited becomes a conflict,
-//! as in a merge. Values are copied whole, with those that the schema does not know. Rows keep their ids.
+//! as in a merge. Values are copied whole, with those that the schema does not know. Rows keep their ids. Of shared maps, single entries
+//! are written, so that both documents may have created one.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +12,7 @@ use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, PatchLog,
 
 use super::change::{Author, EditError};
 use super::position::{POSITIONS, position_maps_at};
+use super::shared_map::{SHARED_MAPS, SharedMap};
 use super::snapshot::Snapshot;
 
 /// Levels of nested values that are copied.
@@ -89,8 +91,18 @@ pub(super) fn read_settings(
 ) -> Option<PickedRow> {
     let (then, now) = (Snapshot::at(scenario, before), Snapshot::now(scenario));
     let mut writes = Vec::new();
+    let shared_map = |snapshot: Snapshot<'_>, key: &str| match snapshot.all(&ROOT, key).pop() {
+        Some((Value::Object(ObjType::Map), map)) if SHARED_MAPS.iter().any(|shared| shared.key == key) => Some(map),
+        _ => None,
+    };
     for key in keys {
-        compare_key((then, Some(&ROOT)), (now, &ROOT), key, &mut Vec::new(), &mut writes);
+        match shared_map(now, key) {
+            Some(map) => {
+                let old = shared_map(then, key);
+                compare((then, old.as_ref()), (now, &map), &mut vec![key.clone()], &mut writes);
+            }
+            None => compare_key((then, Some(&ROOT)), (now, &ROOT), key, &mut Vec::new(), &mut writes),
+        }
     }
     (!writes.is_empty()).then(|| PickedRow { id: SETTINGS.to_owned(), base, writes: Some(writes) })
 }
@@ -183,8 +195,23 @@ pub(super) fn write(doc: &mut Automerge, pick: &Pick, author: &Author) -> Result
     Ok(doc.get_heads())
 }
 
+/// The shared maps of which rows write entries.
+fn shared_maps(rows: &[&PickedRow]) -> Vec<SharedMap> {
+    let settings = rows.iter().filter(|row| row.id == SETTINGS).flat_map(|row| row.writes.iter().flatten());
+    let keys: BTreeSet<&str> =
+        settings.filter(|write| write.path.len() > 1).map(|write| write.path[0].as_str()).collect();
+    SHARED_MAPS.into_iter().filter(|map| keys.contains(map.key)).collect()
+}
+
 fn write_at(doc: &mut Automerge, base: &[ChangeHash], rows: &[&PickedRow], author: &Author) -> Result<(), EditError> {
-    let mut tx = doc.transaction_at(PatchLog::inactive(), base).map_err(|_| AutomergeError::Fail)?;
+    let mut base = base.to_vec();
+    for map in shared_maps(rows) {
+        map.prepare(doc)?;
+        if Snapshot::at(doc, &base).all(&ROOT, map.key).is_empty() {
+            base.extend(map.hash().filter(|hash| doc.get_change_meta_by_hash(hash).is_some()));
+        }
+    }
+    let mut tx = doc.transaction_at(PatchLog::inactive(), &base).map_err(|_| AutomergeError::Fail)?;
     let written = rows.iter().try_for_each(|row| write_row(&mut tx, row));
     if let Err(error) = written {
         tx.rollback();

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! { documentId, name, currency, unit, totalBudget, yearStart?, archived?, departmentBudgets?: { "<department>": <amount> },
-//!   scenarios?: { "<documentId>": <entry> },
-//!   positions: { "<id>": { <fields>, createdAt, updatedAt, updatedBy } } }
+//!   scenarios?: { "<documentId>": <entry> }, columns?: { "<key>": <entry> },
+//!   positions: { "<id>": { <fields>, <values of columns>, createdAt, updatedAt, updatedBy } } }
 //! ```
 //!
 //! Reading never fails and drops nothing silently, because other programs write documents as well. A row with missing or
@@ -21,7 +21,7 @@ use serde_json::Value as Json;
 use super::extra::{Extra, MAX_ROW_BYTES, distinct};
 use super::json_encoder::{Encoder, show_scalar};
 use super::scenarios::{ScenarioMap, read_map};
-use super::shared_map::SCENARIOS_MAP;
+use super::shared_map::{COLUMNS_MAP, SCENARIOS_MAP};
 use super::snapshot::Snapshot;
 use super::{Budget, FieldId, FieldMap, Marks, Month, Scale, root_map};
 
@@ -90,11 +90,13 @@ pub struct Plan {
     pub archived: bool,
     /// The entries of scenarios. `None` without a map of them.
     pub scenarios: Option<Arc<ScenarioMap>>,
+    /// The columns that people have added, by the key of their values in the positions. `None` without a map of them.
+    pub columns: Option<Arc<BTreeMap<String, Json>>>,
 }
 
 impl Plan {
     /// Whether both have the same settings, apart from those that the first version lacked: the year, the budgets of departments, the
-    /// archive and the scenarios.
+    /// archive, the scenarios and the columns.
     pub(super) fn has_first_settings_of(&self, other: &Self) -> bool {
         let first = |plan: &Self| (plan.name.clone(), plan.currency.clone(), plan.unit, plan.total_budget);
         first(self) == first(other)
@@ -118,6 +120,7 @@ impl Default for Plan {
             department_budgets: None,
             archived: false,
             scenarios: None,
+            columns: None,
         }
     }
 }
@@ -161,6 +164,7 @@ pub fn read_plan(doc: &Automerge) -> Plan {
         department_budgets: map(DEPARTMENT_BUDGETS).map(|map| Arc::new(root_map::read(now, &map).values)),
         archived: root_value(now, ARCHIVED) == Some(Json::Bool(true)),
         scenarios: map(SCENARIOS_MAP.key).map(|map| Arc::new(read_map(now, &map))),
+        columns: map(COLUMNS_MAP.key).map(|map| Arc::new(root_map::read(now, &map).values)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A map at the root of a document whose entries are shown one by one: the budgets of departments, and the scenarios.
+//! A map at the root of a document whose entries are shown one by one: the budgets of departments, the scenarios, and the columns.
 
 use std::collections::BTreeMap;
 

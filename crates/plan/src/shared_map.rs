@@ -6,7 +6,7 @@
 //! operation. The page has the same changes; both are tested with `tests/fixtures/shared-maps.json`.
 
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, Change, ObjId, ObjType, ROOT, ReadDoc, Value};
+use automerge::{Automerge, AutomergeError, Change, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, Value};
 
 use super::position::DEPARTMENT_BUDGETS;
 
@@ -88,6 +88,11 @@ impl SharedMap {
     #[must_use]
     pub fn is_created_by(self, change: &Change) -> bool {
         change.raw_bytes() == self.change
+    }
+
+    /// The hash of the change that creates the map.
+    pub(super) fn hash(self) -> Option<ChangeHash> {
+        Change::from_bytes(self.change.to_vec()).ok().map(|change| change.hash())
     }
 
     fn actor(self) -> &'static [u8] {

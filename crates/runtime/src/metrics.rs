@@ -148,6 +148,12 @@ pub struct Metrics {
     pub uncompressed: Counter,
     /// Reloads that were delayed after repeated failures.
     pub reloads_put_off: Counter,
+    /// When the last backup of everything began, in seconds since 1970. 0 if there is none.
+    pub last_backup: Gauge,
+    /// Seconds that the last backup took.
+    pub backup_duration: Gauge,
+    /// Backups that failed, or lack documents as they are now.
+    pub backup_failures: Counter,
 }
 
 /// The metrics of one peering.
@@ -266,6 +272,12 @@ impl Metrics {
         );
         describe_counter!("happierwork_webhook_messages_total", "Delivered messages of webhooks");
         describe_counter!("happierwork_webhook_failures_total", "Failed attempts to deliver messages of webhooks");
+        describe_gauge!(
+            "happierwork_last_backup_timestamp_seconds",
+            "When the last backup of everything began, in seconds since 1970; 0 if there is none"
+        );
+        describe_gauge!("happierwork_last_backup_duration_seconds", "Duration of the last backup");
+        describe_counter!("happierwork_backup_failures_total", "Backups that failed or are not complete");
         describe_counter!("happierwork_history_changes_total", "Changes processed for histories of documents");
         describe_counter!("happierwork_compressed_portions_total", "Compressed portions of large HTTP answers");
         describe_counter!(
@@ -310,6 +322,9 @@ impl Metrics {
             feed_resets: counter!("happierwork_feed_resets_total"),
             webhook_messages: counter!("happierwork_webhook_messages_total"),
             webhook_failures: counter!("happierwork_webhook_failures_total"),
+            last_backup: gauge!("happierwork_last_backup_timestamp_seconds"),
+            backup_duration: gauge!("happierwork_last_backup_duration_seconds"),
+            backup_failures: counter!("happierwork_backup_failures_total"),
             history_changes: counter!("happierwork_history_changes_total"),
             compressed_portions: counter!("happierwork_compressed_portions_total"),
             uncompressed: counter!("happierwork_uncompressed_answers_total"),

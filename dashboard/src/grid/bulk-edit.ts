@@ -1,5 +1,5 @@
 /** Plans what an edit of many positions changes. Pure: the caller applies the result in one change. */
-import { FIELDS, type FieldKey, isAmountField, isMonthField } from "../plan/fields"
+import { FIELDS, type Field, type FieldKey, isAmountField, isMonthField } from "../plan/fields"
 import { shiftMonth } from "../plan/month"
 import { roundSum } from "../plan/query"
 import { type Raise, raised } from "../plan/raise"
@@ -8,7 +8,7 @@ import { type CellChanges, cellName, changeCell, NOT_A_POSITION, noChanges } fro
 
 /** An edit of many positions: a value for one field, a raise of their budgets, or a shift of their months. */
 export type BulkEdit =
-  | { kind: "set"; field: FieldKey; value: FieldValue }
+  | { kind: "set"; field: Field; value: FieldValue }
   | { kind: "raise"; field: FieldKey; raise: Raise }
   | { kind: "shift"; months: number }
 

@@ -4,12 +4,13 @@
  * A value that does not fit its cell is refused with a reason, and the cell keeps its value. Nothing is guessed.
  */
 import { isBlankAmount, namedUnit } from "../plan/amount"
-import { type NewPosition, validateField } from "../plan/edit"
-import { emptyValue, FIELDS, type FieldKey, fieldLabel, fieldValues, isAmountField } from "../plan/fields"
+import type { NewPosition } from "../plan/edit"
+import { emptyValue, FIELDS, type Field, fieldLabel, fieldValues, isAmountField, isOwnColumn, keyOf, kindOf } from "../plan/fields"
 import { unitLabel, unitName } from "../plan/format"
 import { unescapeFormulas } from "../plan/formula-escaping"
 import { parseValue } from "../plan/input"
 import { type FieldValue, type Position, type Settings, shownValue } from "../plan/schema"
+import { validateField } from "../plan/validation"
 import type { ClipboardTable } from "./clipboard"
 import { type CellRef, columnCount, fieldsOf, isSingleCell, positionsIn, type Rect, rowCount } from "./range"
 
@@ -75,30 +76,36 @@ export function portionsOf({ cells, additions }: Pick<CellChanges, "cells" | "ad
   return portions
 }
 
-export const cellName = (position: Position, field: FieldKey): string => `${fieldLabel(field)} of “${position.designation}”`
+export const cellName = (position: Position, field: Field): string => `${fieldLabel(field)} of “${position.designation}”`
 
 export const NOT_A_POSITION = "This entry is not a position and can only be deleted."
 
 /** Adds one cell, unless the value does not fit or is there already. */
-export function changeCell(changes: CellChanges, position: Position, field: FieldKey, value: FieldValue): void {
+export function changeCell(changes: CellChanges, position: Position, field: Field, value: FieldValue): void {
   const refuse = (reason: string) => changes.refusals.push({ cell: cellName(position, field), reason })
   if (position.invalidEntry !== undefined) return void refuse(NOT_A_POSITION)
+  const key = keyOf(field)
+  // Nothing is refused in a column whose cells stay as they are.
+  if (kindOf(field) === "unknown" && shownValue(position, key) === value) return
   const problem = validateField(field, value)
   if (problem !== null) return void refuse(problem)
-  const isSame = shownValue(position, field) === value && !position.conflicts?.[field]
-  if (!isSame) changes.cells.push({ id: position.id, field, value })
+  const isSame = shownValue(position, key) === value && !position.conflicts?.[key]
+  if (!isSame) changes.cells.push({ id: position.id, field: key, value })
 }
 
-/** Clears cells: a text becomes empty, an amount unknown, other values are removed. Designations are required and stay. */
-export function clearCells(positions: readonly Position[], rect: Rect): CellChanges {
+/**
+ * Clears cells: a text becomes empty, an amount unknown, other values are removed. Designations are required and stay. `fields`: here and
+ * below, the columns that the list shows.
+ */
+export function clearCells(positions: readonly Position[], rect: Rect, fields: readonly Field[] = FIELDS): CellChanges {
   const changes = noChanges()
   for (const position of positionsIn(positions, rect))
-    for (const field of fieldsOf(rect)) changeCell(changes, position, field, emptyValue(field))
+    for (const field of fieldsOf(rect, fields)) changeCell(changes, position, field, emptyValue(field))
   return changes
 }
 
 /** Fills `target` with the rows of `source`, repeated as often as necessary. Both have the same columns. */
-export function fillCells(positions: readonly Position[], source: Rect, target: Rect): CellChanges {
+export function fillCells(positions: readonly Position[], source: Rect, target: Rect, fields: readonly Field[] = FIELDS): CellChanges {
   const changes = noChanges()
   const rows = positionsIn(positions, source)
   for (let at = target.top; at <= target.bottom; at += 1) {
@@ -106,7 +113,7 @@ export function fillCells(positions: readonly Position[], source: Rect, target: 
     const offset = target.bottom < source.top ? rows.length - 1 - ((source.top - 1 - at) % rows.length) : (at - target.top) % rows.length
     const [from, to] = [rows[offset], positions[at]]
     if (!from || !to) continue
-    for (const field of fieldsOf(source)) changeCell(changes, to, field, shownValue(from, field))
+    for (const field of fieldsOf(source, fields)) changeCell(changes, to, field, shownValue(from, keyOf(field)))
   }
   return changes
 }
@@ -118,7 +125,13 @@ export type PasteTarget = Rect | "below"
  * Pastes a table. A single value fills the whole target; a table repeats if the target is a multiple of it, and otherwise starts at the
  * first cell of the target. Rows below the last position become new positions.
  */
-export function pasteCells(positions: readonly Position[], target: PasteTarget, table: ClipboardTable, settings: Settings): CellChanges {
+export function pasteCells(
+  positions: readonly Position[],
+  target: PasteTarget,
+  table: ClipboardTable,
+  settings: Settings,
+  columns: readonly Field[] = FIELDS,
+): CellChanges {
   const changes = noChanges()
   const { rows } = table
   const [height, width] = [rows.length, rows[0]?.length ?? 0]
@@ -133,15 +146,15 @@ export function pasteCells(positions: readonly Position[], target: PasteTarget, 
     })
     return changes
   }
-  const fields = FIELDS.slice(rect.left, rect.left + columnsToPaste)
+  const fields = columns.slice(rect.left, rect.left + columnsToPaste)
   const beyond = columnsToPaste - fields.length
   if (beyond > 0 && rows.some((row) => row.slice(fields.length).some((cell) => cell.trim() !== "")))
     changes.refusals.push({
       cell: beyond === 1 ? "Last column" : `Last ${beyond} columns`,
-      reason: `There is no column to the right of ${fieldLabel(FIELDS.at(-1) ?? "")}.`,
+      reason: `There is no column to the right of ${fieldLabel(columns.at(-1) ?? "")}.`,
     })
   const converted = new Set<number>()
-  const read = (field: FieldKey, text: string): { value: FieldValue } | { problem: string } => {
+  const read = (field: Field, text: string): { value: FieldValue } | { problem: string } => {
     const cell = unescapeFormulas(text)
     if (isAmountField(field)) {
       const problem = scaleProblem(table, cell, settings)
@@ -186,26 +199,28 @@ function scaleProblem(table: ClipboardTable, cell: string, settings: Settings): 
 /** Adds a position for a pasted row. A row with a value that does not fit is not added. */
 function addRow(
   changes: CellChanges,
-  fields: readonly FieldKey[],
+  fields: readonly Field[],
   row: readonly string[],
   number: number,
-  read: (field: FieldKey, text: string) => { value: FieldValue } | { problem: string },
+  read: (field: Field, text: string) => { value: FieldValue } | { problem: string },
 ): void {
   if (row.every((cell) => cell.trim() === "")) return
-  const texts = new Map(fields.map((field, index) => [field, row[index] ?? ""]))
-  const name = texts.get(FIELDS[0] as FieldKey)?.trim()
+  const texts = new Map(fields.map((field, index) => [keyOf(field), row[index] ?? ""]))
+  const name = texts.get("designation")?.trim()
   const problems: string[] = []
-  const position = fieldValues((field) => {
-    const parsed = read(field, texts.get(field) ?? "")
+  const readField = (field: Field): FieldValue => {
+    const parsed = read(field, texts.get(keyOf(field)) ?? "")
     if ("value" in parsed) return parsed.value
     problems.push(`${fieldLabel(field)}: ${parsed.problem}`)
     return null
-  })
+  }
+  const position = fieldValues(readField)
+  const own = fields.filter(isOwnColumn).map((column) => [column.key, readField(column)] as const)
   const [problem] = problems
-  if (problem === undefined) changes.additions.push(position)
+  if (problem === undefined) changes.additions.push(own.length > 0 ? { ...position, own: Object.fromEntries(own) } : position)
   else changes.refusals.push({ cell: name ? `New position “${name}”` : `Row ${number.toLocaleString()}`, reason: problem })
 }
 
 /** The values of a rectangle, as they are copied. */
-export const valuesIn = (positions: readonly Position[], rect: Rect): FieldValue[][] =>
-  positionsIn(positions, rect).map((position) => fieldsOf(rect).map((field) => shownValue(position, field)))
+export const valuesIn = (positions: readonly Position[], rect: Rect, fields: readonly Field[] = FIELDS): FieldValue[][] =>
+  positionsIn(positions, rect).map((position) => fieldsOf(rect, fields).map((field) => shownValue(position, keyOf(field))))

@@ -5,6 +5,7 @@
  * the plan, so that amounts are never pasted into a plan with another one.
  */
 import Papa from "papaparse"
+import type { OwnColumn } from "../plan/fields"
 import { toEditText } from "../plan/format"
 import { escapeFormulas } from "../plan/formula-escaping"
 import type { FieldValue } from "../plan/schema"
@@ -50,10 +51,10 @@ const joinCells = (rows: readonly (readonly string[])[]): string => rows.map((ro
 /** A table as text for the import. */
 export const toTabSeparated = ({ rows }: ClipboardTable): string => joinCells(rows)
 
-/** Whether the first row of a table names several fields, so that the table is to be imported instead of pasted onto cells. */
-export function isImportTable({ rows }: ClipboardTable): boolean {
+/** Whether the first row of a table names several fields, so that the table is to be imported instead of pasted onto cells. `own`: the columns of the plan. */
+export function isImportTable({ rows }: ClipboardTable, own: readonly OwnColumn[] = []): boolean {
   if (rows.length < 2) return false
-  const header = findHeader(rows.slice(0, 1))
+  const header = findHeader(rows.slice(0, 1), own)
   return header !== null && Object.keys(header.columns).length > 1
 }
 

@@ -1,6 +1,7 @@
 /** Messages between the page and its history worker. */
 import type { FieldValues } from "../plan/fields"
-import type { Settings } from "../plan/schema"
+import type { PlanColumn } from "../plan/own-columns"
+import type { OwnValues, Settings } from "../plan/schema"
 import type { VersionComparison } from "../plan/version-comparison"
 import type { DiscardedEdit, HistoryEntry } from "./events"
 import type { PastState, StateAuthor } from "./past-states"
@@ -22,12 +23,14 @@ export interface HistoryPage {
 /** A position at an earlier state of the plan. */
 export interface PastPosition extends FieldValues {
   id: string
+  own?: OwnValues
   mistyped?: Partial<Record<string, string>>
 }
 
 /** The plan after one change, with the author and the time of that change. */
 export interface PastPlan {
   positions: PastPosition[]
+  columns: PlanColumn[]
   settings: Settings
   author: string
   time: number | null

@@ -1,5 +1,7 @@
 /** Groups the entries of the history by person and session, so that a day of work is a few lines. */
-import { fieldNoun, isFieldKey } from "../plan/fields"
+import { NO_COLUMNS, type PlanColumns } from "../plan/columns"
+import { isFieldKey } from "../plan/fields"
+import { parseSharedMapField, type SharedMapKey } from "../plan/shared-map"
 import type { HistoryEntry, HistoryEvent } from "./events"
 
 /** Entries of one author without a longer pause than {@link SESSION_GAP_MS}. */
@@ -67,7 +69,7 @@ function mayGoOn(session: HistorySession, last: HistorySession | null): boolean 
 const MAX_PARTS = 3
 
 /** What the entries of a session did, in words: `12 budgets, 2 positions added`. */
-export function summarizeSession({ entries, isOpen }: HistorySession): string {
+export function summarizeSession({ entries, isOpen }: HistorySession, columns: PlanColumns = NO_COLUMNS): string {
   const counts = new Map<string, number>()
   let others = 0
   for (const { entry } of entries) {
@@ -78,7 +80,7 @@ export function summarizeSession({ entries, isOpen }: HistorySession): string {
     others += entry.omitted + (entry.events.length === 0 ? 1 : 0)
   }
   const sorted = [...counts].sort(([, one], [, other]) => other - one)
-  const parts = sorted.slice(0, MAX_PARTS).map(([kind, count]) => inWords(kind, count))
+  const parts = sorted.slice(0, MAX_PARTS).map(([kind, count]) => inWords(kind, count, columns))
   for (const [, count] of sorted.slice(MAX_PARTS)) others += count
   if (others > 0) {
     const count = others.toLocaleString()
@@ -88,11 +90,20 @@ export function summarizeSession({ entries, isOpen }: HistorySession): string {
   return isOpen ? `${parts.join(", ")} or more` : parts.join(", ")
 }
 
+/** What the entries of shared maps are called. */
+const SHARED_MAP_ENTRIES = new Map<string, string>([
+  ["departmentBudgets", "department budget"],
+  ["views", "view"],
+  ["versions", "named version"],
+  ["columns", "column"],
+  ["scenarios", "scenario"],
+] satisfies [SharedMapKey, string][])
+
 /** What is counted: a field of positions, or what happened to them. */
 function kindOf(event: HistoryEvent): string {
   switch (event.kind) {
     case "set":
-      return event.position === null ? "plan" : `field ${event.field}`
+      return event.position === null ? (parseSharedMapField(event.field)?.map ?? "plan") : `field ${event.field}`
     case "comment":
       return event.action === "added" ? "comment" : "comment changed"
     default:
@@ -100,16 +111,18 @@ function kindOf(event: HistoryEvent): string {
   }
 }
 
-function inWords(kind: string, count: number): string {
+function inWords(kind: string, count: number, columns: PlanColumns): string {
   const number = count.toLocaleString()
   const counted = (one: string, many = `${one}s`) => `${number} ${count === 1 ? one : many}`
   if (kind.startsWith("field ")) {
     const field = kind.slice("field ".length)
-    const noun = fieldNoun(field)
+    const noun = columns.noun(field)
     if (!isFieldKey(field)) return `${counted("change")} of ${noun}`
     return counted(noun, noun.endsWith("s") ? `${noun}es` : `${noun}s`)
   }
   if (kind === "plan") return counted("setting")
+  const entry = SHARED_MAP_ENTRIES.get(kind)
+  if (entry !== undefined) return counted(entry)
   if (kind === "comment") return counted("comment")
   if (kind === "comment changed") return `${counted("comment")} changed`
   return `${counted("position")} ${kind}`

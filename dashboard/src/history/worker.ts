@@ -2,6 +2,7 @@
 
 import { next as A } from "@automerge/automerge/slim"
 import { FIELDS } from "../plan/fields"
+import { readPlainColumns } from "../plan/own-columns"
 import { readPosition, readSettings, rowsOf } from "../plan/schema"
 import { compareWithVersion } from "../plan/version-comparison"
 import { startAutomerge } from "../sync/automerge"
@@ -60,10 +61,11 @@ function read(doc: A.Doc<unknown>, since: A.Heads): void {
 
 function positionsWithConflicts(doc: A.Doc<unknown>): string[] {
   const rows = rowsOf(doc)
+  const fields = [...FIELDS, ...readPlainColumns(doc).map(({ key }) => key)]
   const hasConflict = (object: unknown, key: string) => Object.keys(A.getConflicts(object as A.Doc<unknown>, key) ?? {}).length > 1
   return Object.entries(rows)
     .filter(
-      ([id, row]) => typeof row === "object" && row !== null && (FIELDS.some((field) => hasConflict(row, field)) || hasConflict(rows, id)),
+      ([id, row]) => typeof row === "object" && row !== null && (fields.some((field) => hasConflict(row, field)) || hasConflict(rows, id)),
     )
     .map(([id]) => id)
 }
@@ -93,10 +95,11 @@ function planAt(index: number): PastPlan | null {
   const entry = changeLog.attributionAt(index)
   if (!doc || !entry) return null
   const then = A.view(doc, changeLog.headsAt(index))
+  const columns = readPlainColumns(then)
   const positions = Object.entries(rowsOf(then)).flatMap(([id, row]) => {
-    const position = readPosition(id, row)
+    const position = readPosition(id, row, columns)
     return position ? [position] : []
   })
   positions.sort((one, other) => (other.createdAt ?? 0) - (one.createdAt ?? 0) || (one.id < other.id ? -1 : 1))
-  return { positions, settings: readSettings(then), ...entry }
+  return { positions, columns, settings: readSettings(then), ...entry }
 }

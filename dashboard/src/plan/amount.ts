@@ -118,14 +118,30 @@ export function parseAmount(text: string, format: AmountFormat): ParsedAmount {
   return result instanceof AmountRejection ? { problem: messageOf(text, result, format) } : { value: result }
 }
 
+/** Parses a number without unit and currency. It may be negative. */
+export function parseNumber(text: string, separators: NumberSeparators = LOCALE_SEPARATORS): ParsedAmount {
+  const read = (): number | AmountRejection => {
+    const { isNegative, currencies, number, power } = splitParts(normalize(text))
+    if (currencies.length > 0 || power !== null) return new AmountRejection("notANumber")
+    const value = convertToUnit(parseDecimal(number, separators), null, 1)
+    return isNegative && value !== 0 ? -value : value
+  }
+  const result = orRejected(read)
+  if (!(result instanceof AmountRejection)) return { value: result }
+  const quoted = `“${truncate(text)}”`
+  if (result.kind === "grouping") return { problem: messageOf(text, result, { unit: 1 }) }
+  if (result.kind === "tooLarge") return { problem: `${quoted} is too large. The maximum is ${Number.MAX_SAFE_INTEGER.toLocaleString()}.` }
+  return { problem: result.kind === "tooSmall" ? `${quoted} is too small to be stored.` : `${quoted} is not a number.` }
+}
+
 /** Why an amount is rejected; `null` if it is valid. */
 export function amountErrorOf(text: string, format: AmountFormat): AmountError | null {
   const result = parseOrReject(text, format)
   return result instanceof AmountRejection ? result.kind : null
 }
 
-function parseOrReject(text: string, format: AmountFormat): number | AmountRejection {
-  try {
+const parseOrReject = (text: string, format: AmountFormat): number | AmountRejection =>
+  orRejected(() => {
     const cleaned = normalize(text)
     if (isBlank(cleaned)) return new AmountRejection("empty")
     const { isNegative, currencies, number, power } = splitParts(cleaned)
@@ -133,18 +149,20 @@ function parseOrReject(text: string, format: AmountFormat): number | AmountRejec
     for (const word of currencies) assertCurrency(word, format.currency)
     const value = convertToUnit(decimal, power, format.unit)
     return isNegative ? new AmountRejection("negative") : value
-  } catch (refused) {
-    if (refused instanceof AmountRejection) return refused
-    throw refused
-  }
-}
+  })
 
 /** The parts of a text that is written like an amount; `null` for other texts. */
 function partsOrNull(text: string): Parts | null {
+  const parts = orRejected(() => splitParts(normalize(text)))
+  return parts instanceof AmountRejection ? null : parts
+}
+
+/** The result of a function, or the rejection that it has thrown. */
+function orRejected<T>(read: () => T): T | AmountRejection {
   try {
-    return splitParts(normalize(text))
+    return read()
   } catch (refused) {
-    if (refused instanceof AmountRejection) return null
+    if (refused instanceof AmountRejection) return refused
     throw refused
   }
 }

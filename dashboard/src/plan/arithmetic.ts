@@ -1,9 +1,9 @@
 /**
- * Arithmetic as people type it into an amount: `=40*1.1`, `=12L + 2.5 cr`, `=(30 + 10) / 2`.
+ * Arithmetic as people type it into an amount or a number: `=40*1.1`, `=12L + 2.5 cr`, `=(30 + 10) / 2`.
  *
  * Only a typed text that starts with `=` is calculated, once, and the result is stored. Operands follow the grammar of amounts.
  */
-import { type AmountFormat, namesUnitOrCurrency, type ParsedAmount, parseAmount } from "./amount"
+import { type AmountFormat, namesUnitOrCurrency, type ParsedAmount, parseAmount, parseNumber } from "./amount"
 
 /** Longer texts are rejected, which also bounds the depth of parentheses. */
 const MAX_LENGTH = 200
@@ -23,15 +23,21 @@ class FormulaError {
 /** Whether a typed text is arithmetic. */
 export const isFormula = (text: string): boolean => /^\s*[=＝]/.test(text)
 
-/** Calculates a typed text that starts with `=`. The result has 15 significant digits, so that 40 × 1.1 is 44. */
+/** Calculates an amount from a typed text that starts with `=`. */
 export function calculate(text: string, format: AmountFormat): ParsedAmount {
+  const result = evaluate(text, (operand) => parseAmount(operand, format))
+  return "value" in result && result.value < 0 ? { problem: "The result is negative. A budget cannot be negative." } : result
+}
+
+/** Calculates a number, which has no unit and may be negative, from a typed text that starts with `=`. */
+export const calculateNumber = (text: string): ParsedAmount => evaluate(text, (operand) => parseNumber(operand))
+
+/** The result has 15 significant digits, so that 40 × 1.1 is 44. */
+function evaluate(text: string, parseOperand: (text: string) => ParsedAmount): ParsedAmount {
   try {
-    const parser = new Parser(text, format)
-    const { value } = parser.parse()
-    if (!Number.isFinite(value)) throw new FormulaError("The result is too large.")
+    const { value } = new Parser(text, parseOperand).parse()
     const result = Number.isInteger(value) ? value : Number(value.toPrecision(15))
-    if (result < 0) throw new FormulaError("The result is negative. A budget cannot be negative.")
-    if (result > Number.MAX_SAFE_INTEGER) throw new FormulaError("The result is too large.")
+    if (!(Math.abs(result) <= Number.MAX_SAFE_INTEGER)) throw new FormulaError("The result is too large.")
     return { value: result || 0 }
   } catch (error) {
     if (error instanceof FormulaError) return { problem: error.problem }
@@ -48,7 +54,7 @@ class Parser {
 
   constructor(
     private readonly typed: string,
-    private readonly format: AmountFormat,
+    private readonly parseOperand: (text: string) => ParsedAmount,
   ) {
     this.#text = typed
       .trim()
@@ -130,7 +136,7 @@ class Parser {
     const text = OPERAND.exec(this.#text)?.[0] ?? ""
     if (text.trim() === "") throw this.#invalid()
     this.#at += text.length
-    const read = parseAmount(text, this.format)
+    const read = this.parseOperand(text)
     if ("problem" in read) throw new FormulaError(read.problem)
     return { value: read.value, isNamed: namesUnitOrCurrency(text) }
   }

@@ -1,5 +1,5 @@
 /** Parses the value of a choice, such as the status of a position. */
-import { type ChoiceKey, choicesOf, fieldNoun } from "./fields"
+import { type ChoiceField, choicesOf, type Field, fieldNoun, isOwnColumn } from "./fields"
 import { foldText, truncate } from "./text"
 
 /** A value as the document stores it, `null` for none, or a message for the user. */
@@ -8,10 +8,10 @@ export type ParsedChoice = { value: string | null } | { problem: string }
 const DASHES = /^[-\u2010-\u2015]$/u
 
 /** Whether a stored value is one of the choices. Another spelling is not: other programs compare exactly. */
-export const isChoice = (field: ChoiceKey, value: string): boolean => choicesOf(field).some((choice) => choice.value === value)
+export const isChoice = (field: Field, value: string): boolean => choicesOf(field).some((choice) => choice.value === value)
 
 /** The choices whose label starts with a text, in their order. All of them for an empty text. */
-export function matchingChoices(field: ChoiceKey, text: string) {
+export function matchingChoices(field: ChoiceField, text: string) {
   const typed = foldText(text)
   return choicesOf(field).filter(({ value, label }) => [value, label].some((name) => foldText(name).startsWith(typed)))
 }
@@ -19,7 +19,7 @@ export function matchingChoices(field: ChoiceKey, text: string) {
 /**
  * Parses a label or value, in any case. `isTyped`: a person types into a cell, so the first letters suffice if they name a single choice.
  */
-export function parseChoice(field: ChoiceKey, text: string, isTyped = false): ParsedChoice {
+export function parseChoice(field: ChoiceField, text: string, isTyped = false): ParsedChoice {
   const folded = foldText(text)
   if (folded === "" || DASHES.test(folded)) return { value: null }
   const exact = choicesOf(field).find(({ value, label }) => [value, label].some((name) => foldText(name) === folded))
@@ -29,8 +29,9 @@ export function parseChoice(field: ChoiceKey, text: string, isTyped = false): Pa
 }
 
 /** Why a text is not a choice: `“frozen” is not a status. Choose Proposed, Approved, Open or Filled.` */
-export function choiceProblem(field: ChoiceKey, text: string): string {
+export function choiceProblem(field: ChoiceField, text: string): string {
   const labels = choicesOf(field).map(({ label }) => label)
-  const list = `${labels.slice(0, -1).join(", ")} or ${labels.at(-1)}`
-  return `“${truncate(text)}” is not a ${fieldNoun(field)}. Choose ${list}.`
+  const list = labels.length > 1 ? `${labels.slice(0, -1).join(", ")} or ${labels.at(-1)}` : (labels[0] ?? "")
+  const what = isOwnColumn(field) ? `an option of “${field.label}”` : `a ${fieldNoun(field)}`
+  return `“${truncate(text)}” is not ${what}.${list && ` Choose ${list}.`}`
 }

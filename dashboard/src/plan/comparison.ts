@@ -3,10 +3,12 @@
  * plan then takes the place of the scenario, and the earlier version is the base, which nobody else has changed.
  */
 import { ARCHIVED } from "./archive"
+import { NO_COLUMNS, type PlanColumns } from "./columns"
 import { COMMENTS } from "./comments"
 import { DecimalSum } from "./decimal-sum"
-import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isAmountField, isFieldKey } from "./fields"
+import { isAmountField, keyOf } from "./fields"
 import { formatFieldValue } from "./format"
+import { readPlainColumns } from "./own-columns"
 import { readSettings, SETTING_LABELS, type Setting } from "./schema"
 import { parseSharedMapField, sharedMapField } from "./shared-map"
 
@@ -169,31 +171,40 @@ const BOOKKEEPING = new Set(["createdAt", "updatedAt", "updatedBy", "approvedAt"
 export const isBookkeeping = (field: string): boolean => BOOKKEEPING.has(field)
 
 /** The changed fields that people have set, in the order of the columns; those of other programs come last. */
-export function shownFields({ fields }: ComparedPosition): ComparedField[] {
-  const order = ({ field }: ComparedField) => (isFieldKey(field) ? FIELDS.indexOf(field) : FIELDS.length)
+export function shownFields({ fields }: ComparedPosition, columns: PlanColumns = NO_COLUMNS): ComparedField[] {
+  const places = new Map<string, number>(columns.fields.map((field, at) => [keyOf(field), at]))
+  const order = ({ field }: ComparedField) => places.get(field) ?? places.size
   return fields.filter(({ field }) => !isBookkeeping(field)).sort((one, other) => order(one) - order(other))
 }
 
 export const nameOf = ({ designation }: ComparedPosition): string => designation || "Untitled position"
 
+/** The root key of the columns of a plan, which a comparison lists as one setting. */
+const COLUMNS = "columns"
+
+/** The names of columns. */
+function describeColumns(value: unknown): string {
+  const columns = readPlainColumns({ columns: value }).filter(({ isDeleted }) => !isDeleted)
+  return columns.map(({ label }) => label).join(", ") || "(none)"
+}
+
 /** Labels of keys that are neither fields nor settings. */
 const OTHER_LABELS = new Map([
   [COMMENTS, "Comments"],
   [ARCHIVED, "Archived"],
+  [COLUMNS, "Columns"],
 ])
 
 /** The label of a field or setting. Those of other programs have their key. */
-export function labelOf(field: string): string {
-  if (isFieldKey(field)) return fieldLabel(field)
+export function labelOf(field: string, columns: PlanColumns = NO_COLUMNS): string {
   const entry = parseSharedMapField(field)
   if (entry?.map === "departmentBudgets") return `Budget of ${entry.key}`
-  const label = OTHER_LABELS.get(field)
-  if (label !== undefined) return label
-  return isSetting(field) ? SETTING_LABELS[field] : fieldLabel(field)
+  return OTHER_LABELS.get(field) ?? (isSetting(field) ? SETTING_LABELS[field] : columns.label(field))
 }
 
 /** The label within a sentence. */
-export const nounOf = (field: string): string => (isFieldKey(field) ? fieldNoun(field) : labelOf(field))
+export const nounOf = (field: string, columns: PlanColumns = NO_COLUMNS): string =>
+  columns.field(field) ? columns.noun(field) : labelOf(field, columns)
 
 const isSetting = (field: string): field is Setting => Object.hasOwn(SETTING_LABELS, field)
 
@@ -202,11 +213,13 @@ const countComments = (count: number): string => `${count.toLocaleString()} ${co
 const MAX_SHOWN_TEXT = 200
 
 /** A compared value as text. */
-export function showValue(field: string, value: unknown): string {
-  const isAmount = (isFieldKey(field) && isAmountField(field as FieldKey)) || parseSharedMapField(field)?.map === "departmentBudgets"
+export function showValue(field: string, value: unknown, columns: PlanColumns = NO_COLUMNS): string {
+  const known = columns.field(field)
+  const isAmount = (known !== null && isAmountField(known)) || parseSharedMapField(field)?.map === "departmentBudgets"
   if (value === null || value === undefined || value === "") return isAmount ? "—" : "(empty)"
   if (field === COMMENTS && isMap(value)) return countComments(Object.keys(value).length)
-  if (typeof value === "string" || typeof value === "number") return formatFieldValue(field, value)
+  if (typeof value === "string" || typeof value === "number") return formatFieldValue(known ?? field, value)
+  if (field === COLUMNS) return describeColumns(value)
   const text = JSON.stringify(value) ?? ""
   return text.length > MAX_SHOWN_TEXT ? `${text.slice(0, MAX_SHOWN_TEXT)}…` : text
 }

@@ -5,7 +5,7 @@ import { toPlainDecimal } from "./format"
 import { escapeFormulas, needsQuotes } from "./formula-escaping"
 import { shownValue } from "./schema"
 import { calculatedColumns } from "./table-export/calculated"
-import { type ExportTable, extraColumns, extraHead } from "./table-export/table"
+import { type ExportTable, extraColumns, extraHead, ownHead } from "./table-export/table"
 
 /** The columns after the fields, as the server writes them. */
 const LAST_COLUMNS = ["updatedBy", "updatedAt", "createdAt"] as const
@@ -23,9 +23,18 @@ export function toCsv(table: ExportTable): string {
     cell(position.updatedBy),
     iso(position.updatedAt),
     iso(position.createdAt),
+    ...table.own.map(({ key }) => cell(shownValue(position, key))),
     ...calculated.map((column) => (column.kind === "time" ? iso(column.read(position)) : cell(column.read(position)))),
     ...extra.map((key) => cell(table.extras.get(position.id)?.[key])),
   ])
-  const head = ["id", ...FIELDS, ...LAST_COLUMNS, ...calculated.map(({ name }) => name), ...extra.map((key) => cell(extraHead(key)))]
+  const own = table.own.map((column) => cell(ownHead(column, table.own)))
+  const head = [
+    "id",
+    ...FIELDS,
+    ...LAST_COLUMNS,
+    ...own,
+    ...calculated.map(({ name }) => name),
+    ...extra.map((key) => cell(extraHead(key, table.own))),
+  ]
   return `\ufeff${Papa.unparse([head, ...rows], { newline: "\r\n", quotes: (cell: unknown) => needsQuotes(String(cell)) })}\r\n`
 }

@@ -7,21 +7,8 @@
 import { next as A } from "@automerge/automerge/slim"
 import type { DocHandle, UrlHeads } from "@automerge/automerge-repo/slim"
 import { APPROVAL_KEYS, APPROVED, recordApproval, recordsApproval } from "./approval"
-import { choiceProblem, isChoice } from "./choice"
-import {
-  FIELDS,
-  type FieldKey,
-  type FieldValues,
-  fieldNoun,
-  isAmountField,
-  isChoiceField,
-  isMonthField,
-  isRequiredField,
-  isTextField,
-  storedFields,
-} from "./fields"
+import { type ColumnKey, FIELDS, type FieldValues, isFieldKey, isTextField, storedFields } from "./fields"
 import { newId } from "./id"
-import { isMonth, monthProblem } from "./month"
 import {
   mergeConcurrentRows,
   type Register,
@@ -38,8 +25,7 @@ import {
   type FieldValue,
   fieldRegister,
   isEqualSetting,
-  MAX_AMOUNT,
-  MAX_TEXT,
+  type OwnValues,
   type PlanDoc,
   type Position,
   type PositionDoc,
@@ -52,17 +38,19 @@ import {
   type SettingsState,
   toFieldValue,
 } from "./schema"
-import { countCharacters, isBlank } from "./text"
 
 /** A position to add. */
-export type NewPosition = FieldValues
+export type NewPosition = FieldValues & {
+  /** Values in the columns of the plan. */
+  own?: OwnValues
+}
 
 /** A deleted row. The document contains all of it at `heads`. */
 export interface DeletedPosition {
   id: string
   heads: UrlHeads
   /** Replaces one field of the restored row. */
-  override?: { field: FieldKey; value: FieldValue }
+  override?: { field: ColumnKey; value: FieldValue }
 }
 
 /** The document handle that edits are applied to. */
@@ -79,25 +67,10 @@ export interface SettingsAtHeads extends SettingsState {
   heads: UrlHeads
 }
 
-/** Why a value is not valid, as a message for the user; `null` if it is valid. */
-export function validateField(field: FieldKey, value: FieldValue): string | null {
-  const noun = fieldNoun(field)
-  if (isAmountField(field)) {
-    if (value === null) return null
-    if (typeof value !== "number" || !Number.isFinite(value)) return `A ${noun} must be a number.`
-    if (value < 0) return `A ${noun} cannot be negative.`
-    return value > MAX_AMOUNT ? "This number is too large." : null
-  }
-  if (isChoiceField(field)) return value === null || isChoice(field, String(value)) ? null : choiceProblem(field, String(value))
-  if (isMonthField(field)) return value === null || isMonth(String(value)) ? null : monthProblem(String(value))
-  const text = typeof value === "string" ? value : ""
-  if (isRequiredField(field) && isBlank(text)) return `A position needs a ${noun}.`
-  return countCharacters(text) > MAX_TEXT ? `Use at most ${MAX_TEXT.toLocaleString()} characters.` : null
-}
-
 function toPositionDoc(position: NewPosition, created: number, author: string): PositionDoc {
   const row: PositionDoc = {
     ...storedFields(position),
+    ...Object.fromEntries(Object.entries(position.own ?? {}).filter(([, value]) => value !== null)),
     createdAt: new Date(created),
     updatedAt: new Date(),
     updatedBy: author,
@@ -128,7 +101,7 @@ export function addPositions(plan: Plan, positions: readonly NewPosition[], auth
 /** A field of a position and its new value. An amount, a choice or a month without a value is `null`. */
 export interface FieldChange {
   id: string
-  field: FieldKey
+  field: ColumnKey
   value: FieldValue
 }
 
@@ -166,8 +139,10 @@ export function changeCells(
         const id = ids[at] ?? ""
         const existing = positions[id]
         // Somebody else may have added a position with this id. Rows are never assigned twice.
-        if (existing) for (const field of FIELDS) assignField(existing, field, position[field])
-        else positions[id] = toPositionDoc(position, created - at, author)
+        if (existing) {
+          for (const field of FIELDS) assignField(existing, field, position[field])
+          for (const [key, value] of Object.entries(position.own ?? {})) assignField(existing, key as ColumnKey, value)
+        } else positions[id] = toPositionDoc(position, created - at, author)
       })
     },
     { message: `${author}: ${what}` },
@@ -175,24 +150,26 @@ export function changeCells(
   return ids
 }
 
-function assignField(row: PositionDoc, field: FieldKey, value: FieldValue): void {
-  if (isTextField(field)) row[field] = String(value ?? "")
-  else if (value === null) delete row[field]
-  else if (isAmountField(field)) row[field] = value as number
-  else row[field] = String(value)
+function assignField(row: PositionDoc, key: ColumnKey, value: FieldValue): void {
+  const fields = row as unknown as Record<string, FieldValue>
+  if (isFieldKey(key) && isTextField(key)) fields[key] = String(value ?? "")
+  else if (value === null) delete fields[key]
+  else fields[key] = value
 }
 
 /**
  * Sets one field of a position. `base`: the position as the user saw it, if another user has changed the field or deleted the position
- * since. The edit is then written at the heads of `base`, so that it becomes a conflict or a discarded edit instead of an overwrite.
+ * since. The edit is then written at the heads of `base`, so that it becomes a conflict or a discarded edit instead of an overwrite. `label`:
+ * the field in the message of the change.
  */
 export function setField(
   plan: Plan,
   id: string,
-  field: FieldKey,
+  field: ColumnKey,
   value: FieldValue,
   author: string,
   base: PositionAtHeads | null = null,
+  label: string = field,
 ): void {
   const row = rowsOf(plan.doc())[id] as PositionDoc | undefined
   const name = row ? toFieldValue("designation", row.designation) : base?.position.designation
@@ -203,7 +180,7 @@ export function setField(
     if (recordsApproval(field, value)) recordApproval(row, budgetOf(row), author)
     setUpdateInfo(row, author)
   }
-  const options = { message: `${author}: ${field} of ${name}: ${value ?? "empty"}` }
+  const options = { message: `${author}: ${label} of ${name}: ${value ?? "empty"}` }
   if (base) plan.changeAt(base.heads, change, options)
   else plan.change(change, options)
 }
@@ -260,7 +237,7 @@ export const readFieldRegister = (plan: Pick<Plan, "doc">, id: string, field: st
 export function revertField(
   plan: Plan,
   id: string,
-  field: FieldKey,
+  field: ColumnKey,
   before: Register,
   author: string,
   base: PositionAtHeads | null = null,
@@ -269,14 +246,14 @@ export function revertField(
 }
 
 /** Copies a field from the same row at other heads: recovers an edit that a deletion discarded. */
-export function restoreFieldValue(plan: Plan, id: string, field: string, heads: UrlHeads, author: string): void {
+export function restoreFieldValue(plan: Plan, id: string, field: string, heads: UrlHeads, author: string, label = field): void {
   const row = readRegister(plan.doc(), ["positions", id], heads)
   const shown = fieldRegister(row, field).at(-1)
   // The record of an approval belongs to its status.
   const isApproval = recordsApproval(field, shown ? toFieldValue("status", toPlainValue(shown.value)) : null)
   const keys = isApproval ? [field, ...APPROVAL_KEYS] : [field]
   const fields = keys.map((key): [string, Register] => [key, fieldRegister(row, key)])
-  if (row.length > 0) writeFields(plan, id, plan.heads(), fields, author, `${author}: recovered ${field} of ${designationOf(row)}`)
+  if (row.length > 0) writeFields(plan, id, plan.heads(), fields, author, `${author}: recovered ${label} of ${designationOf(row)}`)
 }
 
 function writeFields(
@@ -297,12 +274,12 @@ function writeFields(
  * Resolves a conflict by keeping the value of one operation. If concurrent changes created several rows with this id, they are merged into
  * one row; the other fields keep their conflicts.
  */
-export function resolveConflict(plan: Plan, id: string, field: FieldKey, operation: string, author: string): void {
+export function resolveConflict(plan: Plan, id: string, field: ColumnKey, operation: string, author: string, label: string = field): void {
   const row = readRowRegister(plan.doc(), id)
   const chosen = fieldRegister(row, field).filter((written) => written.operation === operation)
   // Another user has resolved it already. A row without the field has no operation for it.
   if (chosen.length === 0 && operation !== "") return
-  const message = `${author}: resolved ${field} of ${designationOf(row)}`
+  const message = `${author}: resolved ${label} of ${designationOf(row)}`
   const maps = row.filter(({ value }) => value.type === "map")
   if (maps.length > 1) {
     // Different creation times are not a conflict.
@@ -359,10 +336,10 @@ export function restorePositions(
   return rows.filter(({ row }) => row.length === 0).map(({ id }) => id)
 }
 
-function registerForField(field: FieldKey, value: FieldValue): Register {
-  if (isTextField(field)) return registerOf(textValue(String(value ?? "")))
+function registerForField(key: ColumnKey, value: FieldValue): Register {
+  if (isFieldKey(key) && isTextField(key)) return registerOf(textValue(String(value ?? "")))
   if (value === null) return []
-  return registerOf(isAmountField(field) ? scalarValue(value) : textValue(String(value)))
+  return registerOf(typeof value === "number" ? scalarValue(value) : textValue(value))
 }
 
 /**

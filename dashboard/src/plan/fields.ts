@@ -1,6 +1,8 @@
 /**
  * The fields of a position. Types, columns, forms, validation, filters, CSV and history derive from this table: to add a text field, add
  * one entry.
+ *
+ * A plan may have columns of its own besides. A {@link Field} is one or the other.
  */
 
 /** A value of a `choice` field. */
@@ -218,6 +220,36 @@ export type MonthKey = KeyOf<"month">
 /** A field whose values group positions. */
 export type GroupKey = Extract<Definition, { isGroup: true }>["key"]
 
+/** The key of a column that the people of a plan have added: any key that no field of a position has. */
+export type OwnKey = string & { readonly [ownKey]: never }
+declare const ownKey: unique symbol
+
+/** The key of a field, or of a column of the plan. */
+export type ColumnKey = FieldKey | OwnKey
+
+interface OwnColumnBase {
+  key: OwnKey
+  label: string
+}
+
+/** A column of the plan. Its values are absent from the document while they are not set. */
+export type OwnColumn = OwnColumnBase &
+  (
+    | { kind: "text" | "number" | "date" }
+    | { kind: "choice"; choices: readonly Choice[] }
+    /** Another version of the page has made a type that this one does not know. The values are shown and not edited. */
+    | { kind: "unknown" }
+  )
+
+/** A field by its key, or a column of the plan. */
+export type Field = FieldKey | OwnColumn
+/** A field or column whose values are choices. */
+export type ChoiceField = ChoiceKey | Extract<OwnColumn, { kind: "choice" }>
+/** The key of a field or column whose values group positions. */
+export type GroupColumnKey = GroupKey | OwnKey
+/** A field or column whose values group positions. */
+export type GroupField = GroupKey | Extract<OwnColumn, { kind: "choice" }>
+
 /** The fields of a position as the page shows them. An amount, a choice or a month without a value is `null`. */
 export type FieldValues = { [K in TextKey]: string } & { [K in AmountKey]: number | null } & { [K in ChoiceKey | MonthKey]: string | null }
 
@@ -229,32 +261,49 @@ const BY_KEY = new Map<string, FieldDefinition>(DEFINITIONS.map((definition) => 
 
 export const FIELDS: readonly FieldKey[] = DEFINITIONS.map(({ key }) => key)
 
+export const isOwnColumn = (field: Field): field is OwnColumn => typeof field !== "string"
+export const keyOf = (field: Field): ColumnKey => (isOwnColumn(field) ? field.key : field)
+/** The kind of a field, or of a column of the plan. */
+export const kindOf = (field: Field): FieldDefinition["kind"] | OwnColumn["kind"] =>
+  isOwnColumn(field) ? field.kind : (BY_KEY.get(field)?.kind ?? "unknown")
+
 export const isFieldKey = (key: string): key is FieldKey => BY_KEY.has(key)
-export const isAmountField = (key: FieldKey): key is AmountKey => BY_KEY.get(key)?.kind === "amount"
-export const isTextField = (key: FieldKey): key is TextKey => BY_KEY.get(key)?.kind === "text"
-export const isChoiceField = (key: FieldKey): key is ChoiceKey => BY_KEY.get(key)?.kind === "choice"
-export const isMonthField = (key: FieldKey): key is MonthKey => BY_KEY.get(key)?.kind === "month"
-export const isGroupField = (key: FieldKey): key is GroupKey => BY_KEY.get(key)?.isGroup === true
-export const isRequiredField = (key: FieldKey): boolean => BY_KEY.get(key)?.isRequired === true
-export const isHiddenOnPhones = (key: FieldKey): boolean => BY_KEY.get(key)?.isHiddenOnPhones === true
+export const isAmountField = (field: Field): field is AmountKey => kindOf(field) === "amount"
+export const isTextField = (field: Field): field is TextKey => !isOwnColumn(field) && kindOf(field) === "text"
+export const isChoiceField = (field: Field): field is ChoiceField => kindOf(field) === "choice"
+export const isMonthField = (field: Field): field is MonthKey => kindOf(field) === "month"
+export const isGroupField = (field: Field): field is GroupField =>
+  isOwnColumn(field) ? field.kind === "choice" : BY_KEY.get(field)?.isGroup === true
+export const isRequiredField = (field: Field): boolean => !isOwnColumn(field) && BY_KEY.get(field)?.isRequired === true
+/** Phones have no room for further columns. */
+export const isHiddenOnPhones = (field: Field): boolean => isOwnColumn(field) || BY_KEY.get(field)?.isHiddenOnPhones === true
+/** Whether the values are numbers. */
+export const isNumeric = (field: Field): boolean => isAmountField(field) || kindOf(field) === "number"
 
 export const TEXT_FIELDS: readonly TextKey[] = FIELDS.filter(isTextField)
-export const GROUP_FIELDS: readonly GroupKey[] = FIELDS.filter(isGroupField)
+export const GROUP_FIELDS: readonly GroupKey[] = FIELDS.filter((key): key is GroupKey => isGroupField(key))
 
 /** The value of an unset field: an empty text, or `null` if the document has no key for it. */
-export const emptyValue = (key: FieldKey): "" | null => (isTextField(key) ? "" : null)
+export const emptyValue = (field: Field): "" | null => (isTextField(field) ? "" : null)
 
 /** The values of a choice in their order; empty for other fields. */
-export const choicesOf = (key: string): readonly Choice[] => BY_KEY.get(key)?.choices ?? []
+export function choicesOf(field: Field): readonly Choice[] {
+  if (isOwnColumn(field)) return field.kind === "choice" ? field.choices : []
+  return BY_KEY.get(field)?.choices ?? []
+}
 
 /** Keys of a row that are not edited themselves, but appear in the history. */
 const OTHER_LABELS = new Map([["approvedBudget", "Approved budget"]])
 
 /** The label of a field. Fields that other programs added are called by their key. */
-export const fieldLabel = (key: string): string => BY_KEY.get(key)?.label ?? OTHER_LABELS.get(key) ?? key
+export const fieldLabel = (field: Field | string): string =>
+  typeof field === "string" ? (BY_KEY.get(field)?.label ?? OTHER_LABELS.get(field) ?? field) : field.label
 
-/** The label of a field inside a sentence. */
-export const fieldNoun = (key: string): string => (isFieldKey(key) || OTHER_LABELS.has(key) ? fieldLabel(key).toLowerCase() : key)
+/** The label of a field inside a sentence. Columns of the plan keep their title as it is. */
+export function fieldNoun(field: Field | string): string {
+  if (typeof field !== "string") return field.label
+  return isFieldKey(field) || OTHER_LABELS.has(field) ? fieldLabel(field).toLowerCase() : field
+}
 
 /** The labels of all fields as a list: `designation, department, budget`. */
 export const FIELD_LIST = FIELDS.map(fieldNoun).join(", ")
@@ -268,7 +317,18 @@ export const storedFields = (values: FieldValues): StoredFields =>
   Object.fromEntries(FIELDS.flatMap((key) => (values[key] === null ? [] : [[key, values[key]]]))) as unknown as StoredFields
 
 /** Least widths of columns in rem: a month and the label of a choice are shown in full. */
-const LEAST_WIDTHS = { text: 4.5, amount: 4.5, choice: 6.4, month: 5.5 } as const
+const LEAST_WIDTHS = { text: 4.5, amount: 4.5, choice: 6.4, month: 5.5, number: 4.5, date: 6.5, unknown: 4.5 } as const
+/** Share of the row that a column of the plan takes. */
+const OWN_SHARE = 1.1
 
-/** The CSS grid columns of the fields. */
-export const FIELD_COLUMNS = DEFINITIONS.map(({ kind, width }) => `minmax(${LEAST_WIDTHS[kind]}rem, ${width}fr)`).join(" ")
+/** The share of the row that a column takes. */
+export const shareOf = (field: Field): number => (isOwnColumn(field) ? OWN_SHARE : (BY_KEY.get(field)?.width ?? OWN_SHARE))
+
+/** The CSS grid columns of fields. `widths`: those that the user has set, in rem. */
+export const gridColumns = (fields: readonly Field[], widths: ReadonlyMap<string, number> = new Map()): string =>
+  fields
+    .map((field) => {
+      const width = widths.get(keyOf(field))
+      return width === undefined ? `minmax(${LEAST_WIDTHS[kindOf(field)]}rem, ${shareOf(field)}fr)` : `${width}rem`
+    })
+    .join(" ")

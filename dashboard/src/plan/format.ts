@@ -1,6 +1,7 @@
 /** Formats money, numbers and times for the browser's language. */
 import { LOCALE_SEPARATORS, type NumberSeparators } from "./amount"
-import { choicesOf, type FieldKey, isAmountField, isFieldKey, isMonthField } from "./fields"
+import { isDate } from "./date"
+import { choicesOf, type Field, isAmountField, isFieldKey, isMonthField, kindOf } from "./fields"
 import { isMonth } from "./month"
 import type { FieldValue } from "./schema"
 
@@ -109,17 +110,36 @@ const monthLabels = new Intl.DateTimeFormat(undefined, { month: "short", timeZon
 /** The name of a month without its year: `Jun`. */
 export const formatMonthName = (month: string): string => monthLabels.format(new Date(`${month}-01T00:00:00Z`))
 
+/** Many positions share few dates. */
+const dateTexts = new Map<string, string>()
+const utcDates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" })
+
+/** A date: `15 Jun 2027`. A text that is no date stays as it is. */
+export function formatDate(date: string): string {
+  const known = dateTexts.get(date)
+  if (known !== undefined || !isDate(date)) return known ?? date
+  const text = utcDates.format(new Date(`${date}T00:00:00Z`))
+  dateTexts.set(date, text)
+  return text
+}
+
 /** A value as its cell shows it: the label of a choice, a month in words. Values that are not valid stay as they are. */
-export function displayValue(field: FieldKey, value: FieldValue): string {
+export function displayValue(field: Field, value: FieldValue): string {
   if (isAmountField(field) && typeof value !== "string") return formatAmount(value)
+  if (typeof value === "number") return formatAmount(value)
   const text = String(value ?? "")
+  if (kindOf(field) === "date") return formatDate(text)
   return isMonthField(field) ? formatMonth(text) : (choicesOf(field).find((choice) => choice.value === text)?.label ?? text)
 }
 
-/** A value of a field or setting in a sentence. Fields that other programs added are shown as they are. */
-export function formatFieldValue(field: string, value: FieldValue): string {
+/**
+ * A value of a field or setting in a sentence. `field`: its key, or a column of the plan. Fields that other programs added are shown as they
+ * are.
+ */
+export function formatFieldValue(field: Field | string, value: FieldValue): string {
   if (field === "yearStart") return formatValue(value === null ? null : formatMonth(String(value)))
-  return typeof value === "string" && isFieldKey(field) ? formatValue(displayValue(field, value)) : formatValue(value)
+  const isKnown = typeof field !== "string" || isFieldKey(field)
+  return typeof value === "string" && isKnown ? formatValue(displayValue(field, value)) : formatValue(value)
 }
 
 /** A value of a field or setting, as text. */

@@ -1,16 +1,25 @@
-/** What a scenario changes in the costs of the months. */
+/** Differences in the costs of the months. */
 import { next as A } from "@automerge/automerge/slim"
-import { encodeHeads } from "@automerge/automerge-repo/slim"
 import { type CostedPosition, costByMonth } from "./cost"
-import { readRegister, toPlainValue } from "./multi-value-register"
+import { readRowsAt } from "./past-rows"
 import { roundSum } from "./query"
 import { readPosition, rowsOf } from "./schema"
 import { monthsFrom } from "./year"
 
 export interface MonthDifference {
   month: string
-  /** In units of the plan; negative if the scenario costs less. */
+  /** In units of the plan; negative if the later state costs less. */
   difference: number
+}
+
+/** The differences between two states of some positions in the twelve months from `yearStart`. */
+export function differenceByMonth(
+  before: readonly CostedPosition[],
+  after: readonly CostedPosition[],
+  yearStart: string,
+): MonthDifference[] {
+  const [costsBefore, costsAfter] = [costByMonth(before, yearStart), costByMonth(after, yearStart)]
+  return monthsFrom(yearStart).map((month, at) => ({ month, difference: roundSum((costsAfter[at] ?? 0) - (costsBefore[at] ?? 0)) }))
 }
 
 /**
@@ -25,17 +34,8 @@ export function monthlyDifference(
 ): MonthDifference[] | null {
   // At heads that it does not know, Automerge reads something else.
   if (!A.hasHeads(scenario, [...base])) return null
-  const heads = encodeHeads([...base])
-  const rows = rowsOf(scenario)
-  const before: CostedPosition[] = []
-  const after: CostedPosition[] = []
-  for (const id of ids) {
-    const old = readRegister(scenario, ["positions", id], heads).at(-1)
-    const was = old && readPosition(id, toPlainValue(old.value))
-    const is = readPosition(id, rows[id])
-    if (was) before.push(was)
-    if (is) after.push(is)
-  }
-  const [costsBefore, costsAfter] = [costByMonth(before, yearStart), costByMonth(after, yearStart)]
-  return monthsFrom(yearStart).map((month, at) => ({ month, difference: roundSum((costsAfter[at] ?? 0) - (costsBefore[at] ?? 0)) }))
+  const [past, rows] = [readRowsAt(scenario, ids, base), rowsOf(scenario)]
+  const before = ids.flatMap((id) => readPosition(id, past.get(id)) ?? [])
+  const after = ids.flatMap((id) => readPosition(id, rows[id]) ?? [])
+  return differenceByMonth(before, after, yearStart)
 }

@@ -1,5 +1,7 @@
 /** Sorted list of positions, updated from patches: an edit costs one row, not all of them. */
 import type { next as A } from "@automerge/automerge/slim"
+import { PlanColumns } from "./columns"
+import { readColumns } from "./own-columns"
 import { type Position, readConflicts, readPosition, rowsOf } from "./schema"
 
 export class PositionIndex {
@@ -7,9 +9,29 @@ export class PositionIndex {
   /** Rows with a possible conflict. Automerge does not report every change of a losing value. */
   #conflictCandidates = new Set<string>()
   #list: readonly Position[] | null = null
+  #columns: PlanColumns
 
   constructor(doc: A.Doc<unknown>) {
+    this.#columns = new PlanColumns(readColumns(doc))
     this.rebuild(doc)
+  }
+
+  /** The columns of the plan. The same object until one of them changes. */
+  get columns(): PlanColumns {
+    return this.#columns
+  }
+
+  /**
+   * Reads the columns again, and all rows if a column has changed: its type decides which values are valid. Returns whether one has. Automerge
+   * does not report every change of a losing value, so that the columns are compared as a whole.
+   */
+  checkColumns(doc: A.Doc<unknown>): boolean {
+    const columns = readColumns(doc)
+    if (JSON.stringify(columns) === JSON.stringify(this.#columns.all)) return false
+    this.#columns = new PlanColumns(columns)
+    for (const id of Object.keys(rowsOf(doc))) this.#conflictCandidates.add(id)
+    this.rebuild(doc)
+    return true
   }
 
   /** Positions, newest first. The same array until something changes. */
@@ -27,7 +49,7 @@ export class PositionIndex {
     this.#byId.clear()
     const rows = rowsOf(doc)
     for (const [id, row] of Object.entries(rows)) {
-      const position = readPosition(id, row)
+      const position = readPosition(id, row, this.#columns.own)
       if (position) this.#byId.set(id, position)
     }
     this.#readConflicts(doc)
@@ -55,7 +77,7 @@ export class PositionIndex {
     const rows = rowsOf(doc)
     for (const [id, fields] of touched) {
       const isAdded = isLocal && fields === null && !this.#byId.has(id)
-      const position = readPosition(id, rows[id])
+      const position = readPosition(id, rows[id], this.#columns.own)
       if (position) this.#byId.set(id, position)
       else this.#byId.delete(id)
       if (!isAdded) this.#conflictCandidates.add(id)
@@ -74,7 +96,7 @@ export class PositionIndex {
   #readConflicts(doc: A.Doc<unknown>): void {
     for (const id of this.#conflictCandidates) {
       const position = this.#byId.get(id)
-      const conflicts = position ? readConflicts(doc, id) : null
+      const conflicts = position ? readConflicts(doc, id, this.#columns.own) : null
       if (position && (conflicts || position.conflicts)) {
         this.#byId.set(id, { ...position, conflicts })
         this.#list = null

@@ -1,22 +1,39 @@
 /** Searching, filtering, sorting and totals. */
-import { choicesOf, FIELDS, type FieldKey, GROUP_FIELDS, type GroupKey, isAmountField, isChoiceField, isFieldKey } from "./fields"
+import { NO_COLUMNS, type PlanColumns } from "./columns"
+import {
+  type ChoiceField,
+  type ColumnKey,
+  choicesOf,
+  type Field,
+  type GroupColumnKey,
+  type GroupField,
+  isAmountField,
+  isChoiceField,
+  keyOf,
+} from "./fields"
 import { displayValue } from "./format"
-import { type Position, shownValue } from "./schema"
-import { createTextFolder, toSearchText } from "./text"
+import { type Position, shownValue, validValue } from "./schema"
+import { createTextFolder, foldText, toSearchText } from "./text"
 
 export interface Filter {
   search: string
   /** Folded name of the selected group, by field. A field without an entry does not filter. */
-  groups: Partial<Record<GroupKey, string>>
+  groups: Partial<Record<GroupColumnKey, string>>
 }
 
 export const NO_FILTER: Filter = { search: "", groups: {} }
 
 export const isFiltering = ({ search, groups }: Filter): boolean => search !== "" || selectedGroups(groups).length > 0
 
-const selectedGroups = (groups: Filter["groups"]): GroupKey[] => GROUP_FIELDS.filter((field) => groups[field] !== undefined)
+/** The fields that filter, and the selected group of each. */
+export const selectedGroups = (groups: Filter["groups"]): [GroupColumnKey, string][] => Object.entries(groups) as [GroupColumnKey, string][]
 
-export type SortKey = FieldKey | "updatedAt" | "createdAt"
+type TimeKey = "updatedAt" | "createdAt"
+export type SortKey = ColumnKey | TimeKey
+
+/** Whether a key is that of a time, which is no column of the plan. */
+export const isTimeKey = (key: string): key is TimeKey => key === "updatedAt" || key === "createdAt"
+
 export interface Sort {
   key: SortKey
   ascending: boolean
@@ -24,11 +41,9 @@ export interface Sort {
 
 const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true })
 
-const SEARCHED = FIELDS.filter((field) => !isAmountField(field))
-
 /** The text of a cell. Months are found as `Jun 2027` and as `2027-06`. */
-function searchableText(position: Position, field: FieldKey): string {
-  const value = shownValue(position, field)
+function searchableText(position: Position, field: Field): string {
+  const value = shownValue(position, keyOf(field))
   const text = displayValue(field, value)
   return text === value ? text : `${text} ${value ?? ""}`
 }
@@ -38,40 +53,46 @@ export function filterPositions(
   positions: readonly Position[],
   { search, groups }: Filter,
   pinnedId: string | null = null,
+  columns: PlanColumns = NO_COLUMNS,
 ): readonly Position[] {
   const words = toSearchText(search).split(/\s+/).filter(Boolean)
-  const fields = selectedGroups(groups)
-  if (words.length === 0 && fields.length === 0) return positions
+  const chosen = selectedGroups(groups)
+  if (words.length === 0 && chosen.length === 0) return positions
+  const searched = columns.fields.filter((field) => !isAmountField(field))
   const fold = createTextFolder()
   return positions.filter((position) => {
     if (position.id === pinnedId) return true
-    if (fields.some((field) => fold(position[field] ?? "") !== groups[field])) return false
+    if (chosen.some(([key, group]) => fold(groupNameOf(position, key)) !== group)) return false
     if (words.length === 0) return true
-    const text = toSearchText([...SEARCHED.map((field) => searchableText(position, field)), position.updatedBy].join("\n"))
+    const text = toSearchText([...searched.map((field) => searchableText(position, field)), position.updatedBy].join("\n"))
     return words.every((word) => text.includes(word))
   })
 }
 
+/** The value that names the group of a position; empty if it has none. */
+const groupNameOf = (position: Position, key: GroupColumnKey): string => String(validValue(position, key) ?? "")
+
 /** The value by which a position is sorted: a choice by its place among the choices. */
-function sortValue(position: Position, key: SortKey): string | number | null {
-  const value = position[key]
-  if (isFieldKey(key) && isChoiceField(key)) return value === null ? null : choiceIndex(key, value)
+function sortValue(position: Position, key: SortKey, field: Field | null): string | number | null {
+  const value = isTimeKey(key) ? position[key] : validValue(position, key)
+  if (field && isChoiceField(field)) return value === null ? null : choiceIndex(field, value)
   return typeof value === "string" ? value.trim() : value
 }
 
 /** The place of a value among the choices of a field. Others come last. */
-function choiceIndex(field: string, value: unknown): number {
+function choiceIndex(field: ChoiceField, value: unknown): number {
   const choices = choicesOf(field)
   const at = choices.findIndex((choice) => choice.value === value)
   return at < 0 ? choices.length : at
 }
 
-export function sortPositions(positions: readonly Position[], sort: Sort | null): readonly Position[] {
+export function sortPositions(positions: readonly Position[], sort: Sort | null, columns: PlanColumns = NO_COLUMNS): readonly Position[] {
   if (!sort || (sort.key === "createdAt" && !sort.ascending)) return positions
   const sign = sort.ascending ? 1 : -1
   const { key } = sort
+  const field = columns.field(key)
   return [...positions].sort((one, other) => {
-    const [a, b] = [sortValue(one, key), sortValue(other, key)]
+    const [a, b] = [sortValue(one, key, field), sortValue(other, key, field)]
     if (a === b) return 0
     // Empty values come last in both directions.
     if (a === null || a === "") return 1
@@ -103,17 +124,17 @@ export interface GroupWithMembers extends Group {
 }
 
 /** Groups positions: choices in their order, other groups with the largest sum first. */
-export const groupPositions = (positions: readonly Position[], field: GroupKey, sum: SumOf = sumBudgets): GroupWithMembers[] =>
+export const groupPositions = (positions: readonly Position[], field: GroupField, sum: SumOf = sumBudgets): GroupWithMembers[] =>
   collectGroups(positions, field, sum).sort(
     isChoiceField(field) ? byChoice(field) : (one, other) => other.budget - one.budget || collator.compare(one.name, other.name),
   )
 
 /** Groups positions in the order of their first appearance. */
-function collectGroups(positions: readonly Position[], field: GroupKey, sum: SumOf): GroupWithMembers[] {
+function collectGroups(positions: readonly Position[], field: GroupField, sum: SumOf): GroupWithMembers[] {
   const fold = createTextFolder()
   const groups = new Map<string, { members: Position[]; spellings: Map<string, number> }>()
   for (const position of positions) {
-    const name = position[field] ?? ""
+    const name = groupNameOf(position, keyOf(field) as GroupColumnKey)
     const key = fold(name)
     const group = groups.get(key) ?? { members: [] as Position[], spellings: new Map<string, number>() }
     const spelling = key === "" ? "" : displayValue(field, name.trim())
@@ -134,16 +155,20 @@ export function nameOfGroup(spellings: ReadonlyMap<string, number>): string {
 }
 
 /** Choices stay in their order. */
-const byChoice = (field: GroupKey) => (one: Group, other: Group) => choiceIndex(field, one.key) - choiceIndex(field, other.key)
+const byChoice = (field: ChoiceField) => {
+  const places = new Map(choicesOf(field).map(({ value }, at) => [foldText(value), at]))
+  const placeOf = ({ key }: Group) => places.get(key) ?? places.size
+  return (one: Group, other: Group) => placeOf(one) - placeOf(other)
+}
 
 /** The groups of a field in alphabetical order, or in the order of the choices, for selection. */
-export const distinctGroups = (positions: readonly Position[], field: GroupKey): Group[] =>
+export const distinctGroups = (positions: readonly Position[], field: GroupField): Group[] =>
   collectGroups(positions, field, sumBudgets)
     .filter(({ key }) => key !== "")
     .sort(isChoiceField(field) ? byChoice(field) : (one, other) => collator.compare(one.name, other.name))
 
 /** The groups of a field with the largest sum first, or in the order of the choices. `sum`: the amount of a group. */
-export const groupTotals = (positions: readonly Position[], field: GroupKey, sum: SumOf = sumBudgets): Group[] =>
+export const groupTotals = (positions: readonly Position[], field: GroupField, sum: SumOf = sumBudgets): Group[] =>
   groupPositions(positions, field, sum).map(({ members: _, ...group }) => group)
 
 /** A share in whole percent: `32 %`; `<1 %` for small ones, empty if there is nothing to share. */

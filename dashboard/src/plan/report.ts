@@ -1,7 +1,8 @@
 /** Figures of a printed plan: what is printed, shares of groups, and open conflicts. */
-import { FIELDS, type FieldKey, fieldLabel, GROUP_FIELDS, type GroupKey, isAmountField, isTextField } from "./fields"
-import { distinctGroups, type Filter, type Group, groupTotals, sumBudgets } from "./query"
-import type { Position, SettingConflicts } from "./schema"
+import { NO_COLUMNS, type PlanColumns } from "./columns"
+import { FIELDS, type Field, fieldLabel, type GroupKey, isAmountField, isTextField, keyOf } from "./fields"
+import { distinctGroups, type Filter, type Group, groupTotals, selectedGroups, sumBudgets } from "./query"
+import { type Position, type SettingConflicts, shownValue } from "./schema"
 
 /** A group with its share of the sum of all groups, from 0 to 1; 0 if there is no sum. */
 export interface GroupShare extends Group {
@@ -20,9 +21,10 @@ export function countConflicts(positions: readonly Position[], settings: Setting
 }
 
 /** The parts of a filter in words, such as `Department: Sales`; empty if nothing is filtered. `positions`: all of the plan. */
-export function describeFilter({ search, groups }: Filter, positions: readonly Position[]): string[] {
-  const parts = GROUP_FIELDS.flatMap((field) => {
-    const key = groups[field]
+export function describeFilter({ search, groups }: Filter, positions: readonly Position[], columns: PlanColumns = NO_COLUMNS): string[] {
+  const chosen = new Map<string, string>(selectedGroups(groups))
+  const parts = columns.groupFields.flatMap((field) => {
+    const key = chosen.get(keyOf(field))
     if (key === undefined) return []
     const group = distinctGroups(positions, field).find((group) => group.key === key)
     return [`${fieldLabel(field)}: ${group?.name ?? key}`]
@@ -30,9 +32,11 @@ export function describeFilter({ search, groups }: Filter, positions: readonly P
   return search.trim() === "" ? parts : [...parts, `Search: “${search.trim()}”`]
 }
 
-/** The columns of the printed list. A choice or a month without a value in any of the positions is left out. */
-export const printedFields = (positions: readonly Position[]): FieldKey[] =>
-  FIELDS.filter((field) => isTextField(field) || isAmountField(field) || positions.some((position) => isFilled(position, field)))
+/** The columns of the printed list: of those that the list shows, all but optional ones without a value in any of the positions. */
+export const printedFields = (positions: readonly Position[], fields: readonly Field[] = FIELDS): Field[] =>
+  fields.filter((field) => isTextField(field) || isAmountField(field) || positions.some((position) => isFilled(position, field)))
 
-const isFilled = (position: Position, field: FieldKey): boolean =>
-  position[field] !== null || position.mistyped?.[field] !== undefined || position.conflicts?.[field] !== undefined
+function isFilled(position: Position, field: Field): boolean {
+  const key = keyOf(field)
+  return shownValue(position, key) !== null || position.conflicts?.[key] !== undefined
+}

@@ -14,10 +14,15 @@ import { ensureSharedMap, headsWithSharedMap, type SharedMapKey } from "./shared
 /** The path of a value in a shared map. */
 export type Place = readonly [map: SharedMapKey, ...keys: string[]]
 
+/** A new entry of a shared map. */
+interface NewEntry {
+  [key: string]: string | number | Date | NewEntry
+}
+
 /** A place and its new value; `null` deletes it. A value that is a map creates an entry. */
 export interface PlaceWrite {
   place: Place
-  value: FieldValue | Date | Record<string, string | number | Date>
+  value: FieldValue | boolean | Date | NewEntry
   /** The value only says who wrote the others: the last one wins. */
   isBookkeeping?: true
 }

@@ -7,15 +7,18 @@
 import { next as A } from "@automerge/automerge/slim"
 import type { Approval } from "./approval"
 import { isChoice } from "./choice"
+import { isDate } from "./date"
 import {
+  type ColumnKey,
   FIELDS,
-  type FieldKey,
+  type Field,
   type FieldValues,
   fieldValues,
-  isAmountField,
-  isChoiceField,
-  isMonthField,
+  isFieldKey,
   isTextField,
+  keyOf,
+  kindOf,
+  type OwnColumn,
   type StoredFields,
 } from "./fields"
 import { isMonth } from "./month"
@@ -67,6 +70,9 @@ export interface Conflict {
   losing: LosingValue[]
 }
 
+/** Values in the columns of a plan, by key. */
+export type OwnValues = Readonly<Record<string, FieldValue>>
+
 /** A position as the page shows it. Immutable: an edit creates a new object. */
 export interface Position extends FieldValues {
   id: string
@@ -76,18 +82,24 @@ export interface Position extends FieldValues {
   updatedBy: string
   /** The latest approval; `null` if there was none. */
   approval: Approval | null
-  conflicts: Partial<Record<FieldKey, Conflict>> | null
+  /** Values in the columns of the plan. A column without a value has no entry. */
+  own?: OwnValues
+  conflicts: Partial<Record<ColumnKey, Conflict>> | null
   /** Fields whose values are not valid: of another type, or none of the choices. As text. */
-  mistyped?: Partial<Record<FieldKey, string>>
+  mistyped?: Partial<Record<ColumnKey, string>>
   /** The entry is not a map and so not a position. It is shown as this text and can only be deleted. */
   invalidEntry?: string
 }
 
+/** The valid value of a field or column; `null` if it has none. */
+export const validValue = (position: FieldValues & { own?: OwnValues }, key: ColumnKey): FieldValue =>
+  isFieldKey(key) ? position[key] : (position.own?.[key] ?? null)
+
 /** Value that a cell shows. */
-export const shownValue = (position: Position, field: FieldKey): FieldValue => position.mistyped?.[field] ?? position[field]
+export const shownValue = (position: Position, key: ColumnKey): FieldValue => position.mistyped?.[key] ?? validValue(position, key)
 
 /** Whether a field has the same values in two versions of a position, losing values included. */
-export function isEqualField(one: Position, other: Position, field: FieldKey): boolean {
+export function isEqualField(one: Position, other: Position, field: ColumnKey): boolean {
   return (
     shownValue(one, field) === shownValue(other, field) && operationsOf(one.conflicts?.[field]) === operationsOf(other.conflicts?.[field])
   )
@@ -178,7 +190,7 @@ export function toTimestamp(value: unknown): number | null {
 }
 
 /** Converts a stored value to the value that is shown and compared. */
-export function toFieldValue(field: FieldKey, value: unknown): FieldValue {
+export function toFieldValue(field: Field, value: unknown): FieldValue {
   if (isTextField(field)) return asText(value)
   return readValid(field, value) ?? (isAbsent(field, value) ? null : describeValue(value))
 }
@@ -190,22 +202,35 @@ export function shownText(register: Register | undefined): string {
 }
 
 /** A valid value of a field; `null` if there is none. */
-function readValid(field: FieldKey, value: unknown): FieldValue {
+function readValid(field: Field, value: unknown): FieldValue {
   if (isTextField(field)) return asText(value)
-  if (isAmountField(field)) return asNumber(value)
+  const kind = kindOf(field)
+  if (kind === "amount" || kind === "number") return asNumber(value)
   const text = toPrimitive(value)
-  if (typeof text !== "string") return null
-  const isValid = (isChoiceField(field) && isChoice(field, text)) || (isMonthField(field) && isMonth(text))
-  return isValid ? text : null
+  return typeof text === "string" && text !== "" && isValidText(field, text) ? text : null
+}
+
+function isValidText(field: Field, text: string): boolean {
+  switch (kindOf(field)) {
+    case "choice":
+      return isChoice(field, text)
+    case "month":
+      return isMonth(text)
+    case "date":
+      return isDate(text)
+    default:
+      return true
+  }
 }
 
 /** Whether a stored value means that the field has none. An empty text is not a choice or month that somebody mistyped. */
-const isAbsent = (field: FieldKey, value: unknown): boolean =>
-  value === undefined || value === null || (!isAmountField(field) && toPrimitive(value) === "")
+const isAbsent = (field: Field, value: unknown): boolean =>
+  value === undefined || value === null || (kindOf(field) !== "amount" && toPrimitive(value) === "")
 
 /** Whether a value is not valid for its field. Numbers and booleans are accepted as text. */
-function isMistyped(field: FieldKey, value: unknown): boolean {
-  if (isAbsent(field, value)) return false
+export function isMistyped(field: Field, value: unknown): boolean {
+  // The type of the column is not known, so that no value is wrong.
+  if (isAbsent(field, value) || kindOf(field) === "unknown") return false
   return isTextField(field) ? typeof toPrimitive(value) === "object" : readValid(field, value) === null
 }
 
@@ -224,8 +249,8 @@ export function rowsOf(doc: unknown): Record<string, unknown> {
   return isMap(positions) ? positions : {}
 }
 
-/** Reads one row without its conflicts; `null` if there is no entry. */
-export function readPosition(id: string, entry: unknown): Position | null {
+/** Reads one row without its conflicts; `null` if there is no entry. `own`: the columns of the plan. */
+export function readPosition(id: string, entry: unknown, own: readonly OwnColumn[] = []): Position | null {
   if (entry === undefined) return null
   const row = isMap(entry) ? entry : {}
   const position: Position = {
@@ -238,8 +263,14 @@ export function readPosition(id: string, entry: unknown): Position | null {
     conflicts: null,
   }
   if (!isMap(entry)) return { ...position, designation: describeValue(entry), invalidEntry: describeValue(entry) }
-  const mistyped = FIELDS.filter((field) => isMistyped(field, row[field]))
-  if (mistyped.length > 0) position.mistyped = Object.fromEntries(mistyped.map((field) => [field, describeValue(row[field])]))
+  const values = own.flatMap((column): [string, FieldValue][] => {
+    const value = row[column.key]
+    const valid = column.kind === "unknown" && !isAbsent(column, value) ? describeValue(value) : readValid(column, value)
+    return valid === null ? [] : [[column.key, valid]]
+  })
+  if (values.length > 0) position.own = Object.fromEntries(values)
+  const mistyped = [...FIELDS, ...own].filter((field) => isMistyped(field, row[keyOf(field)])).map(keyOf)
+  if (mistyped.length > 0) position.mistyped = Object.fromEntries(mistyped.map((key) => [key, describeValue(row[key])]))
   return position
 }
 
@@ -256,24 +287,26 @@ export function fieldRegister(row: Register, field: string): Register {
   return row.flatMap(({ value }) => (value.type === "map" ? (value.entries.get(field) ?? []) : []))
 }
 
-/** The conflicts of a position: differing values in its fields, or in another row with its id. */
-export function readConflicts(doc: A.Doc<unknown>, id: string): Position["conflicts"] {
+/** The conflicts of a position: differing values in its fields and columns, or in another row with its id. */
+export function readConflicts(doc: A.Doc<unknown>, id: string, own: readonly OwnColumn[] = []): Position["conflicts"] {
+  const fields = [...FIELDS, ...own]
   // Most positions have no conflict, and an import touches thousands of rows.
-  if (!hasConflict(doc, ["positions", id], FIELDS)) return null
+  if (!hasConflict(doc, ["positions", id], fields.map(keyOf))) return null
   const row = readRowRegister(doc, id)
   const shown = row.slice(-1)
   let found: Position["conflicts"] = null
-  for (const field of FIELDS) {
-    const winner = fieldRegister(shown, field).at(-1)
+  for (const field of fields) {
+    const key = keyOf(field)
+    const winner = fieldRegister(shown, key).at(-1)
     const others = distinctLosingValues(
-      fieldRegister(row, field)
+      fieldRegister(row, key)
         .filter((written) => written !== winner)
         .map(({ operation, value }) => ({ operation, value: toFieldValue(field, toPlainValue(value)) })),
       toFieldValue(field, winner && toPlainValue(winner.value)),
     )
     if (others.length > 0) {
       found ??= {}
-      found[field] = { winner: winner?.operation ?? "", losing: others }
+      found[key] = { winner: winner?.operation ?? "", losing: others }
     }
   }
   return found

@@ -16,8 +16,9 @@ import {
 } from "./comparison"
 import { DecimalSum } from "./decimal-sum"
 import { isFieldKey } from "./fields"
-import { type MonthDifference, monthlyDifference } from "./monthly-difference"
+import { differenceByMonth, type MonthDifference } from "./monthly-difference"
 import { readRegister, toPlainValue } from "./multi-value-register"
+import { readRowsAt } from "./past-rows"
 import { groupTotals } from "./query"
 import { describeValue, type Position, readPosition, rowsOf, toFieldValue } from "./schema"
 import { foldText } from "./text"
@@ -37,6 +38,13 @@ interface RowState {
   values: ReadonlyMap<string, unknown>
 }
 
+/** A row at both states; `null` where it does not exist. */
+interface RowStates {
+  id: string
+  before: RowState | null
+  after: RowState | null
+}
+
 /**
  * What has changed since the given hexadecimal heads. Losing values of conflicts are not compared. `null` if the document does not have
  * these heads.
@@ -45,17 +53,14 @@ export function compareWithVersion(doc: A.Doc<unknown>, heads: readonly string[]
   // At heads that it does not know, Automerge reads something else.
   if (!A.hasHeads(doc, [...heads])) return null
   const { ids, settings: keys } = touchedSince(doc, heads)
-  const then = encodeHeads([...heads])
-  const rows = rowsOf(doc)
-  const states = [...ids].map((id) => {
-    const before = readRegister(doc, ["positions", id], then).at(-1)
-    return { id, before: before ? readRow(id, toPlainValue(before.value)) : null, after: readRow(id, rows[id]) }
-  })
+  const [past, rows] = [readRowsAt(doc, ids, heads), rowsOf(doc)]
+  const states = [...ids].map((id): RowStates => ({ id, before: readRow(id, past.get(id)), after: readRow(id, rows[id]) }))
   const positions = states.flatMap(({ id, before, after }) => compareRow(id, before, after) ?? [])
   const settings = expandMaps([...keys].sort().flatMap((key) => compareSetting(doc, heads, key) ?? []))
   const comparison: Comparison = { base: heads, settings, positions, sums: compareSums(rows, states) }
-  const changed = positions.map(({ id }) => id)
-  return { comparison, months: differInScale(comparison) ? null : monthlyDifference(doc, changed, heads, yearStart) }
+  if (differInScale(comparison)) return { comparison, months: null }
+  const [before, after] = [states.flatMap((row) => row.before?.position ?? []), states.flatMap((row) => row.after?.position ?? [])]
+  return { comparison, months: differenceByMonth(before, after, yearStart) }
 }
 
 /** The positions and settings that the changes since the given heads have touched. */
@@ -127,7 +132,7 @@ interface DepartmentSums {
 }
 
 /** The sums of the departments, by their folded names. The earlier sums are the current ones without what has changed since. */
-function compareSums(rows: Record<string, unknown>, states: readonly { before: RowState | null; after: RowState | null }[]): ComparedSum[] {
+function compareSums(rows: Record<string, unknown>, states: readonly RowStates[]): ComparedSum[] {
   const current = Object.entries(rows).flatMap(([id, row]) => readPosition(id, row) ?? [])
   const names = new Map(groupTotals(current, "department").map(({ key, name }) => [key, name]))
   const sums = new Map<string, DepartmentSums>()

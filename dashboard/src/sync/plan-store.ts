@@ -11,9 +11,11 @@ import {
 import { HistoryClient } from "../history/client"
 import type { DiscardedEdit } from "../history/events"
 import { isArchived } from "../plan/archive"
+import type { PlanColumns } from "../plan/columns"
 import { CommentIndex, type CommentsByPosition } from "../plan/comment-index"
 import { type DepartmentBudget, type DepartmentBudgetsAtHeads, readDepartmentBudgets } from "../plan/department-budgets"
 import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
+import type { ColumnsAtHeads } from "../plan/own-columns"
 import { PositionIndex } from "../plan/position-index"
 import { readSavedViews, type SavedView } from "../plan/saved-views"
 import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
@@ -31,6 +33,7 @@ export interface Highlight {
 
 export interface PlanSnapshot {
   positions: readonly Position[]
+  columns: PlanColumns
   /** Heads of the document for this snapshot. */
   heads: UrlHeads
   settings: Settings
@@ -85,6 +88,7 @@ export class PlanStore {
     const { settings, conflicts } = readSettingsState(doc)
     this.#snapshot = {
       positions: this.#rows.list,
+      columns: this.#rows.columns,
       heads: handle.heads(),
       settings,
       isArchived: isArchived(doc),
@@ -150,7 +154,7 @@ export class PlanStore {
       return await work()
     } finally {
       this.#isBulk = false
-      this.#update({ positions: this.#rows.list, ...this.#readSettings() })
+      this.#update({ ...this.#readSettings(), positions: this.#rows.list })
     }
   }
 
@@ -173,6 +177,12 @@ export class PlanStore {
   /** The current budgets of departments, which may not be rendered yet. */
   readDepartmentBudgets(): DepartmentBudgetsAtHeads {
     return { budgets: readDepartmentBudgets(this.handle.doc()), heads: this.handle.heads() }
+  }
+
+  /** The current columns, which may not be rendered yet. */
+  readColumns(): ColumnsAtHeads {
+    this.#rows.checkColumns(this.handle.doc())
+    return { columns: this.#rows.columns.all, heads: this.handle.heads() }
   }
 
   close(): void {
@@ -232,13 +242,26 @@ export class PlanStore {
 
   #readSettings(): Pick<
     PlanSnapshot,
-    "heads" | "settings" | "isArchived" | "settingConflicts" | "departmentBudgets" | "savedViews" | "versions" | "comments" | "hiddenRows"
+    | "positions"
+    | "columns"
+    | "heads"
+    | "settings"
+    | "isArchived"
+    | "settingConflicts"
+    | "departmentBudgets"
+    | "savedViews"
+    | "versions"
+    | "comments"
+    | "hiddenRows"
   > {
     const doc = this.handle.doc()
     // Automerge does not report every change of a losing value.
     this.#comments.check(doc)
+    this.#rows.checkColumns(doc)
     const { settings, conflicts } = readSettingsState(doc)
     return {
+      positions: this.#rows.list,
+      columns: this.#rows.columns,
       heads: encodeHeads(A.getHeads(doc)),
       settings,
       isArchived: isArchived(doc),

@@ -1,12 +1,12 @@
 /** Collaborators and their current cells, from the presence messages of automerge-repo. */
 
 import { type DocHandle, Presence as Stock } from "@automerge/automerge-repo/slim"
-import type { FieldKey } from "../plan/fields"
+import type { ColumnKey } from "../plan/fields"
 import type { PlanDoc } from "../plan/schema"
 
 export interface CellAddress {
   position: string
-  field: FieldKey
+  field: ColumnKey
 }
 
 /** Presence state of a dashboard. */

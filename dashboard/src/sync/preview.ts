@@ -2,13 +2,17 @@
  * The plan as the JSON API of the server shows it: the first picture of a plan that this browser has no copy of. It needs neither Automerge nor
  * the document, which take much longer to load.
  */
+
+import { PlanColumns } from "../plan/columns"
 import type { DepartmentBudget } from "../plan/department-budgets"
+import { readPlainColumns } from "../plan/own-columns"
 import { type Position, readPosition, readSettings, type Settings } from "../plan/schema"
 import { plansKey } from "./plans-key"
 
 export interface Preview {
   id: string
   settings: Settings
+  columns: PlanColumns
   departmentBudgets: readonly DepartmentBudget[]
   positions: readonly Position[]
 }
@@ -67,9 +71,12 @@ const toDate = (value: unknown): unknown => (typeof value === "string" ? new Dat
 
 /** Reads the answers of the API by the rules by which the document is read. */
 export function toPreview(id: string, document: Record<string, unknown>, rows: readonly Record<string, unknown>[]): Preview {
+  // The API shows the values in the columns of the plan as fields of other programs.
+  const columns = new PlanColumns(readPlainColumns(document))
   const positions = rows.flatMap((row) => {
-    const entry = { ...row, createdAt: toDate(row.createdAt), updatedAt: toDate(row.updatedAt) }
-    const position = readPosition(String(row.id), "value" in row ? row.value : entry)
+    const extra = typeof row.extra === "object" ? row.extra : null
+    const entry = { ...extra, ...row, createdAt: toDate(row.createdAt), updatedAt: toDate(row.updatedAt) }
+    const position = readPosition(String(row.id), "value" in row ? row.value : entry, columns.own)
     return position ? [position] : []
   })
   const { departmentBudgets } = document
@@ -77,6 +84,7 @@ export function toPreview(id: string, document: Record<string, unknown>, rows: r
   return {
     id,
     settings: readSettings(document),
+    columns,
     positions,
     departmentBudgets: budgets.map(([name, value]) => ({
       name,

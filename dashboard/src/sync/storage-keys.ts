@@ -4,9 +4,9 @@ import { STORAGE_PREFIX } from "./storage-prefix"
 
 /**
  * Data about a plan: heads that the server has, number of unsynced changes, dismissed review items, unsaved drafts, comments that were not
- * sent, actions that can be undone, and an import that is being written.
+ * sent, actions that can be undone, an import that is being written, and widths of columns.
  */
-const PLAN_KEY_KINDS = ["heads", "unsent", "dismissed", "lost", "comments", "undo", "import"] as const
+const PLAN_KEY_KINDS = ["heads", "unsent", "dismissed", "lost", "comments", "undo", "import", "widths"] as const
 type PlanKeyKind = (typeof PLAN_KEY_KINDS)[number]
 
 const PREFIX = `${STORAGE_PREFIX}.`

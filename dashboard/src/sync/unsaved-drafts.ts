@@ -3,7 +3,7 @@
  * applies or discards it.
  */
 
-import type { FieldKey } from "../plan/fields"
+import type { ColumnKey } from "../plan/fields"
 import { planKey } from "./storage-keys"
 
 export interface UnsavedDraft {
@@ -13,7 +13,7 @@ export interface UnsavedDraft {
   name: string
   /** Hexadecimal heads at which the position was last seen complete. */
   heads: string[]
-  field: FieldKey
+  field: ColumnKey
   /** The text as typed. */
   text: string
   /** The page was closed. Absent: the position was deleted. */

@@ -1,5 +1,6 @@
 /** One import: the file, its sheets, and the plan to compare it with. */
 import type { AmountFormat, NumberSeparators } from "../plan/amount"
+import type { OwnColumn } from "../plan/fields"
 import type { Position } from "../plan/schema"
 import { decodeFile } from "../plan/table-import/decode-file"
 import { findHeader } from "../plan/table-import/header"
@@ -24,6 +25,8 @@ export type TableSource = { bytes: Uint8Array } | { text: string }
 /** The plan that a table is compared with. */
 export interface ComparedPlan {
   positions: readonly Position[]
+  /** The columns of the plan. */
+  own: readonly OwnColumn[]
   currency: string
   unit: number
   /** Separators of the reader's language. */
@@ -112,7 +115,7 @@ export class TableSession {
       const table = await readSheet(file.workbook, index)
       if ("problem" in table) return table
       if (isEmpty(table)) continue
-      if (findHeader(table.rows)) return this.#show(table, index)
+      if (findHeader(table.rows, this.#plan.own)) return this.#show(table, index)
       first ??= { sheet: index, table }
     }
     return first ? this.#show(first.table, first.sheet) : { problem: "The workbook is empty." }
@@ -124,7 +127,7 @@ export class TableSession {
   }
 
   #showText(text: string, notes: readonly string[]): TableInfo | Problem {
-    const table = readTextTable(text, this.#format)
+    const table = readTextTable(text, this.#format, this.#plan.own)
     if ("problem" in table) return table
     if (isEmpty(table)) return { problem: "The table is empty." }
     return this.#show({ ...table, notes: [...notes, ...table.notes] }, null)
@@ -133,7 +136,7 @@ export class TableSession {
   #show(table: RawTable, sheet: number | null): TableInfo {
     this.#table = table
     this.#compared = null
-    const proposal = proposeMapping(table, this.#format, (id) => this.#ids.has(id))
+    const proposal = proposeMapping(table, this.#format, (id) => this.#ids.has(id), this.#plan.own)
     // An unusual size may mean another unit. The user decides.
     const judged = judgeTable(table, proposal.mapping, this.#format, this.#plan.positions)
     if (proposal.namedUnit === null && judged?.isDoubtful) proposal.mapping.unit = null
@@ -142,7 +145,7 @@ export class TableSession {
 
   /** The columns for another header row. */
   propose(headerRow: number): Mapping["targets"] {
-    return this.#table ? proposeTargets(this.#table, headerRow, (id) => this.#ids.has(id)) : []
+    return this.#table ? proposeTargets(this.#table, headerRow, (id) => this.#ids.has(id), this.#plan.own) : []
   }
 
   review(mapping: Mapping, options: ImportOptions): ReviewedTable | Problem {
@@ -161,7 +164,7 @@ export class TableSession {
   #compare(mapping: Mapping): ComparedTable {
     const key = JSON.stringify(mapping)
     if (this.#compared?.key !== key || this.#compared.plan !== this.#plan) {
-      const result = compareTable(this.#table as RawTable, mapping, this.#format, this.#plan.positions)
+      const result = compareTable(this.#table as RawTable, mapping, this.#format, this.#plan.positions, this.#plan.own)
       this.#compared = { key, plan: this.#plan, result }
     }
     return this.#compared.result

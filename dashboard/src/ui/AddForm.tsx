@@ -1,19 +1,26 @@
 import { type FormEvent, useId, useRef, useState } from "react"
 import type { NewPosition } from "../plan/edit"
 import {
+  type ColumnKey,
   choicesOf,
   FIELDS,
-  type FieldKey,
+  type Field,
   fieldLabel,
+  fieldValues,
   isAmountField,
   isChoiceField,
   isGroupField,
   isMonthField,
+  isNumeric,
+  isOwnColumn,
   isRequiredField,
+  keyOf,
+  kindOf,
 } from "../plan/fields"
 import { unitLabel } from "../plan/format"
 import { parseInput } from "../plan/input"
-import type { Settings } from "../plan/schema"
+import type { FieldValue, Settings } from "../plan/schema"
+import { useColumns } from "./columns-context"
 
 interface Props {
   settings: Settings
@@ -21,24 +28,38 @@ interface Props {
   onClose: () => void
 }
 
+function placeholderOf(field: Field): string | undefined {
+  if (isAmountField(field)) return "Unknown"
+  if (isMonthField(field)) return "2027-06"
+  return kindOf(field) === "date" ? "2027-06-15" : undefined
+}
+
 /** Form for new positions. Stays open after adding one. */
 export function AddForm({ settings, onAdd, onClose }: Props) {
-  const [problems, setProblems] = useState<Partial<Record<FieldKey, string>>>({})
+  const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map())
   const form = useRef<HTMLFormElement>(null)
   const id = useId()
+  const fields = useColumns().fields.filter((field) => kindOf(field) !== "unknown")
+  const control = (key: string) => form.current?.querySelector<HTMLElement>(`[name="${CSS.escape(key)}"]`)
 
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const typed = new FormData(event.currentTarget)
-    const inputs = FIELDS.map((field) => [field, parseInput(field, String(typed.get(field) ?? ""), settings)] as const)
-    const found = Object.fromEntries(inputs.flatMap(([field, read]) => ("problem" in read ? [[field, read.problem]] : [])))
+    const values = new Map<ColumnKey, FieldValue>()
+    const found = new Map<string, string>()
+    for (const field of fields) {
+      const read = parseInput(field, String(typed.get(keyOf(field)) ?? ""), settings)
+      if ("problem" in read) found.set(keyOf(field), read.problem)
+      else values.set(keyOf(field), read.value)
+    }
     setProblems(found)
-    const first = FIELDS.find((field) => found[field])
-    if (first) return form.current?.querySelector<HTMLInputElement>(`[name="${first}"]`)?.focus()
-    const values = Object.fromEntries(inputs.flatMap(([field, read]) => ("value" in read ? [[field, read.value]] : [])))
-    onAdd(values as unknown as NewPosition)
+    const [first] = found.keys()
+    if (first !== undefined) return control(first)?.focus()
+    const own = fields.filter(isOwnColumn).map(({ key }) => [key, values.get(key) ?? null] as const)
+    const position = fieldValues((key) => values.get(key) ?? null)
+    onAdd(own.length > 0 ? { ...position, own: Object.fromEntries(own) } : position)
     form.current?.reset()
-    form.current?.querySelector<HTMLInputElement>(`[name=${FIELDS[0]}]`)?.focus()
+    control(FIELDS[0] ?? "")?.focus()
   }
 
   return (
@@ -52,43 +73,47 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
         if (event.key === "Escape") onClose()
       }}
     >
-      {FIELDS.map((field) => (
-        <div key={field} className={`field field-${field}`}>
-          <label htmlFor={`${id}-${field}`}>
-            {fieldLabel(field)}
-            {isAmountField(field) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
-          </label>
-          {isChoiceField(field) ? (
-            <select id={`${id}-${field}`} name={field} defaultValue="">
-              <option value="">Not set</option>
-              {choicesOf(field).map(({ value, label }) => (
-                <option key={value} value={value}>
-                  {label}
-                </option>
-              ))}
-            </select>
-          ) : (
-            <input
-              id={`${id}-${field}`}
-              name={field}
-              // biome-ignore lint/a11y/noAutofocus: the user opened the form to type
-              autoFocus={field === FIELDS[0]}
-              autoComplete="off"
-              required={isRequiredField(field)}
-              placeholder={isAmountField(field) ? "Unknown" : isMonthField(field) ? "2027-06" : undefined}
-              inputMode={isAmountField(field) ? "decimal" : "text"}
-              list={isGroupField(field) ? `all-${field}` : undefined}
-              aria-invalid={problems[field] !== undefined}
-              aria-describedby={problems[field] ? `${id}-${field}-problem` : undefined}
-            />
-          )}
-          {problems[field] && (
-            <p id={`${id}-${field}-problem`} className="problem">
-              {problems[field]}
-            </p>
-          )}
-        </div>
-      ))}
+      {fields.map((field) => {
+        const key = keyOf(field)
+        const problem = problems.get(key)
+        return (
+          <div key={key} className={isOwnColumn(field) ? "field" : `field field-${key}`}>
+            <label htmlFor={`${id}-${key}`}>
+              {fieldLabel(field)}
+              {isAmountField(field) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
+            </label>
+            {isChoiceField(field) ? (
+              <select id={`${id}-${key}`} name={key} defaultValue="">
+                <option value="">Not set</option>
+                {choicesOf(field).map(({ value, label }) => (
+                  <option key={value} value={value}>
+                    {label}
+                  </option>
+                ))}
+              </select>
+            ) : (
+              <input
+                id={`${id}-${key}`}
+                name={key}
+                // biome-ignore lint/a11y/noAutofocus: the user opened the form to type
+                autoFocus={key === FIELDS[0]}
+                autoComplete="off"
+                required={isRequiredField(field)}
+                placeholder={placeholderOf(field)}
+                inputMode={isNumeric(field) ? "decimal" : "text"}
+                list={isGroupField(field) ? `all-${key}` : undefined}
+                aria-invalid={problem !== undefined}
+                aria-describedby={problem === undefined ? undefined : `${id}-${key}-problem`}
+              />
+            )}
+            {problem !== undefined && (
+              <p id={`${id}-${key}-problem`} className="problem">
+                {problem}
+              </p>
+            )}
+          </div>
+        )
+      })}
       <div className="add-actions">
         <button type="submit" className="primary">
           Add

@@ -4,14 +4,16 @@ import type { CellChanges } from "../grid/cell-changes"
 import { countPositions } from "../grid/range"
 import {
   choicesOf,
-  FIELDS,
+  type Field,
   type FieldKey,
-  fieldLabel,
   fieldNoun,
   isAmountField,
   isChoiceField,
   isGroupField,
   isMonthField,
+  isNumeric,
+  keyOf,
+  kindOf,
 } from "../plan/fields"
 import { formatAmount, formatFieldValue, formatSum, unitLabel } from "../plan/format"
 import { parseInput } from "../plan/input"
@@ -19,6 +21,7 @@ import { parseMonthShift } from "../plan/month-shift"
 import { describeUnknownBudgets, sumBudgets } from "../plan/query"
 import { DEFAULT_STEP, EXACT_STEP, parseRaise, ROUNDING_STEPS } from "../plan/raise"
 import { type Position, type Settings, shownValue } from "../plan/schema"
+import { useColumns } from "./columns-context"
 import { Dialog } from "./Dialog"
 import { DialogFoot } from "./DialogFoot"
 
@@ -33,13 +36,17 @@ interface Props {
 }
 
 /** What the dialog does: sets a field, raises budgets by a percentage or an amount, or shifts months. */
-type Mode = `set ${FieldKey}` | "percent" | "amount" | "months"
+type Mode = `set ${string}` | "percent" | "amount" | "months"
 
 const BUDGET: FieldKey = "budget"
 const SHOWN_CHANGES = 4
 /** Value of the option that chooses nothing. */
 const CHOOSE = "choose"
-const placeholderOf = (field: FieldKey): string => (isAmountField(field) ? "Unknown" : isMonthField(field) ? "2027-06" : "Empty")
+function placeholderOf(field: Field): string {
+  if (isAmountField(field)) return "Unknown"
+  if (isMonthField(field)) return "2027-06"
+  return kindOf(field) === "date" ? "2027-06-15" : "Empty"
+}
 
 /** Sets a field of many positions, raises their budgets or shifts their months, with a preview of what changes. */
 export function BulkEditDialog({ positions, all, settings, onApply, onClose }: Props) {
@@ -52,7 +59,8 @@ export function BulkEditDialog({ positions, all, settings, onApply, onClose }: P
   // A dialog focuses its first control when it opens.
   useEffect(() => first.current?.focus(), [])
   const unit = unitLabel(settings.currency, settings.unit)
-  const field = FIELDS.find((key) => mode === `set ${key}`) ?? BUDGET
+  const fields = useColumns().fields.filter((other) => kindOf(other) !== "unknown")
+  const field = fields.find((other) => mode === `set ${keyOf(other)}`) ?? BUDGET
   const isRaise = mode === "percent" || mode === "amount"
   const isSet = !isRaise && mode !== "months"
 
@@ -99,9 +107,9 @@ export function BulkEditDialog({ positions, all, settings, onApply, onClose }: P
             setTyped(false)
           }}
         >
-          {FIELDS.map((key) => (
-            <option key={key} value={`set ${key}`}>
-              Set {fieldNoun(key)}
+          {fields.map((other) => (
+            <option key={keyOf(other)} value={`set ${keyOf(other)}`}>
+              Set {fieldNoun(other)}
             </option>
           ))}
           <option value="percent">Raise budgets by a percentage</option>
@@ -130,9 +138,9 @@ export function BulkEditDialog({ positions, all, settings, onApply, onClose }: P
           <input
             id={`${id}-value`}
             autoComplete="off"
-            inputMode={isAmountField(field) && (isSet || mode === "amount") ? "decimal" : "text"}
+            inputMode={isNumeric(field) && (isSet || mode === "amount") ? "decimal" : "text"}
             placeholder={isSet ? placeholderOf(field) : "5"}
-            list={isSet && isGroupField(field) ? `all-${field}` : undefined}
+            list={isSet && isGroupField(field) ? `all-${keyOf(field)}` : undefined}
             value={text}
             aria-invalid={hasTyped && problem !== null}
             aria-describedby={`${id}-preview`}
@@ -190,6 +198,7 @@ interface PreviewProps {
 
 function Preview({ changes, positions, all, settings, rounding }: PreviewProps) {
   const { cells, refusals } = changes
+  const columns = useColumns()
   const unit = unitLabel(settings.currency, settings.unit)
   const byId = new Map(positions.map((position) => [position.id, position]))
   const unchanged = positions.length - countIds(cells) - refusals.length
@@ -229,9 +238,9 @@ function Preview({ changes, positions, all, settings, rounding }: PreviewProps) 
           const position = byId.get(id)
           return (
             <li key={id + field}>
-              {fieldLabel(field)} of “{position?.designation}”:{" "}
-              <del>{position && formatFieldValue(field, shownValue(position, field))}</del> <span aria-hidden>→</span>
-              <span className="hidden">becomes</span> <ins>{formatFieldValue(field, value)}</ins>
+              {columns.label(field)} of “{position?.designation}”:{" "}
+              <del>{position && formatFieldValue(columns.known(field), shownValue(position, field))}</del> <span aria-hidden>→</span>
+              <span className="hidden">becomes</span> <ins>{formatFieldValue(columns.known(field), value)}</ins>
             </li>
           )
         })}

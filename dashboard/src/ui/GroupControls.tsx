@@ -1,18 +1,20 @@
 import { ChevronsDownUp, ChevronsUpDown } from "lucide-react"
-import { fieldLabel, GROUP_FIELDS, type GroupKey } from "../plan/fields"
+import { fieldNoun, type GroupColumnKey, keyOf } from "../plan/fields"
 import type { PositionGroup } from "../plan/grouping"
+import { useColumns } from "./columns-context"
 
 interface Props {
-  grouping: GroupKey | null
+  grouping: GroupColumnKey | null
   groups: readonly PositionGroup[] | null
   collapsed: ReadonlySet<string>
-  onGroup: (field: GroupKey | null) => void
+  onGroup: (field: GroupColumnKey | null) => void
   /** `keys`: the folded names of all collapsed groups. */
   onCollapsed: (keys: ReadonlySet<string>) => void
 }
 
 /** Chooses the field that groups the list; collapses and expands all groups. */
 export function GroupControls({ grouping, groups, collapsed, onGroup, onCollapsed }: Props) {
+  const fields = useColumns().groupFields
   const areAllCollapsed = groups?.every(({ key }) => collapsed.has(key)) ?? false
   return (
     <span className="group-controls">
@@ -20,12 +22,12 @@ export function GroupControls({ grouping, groups, collapsed, onGroup, onCollapse
         aria-label="Group by"
         className={grouping === null ? "choice-all" : ""}
         value={grouping ?? ""}
-        onChange={(event) => onGroup(GROUP_FIELDS.find((field) => field === event.target.value) ?? null)}
+        onChange={(event) => onGroup((event.target.value || null) as GroupColumnKey | null)}
       >
         <option value="">No groups</option>
-        {GROUP_FIELDS.map((field) => (
-          <option key={field} value={field}>
-            By {fieldLabel(field).toLowerCase()}
+        {fields.map((field) => (
+          <option key={keyOf(field)} value={keyOf(field)}>
+            By {fieldNoun(field)}
           </option>
         ))}
       </select>

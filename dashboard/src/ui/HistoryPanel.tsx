@@ -4,7 +4,7 @@ import { Attribution } from "../history/attribution"
 import type { DeletedEvent } from "../history/events"
 import type { HistoryPage } from "../history/protocol"
 import { groupBySession, type HistorySession, type SessionEntry } from "../history/sessions"
-import type { FieldKey } from "../plan/fields"
+import type { ColumnKey } from "../plan/fields"
 import type { FieldValue, Position } from "../plan/schema"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
 import { ApprovalNote } from "./ApprovalNote"
@@ -25,7 +25,7 @@ interface Props {
   canEdit: boolean
   /** The server authenticates users and records who submitted each change. */
   hasAttribution: boolean
-  onRestore: (id: string, field: FieldKey, value: FieldValue) => void
+  onRestore: (id: string, field: ColumnKey, value: FieldValue) => void
   onRestorePositions: (deleted: readonly DeletedEvent[]) => void
   /** Approves a position with its current budget. */
   onApprove: (id: string) => void

@@ -1,7 +1,8 @@
 import { useId } from "react"
-import { FIELD_DEFINITIONS } from "../plan/fields"
+import { fieldLabel, keyOf } from "../plan/fields"
 import type { ColumnTarget, Mapping } from "../plan/table-import/mapping"
 import type { ColumnInfo, HeaderChoice } from "../tables/session"
+import { useColumns } from "./columns-context"
 
 interface Props {
   columns: readonly ColumnInfo[]
@@ -18,6 +19,7 @@ const NOT_IMPORTED = ""
 /** Which column of the table is imported as which field. */
 export function ImportColumns({ columns, headerChoices, mapping, isOpen, onTarget, onHeaderRow }: Props) {
   const id = useId()
+  const { fields } = useColumns()
   const chosen = mapping.targets.filter((target) => target !== null).length
   return (
     <details className="import-columns" open={isOpen}>
@@ -57,9 +59,9 @@ export function ImportColumns({ columns, headerChoices, mapping, isOpen, onTarge
                     onChange={(event) => onTarget(at, event.target.value === NOT_IMPORTED ? null : (event.target.value as ColumnTarget))}
                   >
                     <option value={NOT_IMPORTED}>Do not import</option>
-                    {FIELD_DEFINITIONS.map(({ key, label }) => (
-                      <option key={key} value={key}>
-                        {label}
+                    {fields.map((field) => (
+                      <option key={keyOf(field)} value={keyOf(field)}>
+                        {fieldLabel(field)}
                       </option>
                     ))}
                     <option value="id">Id of the position</option>

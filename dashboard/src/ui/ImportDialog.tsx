@@ -1,8 +1,9 @@
 import { type ChangeEvent, type DragEvent, useEffect, useState } from "react"
-import { FIELD_LIST } from "../plan/fields"
+import { fieldNoun } from "../plan/fields"
 import type { Settings } from "../plan/schema"
 import type { ImportChanges, ImportReview as Review } from "../plan/table-import/review"
 import type { PlanStore } from "../sync/plan-store"
+import { useColumns } from "./columns-context"
 import { Dialog } from "./Dialog"
 import { DialogFoot } from "./DialogFoot"
 import { ImportColumns } from "./ImportColumns"
@@ -25,6 +26,7 @@ const CHANGED = "The plan has changed since. Check the preview again."
 /** Import of a table, with a preview of what it changes. */
 export function ImportDialog({ text, store, settings, onImport, onClose }: Props) {
   const table = useTableImport(store)
+  const columns = useColumns()
   const { info, mapping, reviewed, options, busy, open } = table
   const [name, setName] = useState("")
   const [notice, setNotice] = useState<string | null>(null)
@@ -89,8 +91,8 @@ export function ImportDialog({ text, store, settings, onImport, onClose }: Props
                 />
               </label>
               <p className="fine">
-                Columns: {FIELD_LIST}. With a header row (also job title, team, annual salary, city) the order does not matter. A table with
-                the ids of an export updates its positions.
+                Columns: {columns.fields.map(fieldNoun).join(", ")}. With a header row (also job title, team, annual salary, city) the order
+                does not matter. A table with the ids of an export updates its positions.
               </p>
             </>
           )}

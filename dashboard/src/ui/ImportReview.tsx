@@ -1,7 +1,7 @@
-import { fieldLabel } from "../plan/fields"
 import { formatMoney, formatValue, unitLabel } from "../plan/format"
 import type { Settings } from "../plan/schema"
 import type { Findings, ImportOptions, ImportReview as Review } from "../plan/table-import/review"
+import { useColumns } from "./columns-context"
 import { PositionsTable } from "./PositionsTable"
 
 interface Props {
@@ -20,6 +20,7 @@ const positions = (number: number) => count(number, "position", "positions")
 /** What an import would change: counts, sums, remarks and the first rows. */
 export function ImportReview({ review, settings, options, hasUnit, onOption }: Props) {
   const { skipped, refused, outliers, duplicatesInPlan, duplicatesInTable, missing, updates, additions } = review
+  const columns = useColumns()
   const unit = unitLabel(settings.currency, settings.unit)
   return (
     <>
@@ -58,7 +59,7 @@ export function ImportReview({ review, settings, options, hasUnit, onOption }: P
           {updates.length > 0 && <Updates updates={updates} total={review.changed} />}
           {additions.length > 0 && hasUnit && (
             <>
-              <PositionsTable rows={additions} maxRows={MAX_PREVIEW_ROWS} label="Preview" unit={unit} />
+              <PositionsTable rows={additions} fields={columns.fields} maxRows={MAX_PREVIEW_ROWS} label="Preview" unit={unit} />
               {review.added > additions.length && <p className="fine">and {positions(review.added - additions.length)} more</p>}
             </>
           )}
@@ -168,6 +169,7 @@ function Missing({ review, options, onOption }: Pick<Props, "review" | "options"
 }
 
 function Updates({ updates, total }: { updates: Review["updates"]; total: number }) {
+  const columns = useColumns()
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard
     <section className="positions-table" tabIndex={0} aria-label="Changed positions">
@@ -185,7 +187,7 @@ function Updates({ updates, total }: { updates: Review["updates"]; total: number
             cells.map(({ field, before, after }) => (
               <tr key={`${number}/${field}`}>
                 <td>{name}</td>
-                <td>{fieldLabel(field)}</td>
+                <td>{columns.label(field)}</td>
                 <td>{formatValue(before)}</td>
                 <td>{formatValue(after)}</td>
               </tr>

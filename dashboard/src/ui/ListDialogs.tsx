@@ -1,14 +1,21 @@
-/** Dialogs of the list: bulk edits, department budgets, saved views and their conflicts. */
+/** Dialogs of the list: bulk edits, department budgets, saved views, columns and their conflicts. */
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
+import { useState } from "react"
 import type { DepartmentBudgetsAtHeads } from "../plan/department-budgets"
+import { type ColumnKey, fieldLabel, keyOf } from "../plan/fields"
 import type { Place } from "../plan/root-map"
 import type { SavedView } from "../plan/saved-views"
+import type { Position } from "../plan/schema"
+import type { View } from "../plan/view"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
 import { BulkEditDialog } from "./BulkEditDialog"
+import { ColumnDialog } from "./ColumnDialog"
+import { ColumnsDialog } from "./ColumnsDialog"
 import { ConflictDialog } from "./ConflictDialog"
 import { DepartmentBudgetsDialog } from "./DepartmentBudgetsDialog"
 import { findPlace } from "./place-conflicts"
 import type { PlanActions } from "./plan-actions"
+import type { ColumnSizes } from "./use-column-widths"
 import { ViewNameDialog } from "./ViewNameDialog"
 
 /** The open dialog. Views are written as the address names them; `base`: the heads when the dialog was opened. */
@@ -18,6 +25,9 @@ export type ListDialog =
   | { kind: "save-view"; view: string }
   | { kind: "rename-view"; saved: SavedView; base: UrlHeads }
   | { kind: "place"; place: Place }
+  | { kind: "columns" }
+  /** `key`: of the column that is changed; `null` for a new one. */
+  | { kind: "column"; key: string | null }
 
 interface Props {
   dialog: ListDialog
@@ -25,11 +35,17 @@ interface Props {
   snapshot: PlanSnapshot
   actions: PlanActions
   canEdit: boolean
+  /** Columns that the view hides. */
+  hidden: View["hidden"]
+  onShowColumn: (key: ColumnKey, isShown: boolean) => void
+  sizes: ColumnSizes
+  /** Opens another of these dialogs. */
+  onOpen: (dialog: ListDialog) => void
   onClose: () => void
 }
 
-export function ListDialogs({ dialog, store, snapshot, actions, canEdit, onClose }: Props) {
-  const { positions, settings, savedViews } = snapshot
+export function ListDialogs({ dialog, store, snapshot, actions, canEdit, onOpen, onClose, ...list }: Props) {
+  const { positions, columns, settings, savedViews } = snapshot
   switch (dialog.kind) {
     case "bulk": {
       const ids = new Set(dialog.ids)
@@ -89,6 +105,23 @@ export function ListDialogs({ dialog, store, snapshot, actions, canEdit, onClose
         />
       )
     }
+    case "columns":
+      return (
+        <ColumnsDialog
+          columns={columns}
+          hidden={list.hidden}
+          hasWidths={list.sizes.widths.size > 0}
+          canEdit={canEdit}
+          actions={actions}
+          onShow={list.onShowColumn}
+          onResetWidths={list.sizes.reset}
+          onAdd={() => onOpen({ kind: "column", key: null })}
+          onEdit={({ key }) => onOpen({ kind: "column", key })}
+          onClose={onClose}
+        />
+      )
+    case "column":
+      return <OpenColumnDialog column={dialog.key} {...{ store, actions, positions, onClose }} />
     case "place": {
       const found = findPlace(snapshot, dialog.place)
       if (!found) return null
@@ -107,4 +140,30 @@ export function ListDialogs({ dialog, store, snapshot, actions, canEdit, onClose
       )
     }
   }
+}
+
+interface ColumnProps extends Pick<Props, "store" | "actions" | "onClose"> {
+  /** Key of the column; `null` for a new one. */
+  column: string | null
+  positions: readonly Position[]
+}
+
+/** The dialog of a column, with the column as it was when the dialog was opened. */
+function OpenColumnDialog({ column: key, store, actions, positions, onClose }: ColumnProps) {
+  const [before] = useState(() => store.readColumns())
+  const column = before.columns.find((other) => other.key === key) ?? null
+  const { fields } = store.getSnapshot().columns
+  return (
+    <ColumnDialog
+      column={column}
+      others={fields.filter((field) => keyOf(field) !== key).map(fieldLabel)}
+      positions={positions}
+      onSave={(input) => {
+        onClose()
+        if (column) actions.changeColumn(column, input, before.heads)
+        else actions.addColumn(input)
+      }}
+      onClose={onClose}
+    />
+  )
 }

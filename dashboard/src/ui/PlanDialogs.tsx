@@ -3,7 +3,7 @@
 import type { Refusal } from "../grid/cell-changes"
 import type { DeletedEvent } from "../history/events"
 import type { SettingsAtHeads } from "../plan/edit"
-import { type FieldKey, fieldLabel } from "../plan/fields"
+import { type ColumnKey, fieldLabel } from "../plan/fields"
 import { formatFieldValue, unitName } from "../plan/format"
 import { SETTING_LABELS, type Setting, shownValue } from "../plan/schema"
 import type { ImportChanges } from "../plan/table-import/review"
@@ -21,7 +21,7 @@ import type { Versions } from "./versions/use-versions"
 
 /** The open dialog. */
 export type OpenDialog =
-  | { kind: "conflict"; id: string; field: FieldKey }
+  | { kind: "conflict"; id: string; field: ColumnKey }
   | { kind: "setting"; key: Setting }
   | { kind: "history"; id: string | null }
   | { kind: "comments"; id: string }
@@ -60,17 +60,18 @@ export function PlanDialogs({ dialog, store, snapshot, actions, canEdit, onClose
   const position = "id" in dialog && dialog.id !== null ? store.get(dialog.id) : undefined
   switch (dialog.kind) {
     case "conflict": {
-      const { id, field } = dialog
+      const { id, field: key } = dialog
+      const field = snapshot.columns.known(key)
       return (
         position && (
           <ConflictDialog
             store={store}
             title={`${fieldLabel(field)} of ${position.designation}`}
-            value={shownValue(position, field)}
+            value={shownValue(position, key)}
             format={(value) => formatFieldValue(field, value)}
             setBy={position.updatedBy}
-            conflict={position.conflicts?.[field] ?? null}
-            onResolve={canEdit ? (operation) => actions.resolve(id, field, operation) : null}
+            conflict={position.conflicts?.[key] ?? null}
+            onResolve={canEdit ? (operation) => actions.resolve(id, key, operation) : null}
             onClose={onClose}
           />
         )

@@ -4,9 +4,8 @@ import { type CSSProperties, useCallback, useEffect, useMemo, useRef, useState, 
 import { positionsIn, type Rect } from "../grid/range"
 import { departmentUses } from "../plan/department-budgets"
 import { mergeHiddenRows } from "../plan/edit"
-import { FIELD_COLUMNS, type FieldKey, GROUP_FIELDS } from "../plan/fields"
+import { type ColumnKey, gridColumns } from "../plan/fields"
 import { distinctGroups, isFiltering } from "../plan/query"
-import { formatView } from "../plan/view"
 import { defaultYearStart } from "../plan/year"
 import type { PlanStore } from "../sync/plan-store"
 import { type PlanInfo, type ScenarioPlace, writableDocuments } from "../sync/plans"
@@ -14,7 +13,9 @@ import type { CellAddress } from "../sync/presence"
 import type { Session } from "../sync/session"
 import type { SyncState } from "../sync/sync-status"
 import { AddForm } from "./AddForm"
+import { ColumnsButton } from "./ColumnsButton"
 import { cellHandlers } from "./cell-handlers"
+import { ColumnsContext } from "./columns-context"
 import { mentionKey, useMentions } from "./comments/use-mentions"
 import { copyLink } from "./copy-link"
 import { downloadTable } from "./download-table"
@@ -38,20 +39,19 @@ import { paletteCommands } from "./plan-commands"
 import { PrintView } from "./print/PrintView"
 import { ReviewPanel } from "./ReviewPanel"
 import { SkipLink } from "./SkipLink"
+import { Suggestions } from "./Suggestions"
 import { Summary } from "./Summary"
 import { scenarioTitle } from "./scenarios/scenario-commands"
 import { type ScenarioHandlers, useScenarios } from "./scenarios/use-scenarios"
 import { Toasts } from "./Toast"
 import { SEARCH_ID, Toolbar } from "./Toolbar"
 import { useImportRun } from "./use-import-run"
-import { useListActions } from "./use-list-actions"
-import { useListing } from "./use-listing"
+import { useList } from "./use-list"
 import { usePageKeys } from "./use-page-keys"
 import { usePasteImport } from "./use-paste-import"
 import { usePlanManagement } from "./use-plan-management"
 import { useReview } from "./use-review"
 import { useToasts } from "./use-toasts"
-import { useView } from "./use-view"
 import { ViewsMenu } from "./ViewsMenu"
 import { useVersions } from "./versions/use-versions"
 
@@ -83,10 +83,11 @@ interface Props extends ScenarioHandlers {
 
 export function PlanView({ store, plans, info, place, pending, session, name, isViewer, isRemoved, onName, onLogout, ...handlers }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
-  const { positions, settings, isArchived, sync, people, highlights } = snapshot
-  const [view, changeView] = useView(store.id)
+  const { positions, columns, settings, isArchived, sync, people, highlights } = snapshot
+  const list = useList(store, snapshot)
+  const { view, viewText, fields, sizes, shown, groups, lines, groupField, listActions, selected, setSelected, editedId } = list
   const { filter, sort } = view
-  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
+  const { filterGroup, clearFilters } = listActions
   const [range, setRange] = useState<Rect | null>(null)
   const [open, setOpen] = useState<OpenDialog | null>(null)
   const [dialog, setDialog] = useState<ListDialog | null>(null)
@@ -112,19 +113,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     document.title = title ? `${title} – Happierwork` : "Happierwork"
   }, [title])
 
-  const [editedId, setEditedId] = useState<string | null>(null)
-  const { shown, groups, lines } = useListing(positions, view, editedId)
-  const listActions = useListActions(changeView)
-  const { filterGroup, clearFilters } = listActions
   const yearStart = settings.yearStart ?? defaultYearStart(settings.currency, currentMonth())
-  // Hidden rows are not selected, so that nobody deletes rows they do not see.
-  const visibleSelection = useMemo(() => {
-    if (selected.size === 0) return selected
-    const visible = new Set(shown.map((position) => position.id))
-    const remaining = new Set([...selected].filter((id) => visible.has(id)))
-    return remaining.size === selected.size ? selected : remaining
-  }, [selected, shown])
-
   useEffect(() => {
     if (notice === null) return
     showToast(notice)
@@ -145,7 +134,6 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     commands: () => setOpen({ kind: "commands" }),
     shortcuts: () => setOpen({ kind: "shortcuts" }),
   })
-  const viewText = formatView(view)
   const onRemove = (ids: readonly string[]) => {
     actions.remove(ids)
     setSelected(new Set())
@@ -170,7 +158,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     [store],
   )
   const onComments = useCallback((id: string) => setOpen({ kind: "comments", id }), [])
-  const onConflict = useCallback((id: string, field: FieldKey) => setOpen({ kind: "conflict", id, field }), [])
+  const onConflict = useCallback((id: string, field: ColumnKey) => setOpen({ kind: "conflict", id, field }), [])
   const close = useCallback(() => setOpen(null), [])
   const closeDialog = useCallback(() => setDialog(null), [])
   const openSettings = useCallback(() => setOpen({ kind: "settings", before: store.readSettings() }), [store])
@@ -190,16 +178,18 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
     ...{ store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved },
   })
   const versions = useVersions({ store, snapshot, yearStart, canEdit, actions, showToast })
-  const suggestions = useMemo(() => GROUP_FIELDS.map((field) => ({ field, groups: distinctGroups(positions, field) })), [positions])
+  const suggestions = useMemo(
+    () => columns.groupFields.map((field) => ({ field, groups: distinctGroups(positions, field) })),
+    [positions, columns],
+  )
   const { people: mentionable, mentions } = useMentions(snapshot, name, review.dismissed)
   const isFiltered = isFiltering(filter)
   const departments = useMemo(() => departmentUses(positions, snapshot.departmentBudgets), [positions, snapshot.departmentBudgets])
-  const groupNotes = useMemo(() => groupNotesOf(view.group, departments, isFiltered), [view.group, departments, isFiltered])
+  const groupNotes = useMemo(() => groupNotesOf(groupField, departments, isFiltered), [groupField, departments, isFiltered])
   const placesInConflict = placeConflicts(snapshot)
   const openBudgets = useCallback(() => setDialog({ kind: "budgets", before: store.readDepartmentBudgets() }), [store])
   /** The checked positions, or those of the selected cells. */
-  const chosenIds = () =>
-    visibleSelection.size > 0 ? [...visibleSelection] : range ? positionsIn(lines.positions, range).map(({ id }) => id) : []
+  const chosenIds = () => (selected.size > 0 ? [...selected] : range ? positionsIn(lines.positions, range).map(({ id }) => id) : [])
   const planCommands = [...scenarios.commands, ...versions.commands, ...management.commands]
   const commands = () =>
     paletteCommands({
@@ -214,187 +204,194 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
       openListDialog: setDialog,
     })
 
+  const style = { "--field-columns": gridColumns(fields, sizes.widths) } as CSSProperties
   return (
-    <div className={isSummaryAway ? "page summary-away" : "page"} style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties}>
-      <SkipLink />
-      <PlanHeader
-        {...{ plans, pending, planName, isArchived, people, otherPending, session, name, onOpen, onName, onLogout }}
-        current={store.id}
-        scenario={place}
-        commands={planCommands}
-        sync={badge}
-        onShare={isRemoved ? null : management.share}
-      />
-      <main>
-        {scenarios.bar}
-        <PlanBanners
-          {...{ session, sync, isViewer, isRemoved, isArchived }}
-          isScenario={place !== null}
-          onRestore={canWrite ? management.restore : null}
+    <ColumnsContext value={columns}>
+      <div className={isSummaryAway ? "page summary-away" : "page"} style={style}>
+        <SkipLink />
+        <PlanHeader
+          {...{ plans, pending, planName, isArchived, people, otherPending, session, name, onOpen, onName, onLogout }}
+          current={store.id}
+          scenario={place}
+          commands={planCommands}
+          sync={badge}
+          onShare={isRemoved ? null : management.share}
         />
-        {tableImport.interrupted && canEdit && (
-          <InterruptedImport
-            interrupted={tableImport.interrupted}
-            onUndo={tableImport.undoInterrupted}
-            onKeep={tableImport.keepInterrupted}
+        <main>
+          {scenarios.bar}
+          <PlanBanners
+            {...{ session, sync, isViewer, isRemoved, isArchived }}
+            isScenario={place !== null}
+            onRestore={canWrite ? management.restore : null}
           />
-        )}
-        <div ref={summary}>
-          <Summary
+          {tableImport.interrupted && canEdit && (
+            <InterruptedImport
+              interrupted={tableImport.interrupted}
+              onUndo={tableImport.undoInterrupted}
+              onKeep={tableImport.keepInterrupted}
+            />
+          )}
+          <div ref={summary}>
+            <Summary
+              positions={positions}
+              shown={shown}
+              departments={departments}
+              yearStart={yearStart}
+              settings={settings}
+              filter={filter}
+              onFilterGroup={filterGroup}
+              onSettings={canEdit ? openSettings : null}
+              onDepartmentBudgets={canEdit ? openBudgets : null}
+            />
+          </div>
+          {isSummaryAway && <FiguresLine positions={positions} shown={isFiltered ? shown : null} settings={settings} />}
+          <ReviewPanel
             positions={positions}
+            settings={snapshot.settingConflicts}
+            places={placesInConflict}
+            drafts={review.drafts}
+            mentions={mentions}
+            discardedEdits={review.discardedEdits}
+            hiddenRows={snapshot.hiddenRows}
+            historyProblem={snapshot.historyProblem}
+            canEdit={canEdit}
+            onConflict={onConflict}
+            onSetting={(key) => setOpen({ kind: "setting", key })}
+            onPlace={(place) => setDialog({ kind: "place", place })}
+            onRestore={review.onRestore}
+            onDismiss={review.onDismiss}
+            onApplyDraft={(item) => void review.onApplyDraft(item)}
+            onDiscardDraft={review.onDiscardDraft}
+            onMergeHiddenRows={() => mergeHiddenRows(plan, author)}
+            onShowComments={onComments}
+            onDismissMention={(mention) => review.onDismiss({ key: mentionKey(mention) })}
+          />
+          <Toolbar
+            all={positions}
             shown={shown}
-            departments={departments}
-            yearStart={yearStart}
+            rows={lines.positions}
+            fields={fields}
+            viewControls={
+              <>
+                <GroupControls
+                  grouping={view.group}
+                  groups={groups}
+                  collapsed={view.collapsed}
+                  onGroup={listActions.groupBy}
+                  onCollapsed={listActions.setCollapsed}
+                />
+                <ViewsMenu
+                  views={snapshot.savedViews}
+                  current={viewText}
+                  canEdit={canEdit}
+                  onOpen={listActions.openView}
+                  onSave={() => setDialog({ kind: "save-view", view: viewText })}
+                  onRename={(saved) => setDialog({ kind: "rename-view", saved, base: snapshot.heads })}
+                  onUpdate={(saved) => actions.changeView(saved, "view", viewText, snapshot.heads)}
+                  onDelete={actions.deleteView}
+                />
+                <ColumnsButton onOpen={() => setDialog({ kind: "columns" })} />
+              </>
+            }
+            selected={selected}
+            range={range}
+            history={undoState}
             settings={settings}
             filter={filter}
+            canEdit={canEdit}
+            onFilter={listActions.changeFilter}
             onFilterGroup={filterGroup}
-            onSettings={canEdit ? openSettings : null}
-            onDepartmentBudgets={canEdit ? openBudgets : null}
+            onAdd={() => setAdding(true)}
+            onImport={() => setOpen({ kind: "import", text: null })}
+            onExport={onExport}
+            onHistory={() => setOpen({ kind: "history", id: null })}
+            onUndo={() => void actions.undo()}
+            onRedo={() => void actions.redo()}
+            onRemove={onRemove}
+            onBulkEdit={() => setDialog({ kind: "bulk", ids: chosenIds() })}
+            onDeselect={() => setSelected(new Set())}
           />
-        </div>
-        {isSummaryAway && <FiguresLine positions={positions} shown={isFiltered ? shown : null} settings={settings} />}
-        <ReviewPanel
-          positions={positions}
-          settings={snapshot.settingConflicts}
-          places={placesInConflict}
-          drafts={review.drafts}
-          mentions={mentions}
-          discardedEdits={review.discardedEdits}
-          hiddenRows={snapshot.hiddenRows}
-          historyProblem={snapshot.historyProblem}
-          canEdit={canEdit}
-          onConflict={onConflict}
-          onSetting={(key) => setOpen({ kind: "setting", key })}
-          onPlace={(place) => setDialog({ kind: "place", place })}
-          onRestore={review.onRestore}
-          onDismiss={review.onDismiss}
-          onApplyDraft={(item) => void review.onApplyDraft(item)}
-          onDiscardDraft={review.onDiscardDraft}
-          onMergeHiddenRows={() => mergeHiddenRows(plan, author)}
-          onShowComments={onComments}
-          onDismissMention={(mention) => review.onDismiss({ key: mentionKey(mention) })}
-        />
-        <Toolbar
-          all={positions}
-          shown={shown}
-          rows={lines.positions}
-          viewControls={
-            <>
-              <GroupControls
-                grouping={view.group}
-                groups={groups}
-                collapsed={view.collapsed}
-                onGroup={listActions.groupBy}
-                onCollapsed={listActions.setCollapsed}
-              />
-              <ViewsMenu
-                views={snapshot.savedViews}
-                current={viewText}
+          {isAdding && canEdit && <AddForm settings={settings} onClose={() => setAdding(false)} onAdd={actions.add} />}
+          <div id={LIST_ID} tabIndex={-1}>
+            {(shown.length > 0 || editedId !== null) && (
+              <Grid
+                lines={lines}
+                listed={shown}
+                fields={fields}
+                grouping={groupField}
+                hasFiguresLine={isSummaryAway}
+                heads={snapshot.heads}
+                settings={settings}
+                people={people}
+                highlights={highlights}
+                comments={snapshot.comments}
+                selected={selected}
+                sort={sort}
                 canEdit={canEdit}
-                onOpen={listActions.openView}
-                onSave={() => setDialog({ kind: "save-view", view: viewText })}
-                onRename={(saved) => setDialog({ kind: "rename-view", saved, base: snapshot.heads })}
-                onUpdate={(saved) => actions.changeView(saved, "view", viewText, snapshot.heads)}
-                onDelete={actions.deleteView}
+                onSelected={setSelected}
+                onSort={listActions.sortBy}
+                onResize={sizes.resize}
+                onCollapse={listActions.collapse}
+                groupNote={(key) => groupNotes.get(key) ?? null}
+                onSet={actions.setCell}
+                readPosition={(id) => store.readPosition(id)}
+                onEditing={list.setEditedId}
+                onConflict={onConflict}
+                onComments={onComments}
+                onHistory={(id) => setOpen({ kind: "history", id })}
+                onRemove={onRemove}
+                onCellFocus={onCellFocus}
+                onRange={setRange}
+                {...cellHandlers({ actions, positions: lines.positions, fields, columns, settings, onTable })}
+                onAdd={isFiltered ? null : () => setAdding(true)}
+                onDeletedWhileEditing={review.onDeletedWhileEditing}
+                onClosing={review.onClosing}
               />
-            </>
-          }
-          selected={visibleSelection}
-          range={range}
-          history={undoState}
-          settings={settings}
-          filter={filter}
-          canEdit={canEdit}
-          onFilter={listActions.changeFilter}
-          onFilterGroup={filterGroup}
-          onAdd={() => setAdding(true)}
-          onImport={() => setOpen({ kind: "import", text: null })}
-          onExport={onExport}
-          onHistory={() => setOpen({ kind: "history", id: null })}
-          onUndo={() => void actions.undo()}
-          onRedo={() => void actions.redo()}
-          onRemove={onRemove}
-          onBulkEdit={() => setDialog({ kind: "bulk", ids: chosenIds() })}
-          onDeselect={() => setSelected(new Set())}
+            )}
+            {shown.length === 0 && editedId === null && (
+              <EmptyList
+                isFiltered={isFiltered && positions.length > 0}
+                onClearFilters={clearFilters}
+                onAdd={canEdit ? () => setAdding(true) : null}
+                onImport={() => setOpen({ kind: "import", text: null })}
+              />
+            )}
+          </div>
+          <Suggestions fields={suggestions} />
+        </main>
+        {open && (
+          <PlanDialogs
+            {...{ store, snapshot, actions, canEdit, author, mentionable, commands, versions, onComments }}
+            dialog={open}
+            isScenario={place !== null}
+            hasAttribution={session.user !== null}
+            me={name}
+            onSearch={(search) => listActions.changeFilter({ search })}
+            onImport={tableImport.run}
+            onRestorePositions={review.onRestorePositions}
+            onClose={close}
+          />
+        )}
+        {dialog && (
+          <ListDialogs
+            {...{ dialog, store, snapshot, actions, canEdit, sizes }}
+            hidden={view.hidden}
+            onShowColumn={listActions.showColumn}
+            onOpen={setDialog}
+            onClose={closeDialog}
+          />
+        )}
+        {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
+        {management.dialog}
+        {scenarios.dialog}
+        {versions.dialog}
+        <PrintView
+          {...{ positions, settings: place ? { ...settings, name: title } : settings, isArchived, sync, columns, fields, filter, sort }}
+          settingConflicts={snapshot.settingConflicts}
+          placeConflicts={placesInConflict.length}
         />
-        {isAdding && canEdit && <AddForm settings={settings} onClose={() => setAdding(false)} onAdd={actions.add} />}
-        <div id={LIST_ID} tabIndex={-1}>
-          {(shown.length > 0 || editedId !== null) && (
-            <Grid
-              lines={lines}
-              listed={shown}
-              grouping={view.group}
-              hasFiguresLine={isSummaryAway}
-              heads={snapshot.heads}
-              settings={settings}
-              people={people}
-              highlights={highlights}
-              comments={snapshot.comments}
-              selected={visibleSelection}
-              sort={sort}
-              canEdit={canEdit}
-              onSelected={setSelected}
-              onSort={listActions.sortBy}
-              onCollapse={listActions.collapse}
-              groupNote={(key) => groupNotes.get(key) ?? null}
-              onSet={actions.setCell}
-              readPosition={(id) => store.readPosition(id)}
-              onEditing={setEditedId}
-              onConflict={onConflict}
-              onComments={onComments}
-              onHistory={(id) => setOpen({ kind: "history", id })}
-              onRemove={onRemove}
-              onCellFocus={onCellFocus}
-              onRange={setRange}
-              {...cellHandlers({ actions, positions: lines.positions, settings, onTable })}
-              onAdd={isFiltered ? null : () => setAdding(true)}
-              onDeletedWhileEditing={review.onDeletedWhileEditing}
-              onClosing={review.onClosing}
-            />
-          )}
-          {shown.length === 0 && editedId === null && (
-            <EmptyList
-              isFiltered={isFiltered && positions.length > 0}
-              onClearFilters={clearFilters}
-              onAdd={canEdit ? () => setAdding(true) : null}
-              onImport={() => setOpen({ kind: "import", text: null })}
-            />
-          )}
-        </div>
-        {suggestions.map(({ field, groups }) => (
-          <datalist key={field} id={`all-${field}`}>
-            {groups.map(({ key, name }) => (
-              <option key={key} value={name} />
-            ))}
-          </datalist>
-        ))}
-      </main>
-      {open && (
-        <PlanDialogs
-          {...{ store, snapshot, actions, canEdit, author, mentionable, commands, versions, onComments }}
-          dialog={open}
-          isScenario={place !== null}
-          hasAttribution={session.user !== null}
-          me={name}
-          onSearch={(search) => listActions.changeFilter({ search })}
-          onImport={tableImport.run}
-          onRestorePositions={review.onRestorePositions}
-          onClose={close}
-        />
-      )}
-      {dialog && (
-        <ListDialogs dialog={dialog} store={store} snapshot={snapshot} actions={actions} canEdit={canEdit} onClose={closeDialog} />
-      )}
-      {tableImport.running && <ImportProgress running={tableImport.running} onStop={tableImport.stop} />}
-      {management.dialog}
-      {scenarios.dialog}
-      {versions.dialog}
-      <PrintView
-        {...{ positions, settings: place ? { ...settings, name: title } : settings, isArchived, sync, filter, sort }}
-        settingConflicts={snapshot.settingConflicts}
-        placeConflicts={placesInConflict.length}
-      />
-      <Toasts toasts={toasts} onDismiss={dismissToast} />
-    </div>
+        <Toasts toasts={toasts} onDismiss={dismissToast} />
+      </div>
+    </ColumnsContext>
   )
 }

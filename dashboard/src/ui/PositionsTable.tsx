@@ -1,13 +1,16 @@
-import { FIELD_DEFINITIONS, type FieldValues, isAmountField } from "../plan/fields"
+import type { NewPosition } from "../plan/edit"
+import { type Field, fieldLabel, isAmountField, isNumeric, keyOf } from "../plan/fields"
 import { displayValue } from "../plan/format"
+import { validValue } from "../plan/schema"
 
-interface TableRow extends FieldValues {
+interface TableRow extends NewPosition {
   key: string | number
   mistyped?: Partial<Record<string, string>>
 }
 
 interface Props {
   rows: readonly TableRow[]
+  fields: readonly Field[]
   /** Number of rows to show; the remaining rows are counted. */
   maxRows: number
   label: string
@@ -16,17 +19,17 @@ interface Props {
 }
 
 /** A read-only, scrollable table of positions. */
-export function PositionsTable({ rows, maxRows, label, unit }: Props) {
+export function PositionsTable({ rows, fields, maxRows, label, unit }: Props) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard
     <section className="positions-table" tabIndex={0} aria-label={label}>
       <table>
         <thead>
           <tr>
-            {FIELD_DEFINITIONS.map((field) => (
-              <th key={field.key} scope="col" className={field.kind === "amount" ? "number" : undefined}>
-                {field.label}
-                {field.kind === "amount" && unit && <span className="unit"> {unit}</span>}
+            {fields.map((field) => (
+              <th key={keyOf(field)} scope="col" className={isNumeric(field) ? "number" : undefined}>
+                {fieldLabel(field)}
+                {isAmountField(field) && unit && <span className="unit"> {unit}</span>}
               </th>
             ))}
           </tr>
@@ -34,9 +37,9 @@ export function PositionsTable({ rows, maxRows, label, unit }: Props) {
         <tbody>
           {rows.slice(0, maxRows).map((row) => (
             <tr key={row.key}>
-              {FIELD_DEFINITIONS.map(({ key }) => (
-                <td key={key} className={isAmountField(key) ? "number" : undefined}>
-                  {row.mistyped?.[key] ?? displayValue(key, row[key])}
+              {fields.map((field) => (
+                <td key={keyOf(field)} className={isNumeric(field) ? "number" : undefined}>
+                  {row.mistyped?.[keyOf(field)] ?? displayValue(field, validValue(row, keyOf(field)))}
                 </td>
               ))}
             </tr>

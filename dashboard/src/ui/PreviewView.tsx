@@ -1,7 +1,7 @@
 /** A plan before it can be edited: figures and the first rows, while the editor loads. */
 import type { CSSProperties } from "react"
 import { departmentUses } from "../plan/department-budgets"
-import { FIELD_COLUMNS, FIELDS, fieldLabel, isAmountField } from "../plan/fields"
+import { fieldLabel, gridColumns, isAmountField, keyOf } from "../plan/fields"
 import { unitLabel } from "../plan/format"
 import { NO_FILTER } from "../plan/query"
 import { defaultYearStart } from "../plan/year"
@@ -39,11 +39,12 @@ const ACTIONS: RowActions = {
 
 export function PreviewView({ preview }: { preview: Preview }) {
   const { positions, settings, departmentBudgets } = preview
+  const { fields } = preview.columns
   const size = useMediaQuery(NARROW_SCREEN) ? NARROW_ROW_HEIGHT : ROW_HEIGHT
   const rows = positions.slice(0, MAX_ROWS)
   const now = Date.now()
   return (
-    <div className="page" style={{ "--field-columns": FIELD_COLUMNS } as CSSProperties} aria-busy="true" data-preview>
+    <div className="page" style={{ "--field-columns": gridColumns(fields) } as CSSProperties} aria-busy="true" data-preview>
       <header className="top">
         <Logo />
         <h1 className="preview-name">{settings.name || "Untitled plan"}</h1>
@@ -70,11 +71,11 @@ export function PreviewView({ preview }: { preview: Preview }) {
             <div className="grid read-only">
               <div className="grid-head">
                 <span className="cell cell-select" />
-                {FIELDS.map((key) => (
-                  <span key={key} className={`cell cell-${key}${fieldClasses(key)}`}>
+                {fields.map((field) => (
+                  <span key={keyOf(field)} className={fieldClasses(field)}>
                     <span className="head-label">
-                      {fieldLabel(key)}
-                      {isAmountField(key) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
+                      {fieldLabel(field)}
+                      {isAmountField(field) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
                     </span>
                   </span>
                 ))}
@@ -88,6 +89,7 @@ export function PreviewView({ preview }: { preview: Preview }) {
                   <Row
                     key={position.id}
                     position={position}
+                    fields={fields}
                     rowIndex={at + 2}
                     number={at + 1}
                     offset={at * size}

@@ -1,13 +1,14 @@
 import { TriangleAlert, Undo2 } from "lucide-react"
 import { useState } from "react"
 import type { DiscardedEdit } from "../history/events"
-import { FIELDS, type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
+import { type ColumnKey, type Field, fieldLabel, fieldNoun, keyOf } from "../plan/fields"
 import { formatDateTime, formatFieldValue } from "../plan/format"
 import type { ParsedInput } from "../plan/input"
 import type { Mention } from "../plan/mentions"
 import type { Place } from "../plan/root-map"
 import { type Position, SETTING_LABELS, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
 import type { UnsavedDraft } from "../sync/unsaved-drafts"
+import { useColumns } from "./columns-context"
 import { MentionRow } from "./comments/MentionRow"
 import { mentionKey } from "./comments/use-mentions"
 import type { PlaceConflict } from "./place-conflicts"
@@ -39,7 +40,7 @@ interface Props {
   hiddenRows: number
   historyProblem: string | null
   canEdit: boolean
-  onConflict: (id: string, field: FieldKey) => void
+  onConflict: (id: string, field: ColumnKey) => void
   onSetting: (key: Setting) => void
   onPlace: (place: Place) => void
   onRestore: (discardedEdits: DiscardedEdit) => void
@@ -80,6 +81,7 @@ export function ReviewPanel({
     onDismissMention,
   } = handlers
   const [isAll, setAll] = useState(false)
+  const columns = useColumns()
   const items = [
     ...drafts.map((item) => (
       <UnsavedDraftRow
@@ -97,9 +99,20 @@ export function ReviewPanel({
       <PlaceConflictRow key={conflict.place.join("/")} {...conflict} onCompare={() => onPlace(conflict.place)} />
     )),
     ...positions.flatMap((position) =>
-      FIELDS.filter((field) => position.conflicts?.[field]).map((field) => (
-        <ConflictRow key={`${position.id}/${field}`} position={position} field={field} onCompare={() => onConflict(position.id, field)} />
-      )),
+      position.conflicts === null
+        ? []
+        : columns.fields.flatMap((field) => {
+            const key = keyOf(field)
+            if (!position.conflicts?.[key]) return []
+            return [
+              <ConflictRow
+                key={`${position.id}/${key}`}
+                position={position}
+                field={field}
+                onCompare={() => onConflict(position.id, key)}
+              />,
+            ]
+          }),
     ),
     ...mentions.map((mention) => (
       <MentionRow
@@ -185,7 +198,7 @@ function PlaceConflictRow({ title, onCompare }: PlaceConflict & { onCompare: () 
   )
 }
 
-function ConflictRow({ position, field, onCompare }: { position: Position; field: FieldKey; onCompare: () => void }) {
+function ConflictRow({ position, field, onCompare }: { position: Position; field: Field; onCompare: () => void }) {
   return (
     <li>
       <span>
@@ -210,20 +223,22 @@ interface UnsavedDraftProps {
 }
 
 function UnsavedDraftRow({ item: { draft, input, position }, canEdit, onApply, onDismiss }: UnsavedDraftProps) {
-  const { name, field, text } = draft
+  const columns = useColumns()
+  const { name, text } = draft
+  const field = columns.known(draft.field)
   return (
     <li>
       <span>
         <strong>{name}</strong>: {draft.isClosed ? "the page was closed" : "deleted by somebody else"} while you were entering “{text}” as
         the {fieldNoun(field)}.
-        {position && ` It ${draft.isClosed ? "is" : "was restored with"} ${formatFieldValue(field, shownValue(position, field))}.`}
+        {position && ` It ${draft.isClosed ? "is" : "was restored with"} ${formatFieldValue(field, shownValue(position, draft.field))}.`}
         {!position && draft.isClosed && " Somebody has deleted the position since."}
       </span>
       <span className="row-buttons">
         {canEdit && (position === null || "value" in input) && (
           <RecoverButton
             isRestored={position !== null}
-            field={field}
+            label={fieldLabel(field)}
             value={"value" in input ? formatFieldValue(field, input.value) : ""}
             name={name}
             onClick={onApply}
@@ -245,23 +260,26 @@ interface DiscardedEditProps {
 }
 
 function DiscardedEditRow({ item: { edit, position }, canEdit, onRestore, onDismiss }: DiscardedEditProps) {
+  const columns = useColumns()
   const { name, field, value, nested } = edit
-  const label = fieldLabel(field)
+  const label = columns.label(field)
+  const known = columns.field(field)
+  const shown = known ?? field
   const leave = position ? "Dismiss" : "Keep deleted"
   return (
     <li>
       <span>
         <strong>{name}</strong>: {edit.author}{" "}
-        {nested ? `changed ${label}` : `set ${fieldNoun(field)} to ${formatFieldValue(field, value)}`}
+        {nested ? `changed ${label}` : `set ${columns.noun(field)} to ${formatFieldValue(shown, value)}`}
         {edit.time !== null && ` (${formatDateTime(edit.time)})`} while {edit.deletedBy} deleted the position.
-        {position && ` It was restored${isFieldKey(field) ? ` with ${formatFieldValue(field, shownValue(position, field))}` : ""}.`}
+        {position && ` It was restored${known ? ` with ${formatFieldValue(known, shownValue(position, keyOf(known)))}` : ""}.`}
       </span>
       {canEdit && (
         <span className="row-buttons">
           <RecoverButton
             isRestored={position !== null}
-            field={field}
-            value={nested ? "the edit" : formatFieldValue(field, value)}
+            label={label}
+            value={nested ? "the edit" : formatFieldValue(shown, value)}
             name={name}
             onClick={onRestore}
           />
@@ -277,13 +295,14 @@ function DiscardedEditRow({ item: { edit, position }, canEdit, onRestore, onDism
 interface RecoverButtonProps {
   /** The position exists again; only the value is missing. */
   isRestored: boolean
-  field: string
+  /** Of the field. */
+  label: string
   value: string
   name: string
   onClick: () => void
 }
 
-function RecoverButton({ isRestored, field, value, name, onClick }: RecoverButtonProps) {
+function RecoverButton({ isRestored, label, value, name, onClick }: RecoverButtonProps) {
   return (
     <button type="button" onClick={onClick}>
       {isRestored ? (
@@ -291,7 +310,7 @@ function RecoverButton({ isRestored, field, value, name, onClick }: RecoverButto
           Use {value}
           <span className="hidden">
             {" "}
-            as {fieldLabel(field)} of {name}
+            as {label} of {name}
           </span>
         </>
       ) : (

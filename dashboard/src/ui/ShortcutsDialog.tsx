@@ -25,6 +25,7 @@ const SHORTCUTS: { title: string; keys: [keys: string, action: string][] }[] = [
       ["Left, Right on the head of a group", "Collapse, expand it"],
       ["Shift+Space on the head of a group", "Check its positions"],
       ["Escape", "Cancel the selection"],
+      ["Shift+Left, Shift+Right on the head of a column", "Resize the column"],
     ],
   },
   {

@@ -1,11 +1,12 @@
 import { Download, FileUp, History, PencilLine, Plus, Redo2, Search, Trash2, Undo2, X } from "lucide-react"
 import { type ReactNode, useLayoutEffect, useMemo, useRef } from "react"
 import { columnCount, countCells, fieldsOf, positionsIn, type Rect, rowCount } from "../grid/range"
-import { fieldLabel, GROUP_FIELDS, type GroupKey, isAmountField } from "../plan/fields"
+import { type Field, fieldLabel, type GroupColumnKey, isAmountField, keyOf } from "../plan/fields"
 import { formatSum, unitLabel } from "../plan/format"
 import { describeUnknownBudgets, distinctGroups, type Filter, type Group, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
 import type { UndoState } from "../sync/undo-stack"
+import { useColumns } from "./columns-context"
 import { ExportItems, Formats, type OnExport, SELECTED_POSITIONS } from "./ExportItems"
 import { Menu } from "./Menu"
 
@@ -17,6 +18,8 @@ interface Props {
   shown: readonly Position[]
   /** The positions of the grid, which `range` counts. */
   rows: readonly Position[]
+  /** The columns that the list shows. */
+  fields: readonly Field[]
   /** Controls for groups and saved views. */
   viewControls: ReactNode
   selected: ReadonlySet<string>
@@ -28,7 +31,7 @@ interface Props {
   canEdit: boolean
   onFilter: (filter: Partial<Filter>) => void
   /** `value`: the folded name of a group; `null` shows all. */
-  onFilterGroup: (field: GroupKey, value: string | null) => void
+  onFilterGroup: (field: GroupColumnKey, value: string | null) => void
   onAdd: () => void
   onImport: () => void
   onExport: OnExport
@@ -43,7 +46,16 @@ interface Props {
 /** Actions for the list, or for the selected rows. */
 export function Toolbar(props: Props) {
   const { all, shown, rows, selected, range, history, settings, filter, canEdit } = props
-  const groups = useMemo(() => GROUP_FIELDS.map((field) => ({ field, values: distinctGroups(all, field) })), [all])
+  const columns = useColumns()
+  const groups = useMemo(
+    () =>
+      columns.groupFields.map((field) => ({
+        key: keyOf(field) as GroupColumnKey,
+        label: fieldLabel(field),
+        values: distinctGroups(all, field),
+      })),
+    [all, columns],
+  )
   const isFiltered = shown.length !== all.length
   const chosen = selected.size > 0 ? all.filter((position) => selected.has(position.id)) : []
   const toolbar = useRef<HTMLDivElement>(null)
@@ -70,15 +82,15 @@ export function Toolbar(props: Props) {
         />
       </label>
       {groups.map(
-        ({ field, values }) =>
+        ({ key, label, values }) =>
           // A filter without values, such as of a status that no position has, takes room for nothing.
-          (values.length > 0 || filter.groups[field] !== undefined) && (
+          (values.length > 0 || filter.groups[key] !== undefined) && (
             <GroupFilter
-              key={field}
-              label={fieldLabel(field)}
+              key={key}
+              label={label}
               values={values}
-              value={filter.groups[field] ?? null}
-              onChange={(value) => props.onFilterGroup(field, value)}
+              value={filter.groups[key] ?? null}
+              onChange={(value) => props.onFilterGroup(key, value)}
             />
           ),
       )}
@@ -92,7 +104,9 @@ export function Toolbar(props: Props) {
           </>
         )}
       </p>
-      {range && chosen.length === 0 && <RangeSummary rows={positionsIn(rows, range)} range={range} settings={settings} />}
+      {range && chosen.length === 0 && (
+        <RangeSummary rows={positionsIn(rows, range)} range={range} fields={props.fields} settings={settings} />
+      )}
       <span className="toolbar-end">
         {canEdit && (
           <span className="undo-redo">
@@ -198,8 +212,8 @@ export function Toolbar(props: Props) {
 }
 
 /** Number of the selected cells, and their sum. */
-function RangeSummary({ rows, range, settings }: { rows: readonly Position[]; range: Rect; settings: Settings }) {
-  const hasAmounts = fieldsOf(range).some(isAmountField)
+function RangeSummary({ rows, range, fields, settings }: Pick<Props, "rows" | "fields" | "settings"> & { range: Rect }) {
+  const hasAmounts = fieldsOf(range, fields).some(isAmountField)
   const unknown = describeUnknownBudgets(rows)
   return (
     <span className="range-summary">

@@ -2,6 +2,7 @@ import { type FormEvent, useEffect, useId, useRef, useState } from "react"
 import { MAX_TEXT } from "../plan/schema"
 import { countCharacters, isBlank } from "../plan/text"
 import { describeView } from "../plan/view"
+import { useColumns } from "./columns-context"
 import { Dialog } from "./Dialog"
 import { DialogFoot } from "./DialogFoot"
 
@@ -20,6 +21,7 @@ interface Props {
 export function ViewNameDialog({ title, view, name, others, onSave, onClose }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
   const input = useRef<HTMLInputElement>(null)
+  const columns = useColumns()
   const id = useId()
   // A dialog focuses its first control when it opens.
   useEffect(() => input.current?.select(), [])
@@ -34,7 +36,7 @@ export function ViewNameDialog({ title, view, name, others, onSave, onClose }: P
   return (
     <Dialog title={title} onClose={onClose}>
       <form className="stack" onSubmit={submit} noValidate>
-        <p className="fine">Shows {describeView(view)}. Everybody who can open the plan sees it.</p>
+        <p className="fine">Shows {describeView(view, columns)}. Everybody who can open the plan sees it.</p>
         <label htmlFor={id}>Name</label>
         <input ref={input} id={id} name="name" defaultValue={name} autoComplete="off" aria-invalid={problem !== null} />
         <p role="alert" className="problem">

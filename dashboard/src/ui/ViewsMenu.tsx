@@ -1,6 +1,7 @@
 import { BookmarkPlus, Check, ChevronDown, List, Pencil, RefreshCw, Trash2 } from "lucide-react"
 import type { SavedView } from "../plan/saved-views"
 import { describeView, normalizeView } from "../plan/view"
+import { useColumns } from "./columns-context"
 import { Menu } from "./Menu"
 
 interface Props {
@@ -18,6 +19,7 @@ interface Props {
 
 /** Menu of the saved views of a plan. */
 export function ViewsMenu({ views, current, canEdit, onOpen, onSave, onRename, onUpdate, onDelete }: Props) {
+  const columns = useColumns()
   const open = views.find(({ view }) => normalizeView(view) === current)
   const isPlain = current === ""
   const name = open ? open.name || "Untitled view" : isPlain ? "Views" : "Unsaved view"
@@ -47,7 +49,7 @@ export function ViewsMenu({ views, current, canEdit, onOpen, onSave, onRename, o
                   <button
                     type="button"
                     aria-current={view === open}
-                    title={describeView(view.view)}
+                    title={describeView(view.view, columns)}
                     onClick={() => close(() => onOpen(view.view))}
                   >
                     {view === open ? <Check aria-hidden /> : <span className="gap" />}

@@ -14,13 +14,14 @@ export async function downloadTable(
   yearStart: string,
   name: string,
 ): Promise<void> {
-  const { settings: stored, positions: all } = store.getSnapshot()
+  const { settings: stored, positions: all, columns } = store.getSnapshot()
   const settings = { ...stored, name }
   const extras = readExtraFields(
     store.handle.doc(),
     positions.map(({ id }) => id),
+    new Set(columns.own.map(({ key }) => key)),
   )
-  const table = { positions, extras, total: all.length, scope, yearStart, at: Date.now() }
+  const table = { positions, own: columns.own, extras, total: all.length, scope, yearStart, at: Date.now() }
   const bytes = await requestOnce("export", { format, table, settings })
   const url = URL.createObjectURL(new Blob([bytes as Uint8Array<ArrayBuffer>], { type: EXPORT_TYPES[format] }))
   const link = document.createElement("a")

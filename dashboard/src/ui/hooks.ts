@@ -22,6 +22,12 @@ export function useCurrentMinute(): number {
   return minute
 }
 
+/** Today in the time zone of the browser. */
+export function currentDate(): string {
+  const now = new Date()
+  return `${currentMonth()}-${String(now.getDate()).padStart(2, "0")}`
+}
+
 /** The month of today in the time zone of the browser. */
 export function currentMonth(): string {
   const now = new Date()

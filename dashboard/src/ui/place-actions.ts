@@ -1,5 +1,6 @@
 /** The user's actions on department budgets and saved views: each is recorded for undo, and reported in a message. */
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
+import type { PlanColumns } from "../plan/columns"
 import { type DepartmentBudgetChange, setDepartmentBudgets } from "../plan/department-budgets"
 import { type Place, resolvePlace } from "../plan/root-map"
 import { addSavedView, deleteSavedView, type SavedView, type SavedViewField, savedViewPlace, setSavedView } from "../plan/saved-views"
@@ -10,13 +11,17 @@ import type { ToastAction } from "./Toast"
 export const BOTH_KEPT = "Somebody else changed this at the same time. Both values are kept; choose one."
 
 /** A place of the plan inside a sentence: `the budget of “Engineering”`. */
-export function placeLabel([map, key = "", field]: Place): string {
+export function placeLabel([map, key = "", field]: Place, columns: PlanColumns): string {
   if (map === "departmentBudgets") return `the budget of “${key}”`
   if (map === "views") return field === "name" ? "the name of a view" : "a saved view"
+  if (map === "columns") return `${field === undefined ? "" : `the ${COLUMN_PLACES[field] ?? field} of `}the column “${columns.label(key)}”`
   if (map === "versions") return field === "name" ? "the name of a version" : "a named version"
   if (map === "scenarios") return "a scenario of the plan"
   return key === "" ? map : `${map} of the plan`
 }
+
+/** Parts of a column, as its entry names them. */
+const COLUMN_PLACES: Record<string, string> = { title: "name", order: "place", options: "options", deleted: "deletion" }
 
 export interface PlaceActionsOptions {
   store: PlanStore
@@ -72,12 +77,13 @@ export function placeActions({ store, author, showToast, undoButton }: PlaceActi
     },
     /** Keeps the value of one operation. */
     resolvePlace(place: Place, operation: string): void {
+      const label = placeLabel(place, store.getSnapshot().columns)
       const { action } = undoStack.record(
-        `resolution of ${placeLabel(place)}`,
-        () => resolvePlace(plan, place, operation, `${author}: resolved ${placeLabel(place)}`),
+        `resolution of ${label}`,
+        () => resolvePlace(plan, place, operation, `${author}: resolved ${label}`),
         () => ({ places: [place] }),
       )
-      showToast(`Conflict in ${placeLabel(place)} resolved.`, ...undoButton(action))
+      showToast(`Conflict in ${label} resolved.`, ...undoButton(action))
     },
   }
 }

@@ -1,6 +1,9 @@
 /** Conflicts in the shared maps of a plan, as the page lists and resolves them. */
+
+import type { PlanColumns } from "../plan/columns"
 import { type DepartmentBudget, departmentBudgetPlace } from "../plan/department-budgets"
 import { formatValue } from "../plan/format"
+import { COLUMN_TYPE_LABELS, type ColumnSetting, type ColumnType, columnPlace } from "../plan/own-columns"
 import type { Place } from "../plan/root-map"
 import { type SavedView, type SavedViewField, savedViewPlace } from "../plan/saved-views"
 import type { Conflict, FieldValue } from "../plan/schema"
@@ -17,15 +20,18 @@ export interface PlaceConflict {
   format: (value: FieldValue) => string
 }
 
-/** The contents of the shared maps. */
-interface SharedMaps {
+/** What the shared maps of a plan contain. */
+export interface SharedEntries {
   departmentBudgets: readonly DepartmentBudget[]
   savedViews: readonly SavedView[]
   versions: readonly NamedVersion[]
+  columns: PlanColumns
 }
 
+const typeLabel = (value: FieldValue): string => COLUMN_TYPE_LABELS[value as ColumnType] ?? String(value ?? "")
+
 /** All places that can have a conflict, with their current values. */
-function allPlaces({ departmentBudgets: budgets, savedViews: views, versions }: SharedMaps): PlaceConflict[] {
+function allPlaces({ departmentBudgets: budgets, savedViews: views, versions, columns }: SharedEntries): PlaceConflict[] {
   const ofBudgets = budgets.map(({ name, amount, mistyped, conflict }): PlaceConflict => {
     return {
       place: departmentBudgetPlace(name),
@@ -44,7 +50,7 @@ function allPlaces({ departmentBudgets: budgets, savedViews: views, versions }: 
         value: view[field],
         setBy: view.by,
         conflict: view.conflicts?.[field] ?? null,
-        format: field === "name" ? formatValue : (value) => describeView(String(value ?? "")),
+        format: field === "name" ? formatValue : (value) => describeView(String(value ?? ""), columns),
       }
     }),
   )
@@ -58,11 +64,23 @@ function allPlaces({ departmentBudgets: budgets, savedViews: views, versions }: 
       format: formatValue,
     }
   })
-  return [...ofBudgets, ...ofViews, ...ofVersions]
+  const ofColumns = columns.own.flatMap(({ key, label, kind, conflicts }) =>
+    (["title", "type"] as const).map((setting: ColumnSetting): PlaceConflict => {
+      return {
+        place: columnPlace(key, setting),
+        title: `${setting === "title" ? "Name" : "Type"} of the column ${label}`,
+        value: setting === "title" ? label : kind,
+        setBy: "",
+        conflict: conflicts?.[setting] ?? null,
+        format: setting === "title" ? formatValue : typeLabel,
+      }
+    }),
+  )
+  return [...ofBudgets, ...ofViews, ...ofVersions, ...ofColumns]
 }
 
-export const placeConflicts = (maps: SharedMaps): PlaceConflict[] => allPlaces(maps).filter(({ conflict }) => conflict !== null)
+export const placeConflicts = (entries: SharedEntries): PlaceConflict[] => allPlaces(entries).filter(({ conflict }) => conflict !== null)
 
 /** The values of one place, also after its conflict has been resolved. */
-export const findPlace = (maps: SharedMaps, place: Place): PlaceConflict | undefined =>
-  allPlaces(maps).find((other) => other.place.join("/") === place.join("/"))
+export const findPlace = (entries: SharedEntries, place: Place): PlaceConflict | undefined =>
+  allPlaces(entries).find((other) => other.place.join("/") === place.join("/"))

@@ -19,7 +19,7 @@ import {
   setField,
   updateSettings,
 } from "../plan/edit"
-import { type FieldKey, fieldLabel, fieldNoun, isFieldKey } from "../plan/fields"
+import type { ColumnKey } from "../plan/fields"
 import { formatFieldValue } from "../plan/format"
 import { importEdits } from "../plan/import-edits"
 import { type FieldValue, type Position, SETTING_LABELS, SETTINGS, type Setting, type Settings, shownValue } from "../plan/schema"
@@ -27,6 +27,7 @@ import type { ImportChanges } from "../plan/table-import/review"
 import { type Action, groupCells, type KeptPlace } from "../plan/undo"
 import type { PlanStore } from "../sync/plan-store"
 import type { RevertedAction } from "../sync/undo-stack"
+import { columnActions } from "./column-actions"
 import { commentActions } from "./comments/comment-actions"
 import { BOTH_KEPT, placeActions, placeLabel } from "./place-actions"
 import type { ToastAction } from "./Toast"
@@ -49,6 +50,10 @@ export interface PlanActionsOptions {
 export function planActions({ store, author, showToast, showRefusals }: PlanActionsOptions) {
   const { plan, undoStack } = store
   const nameOf = (id: string) => store.get(id)?.designation ?? ""
+  const columns = () => store.getSnapshot().columns
+  const nounOf = (field: string) => columns().noun(field)
+  /** The value that a cell shows, in a sentence. */
+  const shownText = (position: Position, field: ColumnKey) => formatFieldValue(columns().known(field), shownValue(position, field))
   const names = (rows: readonly { designation: string }[]) =>
     rows.length === 1 ? `“${rows[0]?.designation}”` : countPositions(rows.length)
 
@@ -80,13 +85,12 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     const [cell] = cells
     if (cells.length === 1 && cell) {
       const position = cell.id === null ? undefined : store.get(cell.id)
-      const value =
-        position && cell.field && isFieldKey(cell.field) ? ` ${formatFieldValue(cell.field, shownValue(position, cell.field))}` : ""
+      const value = position && cell.field && columns().field(cell.field) ? ` ${shownText(position, cell.field as ColumnKey)}` : ""
       const what = cell.place
-        ? placeLabel(cell.place)
+        ? placeLabel(cell.place, columns())
         : cell.id === null
           ? `${SETTING_LABELS[cell.field as Setting]} of the plan`
-          : `${fieldLabel(cell.field ?? "")} of “${cell.name}”`
+          : `${columns().label(cell.field ?? "")} of “${cell.name}”`
       texts.push(`Somebody else has changed ${what} since. It stays${value || " as it is"}.`)
     } else if (cells.length > 1) texts.push(`Others have changed ${countCells(cells.length)} since. They stay as they are.`)
     return texts.join(" ")
@@ -97,33 +101,32 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
   }
 
   /** Reports the value of a field after concurrent edits. */
-  const showConflict = (id: string, field: FieldKey) => {
+  const showConflict = (id: string, field: ColumnKey) => {
     const now = store.readPosition(id)?.position
     if (now)
-      showToast(
-        now.conflicts?.[field]
-          ? BOTH_KEPT
-          : `Somebody else changed this at the same time. It is now ${formatFieldValue(field, shownValue(now, field))}.`,
-      )
+      showToast(now.conflicts?.[field] ? BOTH_KEPT : `Somebody else changed this at the same time. It is now ${shownText(now, field)}.`)
   }
-  const editCell = (id: string, field: FieldKey, value: FieldValue, edit: () => void, noun = "edit") =>
-    undoStack.record(`${noun} of ${fieldNoun(field)} of “${nameOf(id)}”`, edit, () =>
+  const editCell = (id: string, field: ColumnKey, value: FieldValue, edit: () => void, noun = "edit") =>
+    undoStack.record(`${noun} of ${nounOf(field)} of “${nameOf(id)}”`, edit, () =>
       store.get(id) ? { cells: groupCells([{ id, field, value }]) } : {},
     ).action
 
+  /** A field in the message of a change: its key, or the title of a column of the plan. */
+  const labelInMessage = (field: string) => columns().column(field)?.label ?? field
   const comments = commentActions({ store, author, showToast, undoButton })
   return {
     undo,
     redo,
     ...placeActions({ store, author, showToast, undoButton }),
+    ...columnActions({ store, author, showToast, undoButton }),
     ...versionActions({ store, author, showToast, undoButton }),
     ...comments,
-    setCell(id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null): void {
+    setCell(id: string, field: ColumnKey, value: FieldValue, base: PositionAtHeads | null): void {
       const name = store.get(id)?.designation
-      const action = editCell(id, field, value, () => setField(plan, id, field, value, author, base))
+      const action = editCell(id, field, value, () => setField(plan, id, field, value, author, base, labelInMessage(field)))
       if (base && !store.get(id)) showToast(`Somebody deleted “${base.position.designation}”. Your edit is kept for review.`)
       else if (base) showConflict(id, field)
-      else if (name !== undefined) showToast(`${fieldLabel(field)} of “${name}” changed.`, ...undoButton(action))
+      else if (name !== undefined) showToast(`${columns().label(field)} of “${name}” changed.`, ...undoButton(action))
     },
     /** Applies a paste, a fill or a clear as one action. `onAdded` receives the ids of added positions. */
     changeCells(changes: CellChanges, { done, noun }: CellAction, onAdded?: (ids: readonly string[]) => void): void {
@@ -157,10 +160,16 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       showToast(`Changing ${cells.length > 0 ? count : countPositions(additions.length)}…`)
       void undoStack.recordPortions(label, edits).then(finish)
     },
-    resolve(id: string, field: FieldKey, operation: string): void {
+    resolve(id: string, field: ColumnKey, operation: string): void {
       const name = nameOf(id)
-      const action = editCell(id, field, null, () => resolveConflict(plan, id, field, operation, author), "resolution")
-      showToast(`Conflict in ${fieldNoun(field)} of “${name}” resolved.`, ...undoButton(action))
+      const action = editCell(
+        id,
+        field,
+        null,
+        () => resolveConflict(plan, id, field, operation, author, labelInMessage(field)),
+        "resolution",
+      )
+      showToast(`Conflict in ${nounOf(field)} of “${name}” resolved.`, ...undoButton(action))
     },
     resolveSetting(key: Setting, operation: string): void {
       const label = `resolution of ${SETTING_LABELS[key].toLowerCase()} of the plan`
@@ -261,10 +270,10 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
         comments.recoverComments(id, heads)
         return
       }
-      const label = `recovery of ${fieldNoun(field)} of “${nameOf(id)}”`
+      const label = `recovery of ${nounOf(field)} of “${nameOf(id)}”`
       undoStack.record(
         label,
-        () => restoreFieldValue(plan, id, field, heads, author),
+        () => restoreFieldValue(plan, id, field, heads, author, labelInMessage(field)),
         () => ({ cells: groupCells([{ id, field, value: store.get(id)?.status ?? null }]) }),
       )
     },
@@ -279,8 +288,8 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       showToast(`Approved “${name}”.`, ...undoButton(action))
     },
     /** Sets a field without a message. */
-    setValue(id: string, field: FieldKey, value: FieldValue): void {
-      editCell(id, field, value, () => setField(plan, id, field, value, author))
+    setValue(id: string, field: ColumnKey, value: FieldValue): void {
+      editCell(id, field, value, () => setField(plan, id, field, value, author, null, labelInMessage(field)))
     },
   }
 

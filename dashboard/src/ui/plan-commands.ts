@@ -1,5 +1,5 @@
 /** The commands of the palette for the open plan. */
-import { fieldNoun, type GroupKey } from "../plan/fields"
+import { fieldNoun, type GroupColumnKey, type GroupField, keyOf } from "../plan/fields"
 import type { PositionGroup } from "../plan/grouping"
 import type { Group } from "../plan/query"
 import type { Position } from "../plan/schema"
@@ -30,7 +30,7 @@ interface Options {
   groups: readonly PositionGroup[] | null
   isFiltered: boolean
   /** The groups of each field, for filters. */
-  suggestions: readonly { field: GroupKey; groups: readonly Group[] }[]
+  suggestions: readonly { field: GroupField; groups: readonly Group[] }[]
   /** The position with the focus. */
   focused: Position | undefined
   /** The checked positions, or those of the selected cells. */
@@ -59,7 +59,15 @@ export function paletteCommands(options: Options): Command[] {
       undoState.redo !== null && { id: "redo", label: `Redo ${undoState.redo}`, keys: "Ctrl+Shift+Z", run: () => void actions.redo() },
     { id: "search", label: "Search positions", keys: "/", run: () => document.getElementById(SEARCH_ID)?.focus() },
     isFiltered && { id: "clear", label: "Clear search and filters", run: listActions.clearFilters },
-    ...viewCommands({ view, savedViews: snapshot.savedViews, canEdit, groups, ...listActions, openDialog: openListDialog }),
+    ...viewCommands({
+      view,
+      columns: snapshot.columns,
+      savedViews: snapshot.savedViews,
+      canEdit,
+      groups,
+      ...listActions,
+      openDialog: openListDialog,
+    }),
     canEdit &&
       chosenIds.length > 0 && {
         id: "bulk",
@@ -88,9 +96,9 @@ export function paletteCommands(options: Options): Command[] {
     ...openScenarioCommands(plans, current, onOpen),
     ...suggestions.flatMap(({ field, groups: values }) =>
       values.map(({ key, name: group }) => ({
-        id: `filter ${field} ${key}`,
+        id: `filter ${keyOf(field)} ${key}`,
         label: `Filter by ${fieldNoun(field)}: ${group}`,
-        run: () => listActions.filterGroup(field, key),
+        run: () => listActions.filterGroup(keyOf(field) as GroupColumnKey, key),
       })),
     ),
     ...(["light", "dark", "system"] as const).map((theme) => ({

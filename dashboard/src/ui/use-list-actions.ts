@@ -1,6 +1,6 @@
 /** What the user does to the view of the list: searches, filters, sorts, groups and collapses. */
 import { useMemo } from "react"
-import type { GroupKey } from "../plan/fields"
+import type { ColumnKey, GroupColumnKey } from "../plan/fields"
 import { type Filter, NO_FILTER, type Sort } from "../plan/query"
 import { parseView } from "../plan/view"
 import type { ChangeView } from "./use-view"
@@ -8,12 +8,14 @@ import type { ChangeView } from "./use-view"
 export interface ListActions {
   changeFilter: (part: Partial<Filter>) => void
   /** `value`: the folded name of a group; `null` shows all. */
-  filterGroup: (field: GroupKey, value: string | null) => void
+  filterGroup: (field: GroupColumnKey, value: string | null) => void
   clearFilters: () => void
   sortBy: (sort: Sort | null) => void
-  groupBy: (field: GroupKey | null) => void
+  groupBy: (field: GroupColumnKey | null) => void
   collapse: (key: string, isCollapsed: boolean) => void
   setCollapsed: (keys: ReadonlySet<string>) => void
+  /** Shows or hides a column. */
+  showColumn: (key: ColumnKey, isShown: boolean) => void
   /** Opens a view, as the address names it. */
   openView: (view: string) => void
 }
@@ -39,6 +41,13 @@ export function useListActions(change: ChangeView): ListActions {
           return { ...view, collapsed }
         }, "replace"),
       setCollapsed: (collapsed) => change((view) => ({ ...view, collapsed }), "replace"),
+      showColumn: (key, isShown) =>
+        change((view) => {
+          const hidden = new Set(view.hidden)
+          if (isShown) hidden.delete(key)
+          else hidden.add(key)
+          return { ...view, hidden }
+        }),
       openView: (view) => change(() => parseView(view)),
     }),
     [change],

@@ -1,6 +1,8 @@
 /** The positions that the list shows: filtered, sorted and grouped. */
 import { useDeferredValue, useMemo } from "react"
 import { type GridLines, groupedLines, plainLines } from "../grid/grid-lines"
+import type { PlanColumns } from "../plan/columns"
+import { isGroupField } from "../plan/fields"
 import { groupRows, type PositionGroup } from "../plan/grouping"
 import { filterPositions, sortPositions } from "../plan/query"
 import type { Position } from "../plan/schema"
@@ -15,15 +17,19 @@ export interface Listing {
   lines: GridLines
 }
 
-/** `editedId`: the position that is being edited. It stays in the list. */
-export function useListing(positions: readonly Position[], { filter, sort, group, collapsed }: View, editedId: string | null): Listing {
+/** `view`: one that names only columns of the plan. `editedId`: the position that is being edited. It stays in the list. */
+export function useListing(positions: readonly Position[], columns: PlanColumns, view: View, editedId: string | null): Listing {
+  const { filter, sort, group, collapsed } = view
   // Typing has priority over filtering.
   const deferredFilter = useDeferredValue(filter)
   const shown = useMemo(
-    () => sortPositions(filterPositions(positions, deferredFilter, editedId), sort),
-    [positions, deferredFilter, editedId, sort],
+    () => sortPositions(filterPositions(positions, deferredFilter, editedId, columns), sort, columns),
+    [positions, columns, deferredFilter, editedId, sort],
   )
-  const groups = useMemo(() => group && groupRows(shown, group, sort), [shown, group, sort])
+  const groups = useMemo(() => {
+    const field = group && columns.field(group)
+    return field && isGroupField(field) ? groupRows(shown, field, sort) : null
+  }, [shown, columns, group, sort])
   const lines = useMemo(
     () => (groups ? groupedLines(groups, collapsed, editedId) : plainLines(shown)),
     [groups, shown, collapsed, editedId],

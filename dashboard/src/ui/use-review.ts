@@ -3,7 +3,7 @@ import { decodeHeads, encodeHeads, type UrlHeads } from "@automerge/automerge-re
 import { useCallback, useMemo, useRef, useState } from "react"
 import type { DeletedEvent, DiscardedEdit } from "../history/events"
 import type { PositionAtHeads } from "../plan/edit"
-import { type FieldKey, isFieldKey } from "../plan/fields"
+import type { ColumnKey } from "../plan/fields"
 import { newId } from "../plan/id"
 import { parseInput } from "../plan/input"
 import { shownValue } from "../plan/schema"
@@ -28,7 +28,7 @@ export interface Review {
   /** Keys of the items that the user has dismissed. */
   dismissed: ReadonlySet<string>
   /** Keeps the text that was typed into a position which somebody deleted. `text`: `null` if there is none. */
-  onDeletedWhileEditing: (base: PositionAtHeads, field: FieldKey, text: string | null) => void
+  onDeletedWhileEditing: (base: PositionAtHeads, field: ColumnKey, text: string | null) => void
   /** Keeps the text that is being typed, because the page is being closed; `null`: the page is back. */
   onClosing: (left: TypedText | null) => void
   onApplyDraft: (item: DraftItem) => Promise<void>
@@ -42,9 +42,10 @@ export interface Review {
 function openDrafts(store: PlanStore): readonly UnsavedDraft[] {
   const { owner } = store.syncStatus
   const { settings } = store.readSettings()
+  const { columns } = store.getSnapshot()
   for (const draft of readUnsavedDrafts(owner, store.id)) {
     const position = store.get(draft.id)
-    const input = parseInput(draft.field, draft.text, settings)
+    const input = parseInput(columns.known(draft.field), draft.text, settings)
     const isSaved = position !== undefined && "value" in input && shownValue(position, draft.field) === input.value
     if (draft.isClosed && isSaved) removeUnsavedDraft(owner, store.id, draft)
   }
@@ -52,7 +53,7 @@ function openDrafts(store: PlanStore): readonly UnsavedDraft[] {
 }
 
 export function useReview({ store, snapshot, actions, showToast }: Options): Review {
-  const { positions, settings } = snapshot
+  const { positions, columns, settings } = snapshot
   const { owner } = store.syncStatus
   const [dismissed, setDismissed] = useState(() => readDismissed(owner, store.id))
   const [drafts, setDrafts] = useState(() => openDrafts(store))
@@ -63,21 +64,22 @@ export function useReview({ store, snapshot, actions, showToast }: Options): Rev
     () =>
       snapshot.discardedEdits.flatMap((edit) => {
         const position = positionsById.get(edit.position) ?? null
-        const isApplied = position !== null && isFieldKey(edit.field) && !edit.nested && shownValue(position, edit.field) === edit.value
+        const isShown = position !== null && columns.field(edit.field) !== null && !edit.nested
+        const isApplied = isShown && shownValue(position, edit.field as ColumnKey) === edit.value
         return dismissed.has(edit.key) || isApplied ? [] : [{ edit, position }]
       }),
-    [snapshot.discardedEdits, positionsById, dismissed],
+    [snapshot.discardedEdits, columns, positionsById, dismissed],
   )
   const draftItems = useMemo(
     () =>
       drafts.map(
         (item): DraftItem => ({
           draft: item,
-          input: parseInput(item.field, item.text, settings),
+          input: parseInput(columns.known(item.field), item.text, settings),
           position: positionsById.get(item.id) ?? null,
         }),
       ),
-    [drafts, positionsById, settings],
+    [drafts, columns, positionsById, settings],
   )
 
   /** Heads at which a deleted position is complete, with the edits that its deletion discarded. */
@@ -86,7 +88,7 @@ export function useReview({ store, snapshot, actions, showToast }: Options): Rev
     return encodeHeads([...new Set([...before, ...edits])])
   }
   const onDeletedWhileEditing = useCallback(
-    ({ position, heads }: PositionAtHeads, field: FieldKey, text: string | null) => {
+    ({ position, heads }: PositionAtHeads, field: ColumnKey, text: string | null) => {
       if (text === null) return showToast(`Somebody deleted “${position.designation}” while you were editing it.`)
       const { id, designation } = position
       setDrafts(addUnsavedDraft(owner, store.id, { key: newId(), id, name: designation, heads: decodeHeads(heads), field, text }))

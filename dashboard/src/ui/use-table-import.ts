@@ -44,7 +44,7 @@ export function useTableImport(store: PlanStore) {
     const now = snapshot.heads.join()
     if (now === heads.current) return false
     heads.current = now
-    const plan: ComparedPlan = { positions: snapshot.positions, currency, unit, separators: LOCALE_SEPARATORS }
+    const plan: ComparedPlan = { positions: snapshot.positions, own: snapshot.columns.own, currency, unit, separators: LOCALE_SEPARATORS }
     await request("setPlan", plan)
     return true
   }, [store, request])

@@ -1,5 +1,6 @@
 /** Commands for groups and saved views. */
-import { fieldNoun, GROUP_FIELDS } from "../plan/fields"
+import type { PlanColumns } from "../plan/columns"
+import { fieldNoun, type GroupColumnKey, keyOf } from "../plan/fields"
 import type { PositionGroup } from "../plan/grouping"
 import type { SavedView } from "../plan/saved-views"
 import { formatView, type View } from "../plan/view"
@@ -9,16 +10,28 @@ import type { ListActions } from "./use-list-actions"
 
 interface Options extends Pick<ListActions, "groupBy" | "setCollapsed" | "openView"> {
   view: View
+  columns: PlanColumns
   savedViews: readonly SavedView[]
   groups: readonly PositionGroup[] | null
   canEdit: boolean
   openDialog: (dialog: ListDialog) => void
 }
 
-export function viewCommands({ view, savedViews, groups, canEdit, groupBy, setCollapsed, openView, openDialog }: Options): Command[] {
+export function viewCommands({
+  view,
+  columns,
+  savedViews,
+  groups,
+  canEdit,
+  groupBy,
+  setCollapsed,
+  openView,
+  openDialog,
+}: Options): Command[] {
   const all: (Command | false)[] = [
-    ...GROUP_FIELDS.filter((field) => field !== view.group).map((field) => {
-      return { id: `group ${field}`, label: `Group by ${fieldNoun(field)}`, run: () => groupBy(field) }
+    ...columns.groupFields.flatMap((field) => {
+      const key = keyOf(field) as GroupColumnKey
+      return key === view.group ? [] : [{ id: `group ${key}`, label: `Group by ${fieldNoun(field)}`, run: () => groupBy(key) }]
     }),
     view.group !== null && { id: "ungroup", label: "Remove the groups", run: () => groupBy(null) },
     groups !== null && {
@@ -28,6 +41,8 @@ export function viewCommands({ view, savedViews, groups, canEdit, groupBy, setCo
     },
     groups !== null && { id: "expand", label: "Expand all groups", run: () => setCollapsed(new Set()) },
     ...savedViews.map(({ id, name, view }) => ({ id: `view ${id}`, label: `Open the view “${name}”`, run: () => openView(view) })),
+    { id: "columns", label: "Show, hide and change columns", run: () => openDialog({ kind: "columns" }) },
+    canEdit && { id: "add column", label: "Add a column", run: () => openDialog({ kind: "column", key: null }) },
     canEdit && { id: "save view", label: "Save the current view", run: () => openDialog({ kind: "save-view", view: formatView(view) }) },
   ]
   return all.filter((command) => command !== false)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { type DateOrder, dateOrderOf, isMonth, monthNames, parseMonth, shiftMonth } from "../../src/plan/month"
+import { type DateOrder, dateOrderOf, monthNames } from "../../src/plan/calendar"
+import { isMonth, parseMonth, shiftMonth } from "../../src/plan/month"
 import { defaultYearStart, monthsFrom } from "../../src/plan/year"
 
 const parse = (text: string, order: DateOrder = null) => {

@@ -34,6 +34,15 @@ describe("the preview of a plan", () => {
     ])
   })
 
+  it("shows the columns of the plan", () => {
+    const { positions, columns } = toPreview("plan", { columns: { col1: { title: "Seats", type: "number" } } }, [
+      { id: "a", designation: "Cook", extra: { col1: 3, notes: "other" } },
+      { id: "b", designation: "Host", extra: { col1: "many" } },
+    ])
+    expect(columns.own).toMatchObject([{ key: "col1", label: "Seats", kind: "number" }])
+    expect(positions).toMatchObject([{ own: { col1: 3 } }, { mistyped: { col1: "many" } }])
+  })
+
   it.each([
     ["", { plan: null }],
     ["#", { plan: null }],

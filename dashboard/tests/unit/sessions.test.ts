@@ -107,6 +107,8 @@ describe("summarizeSession", () => {
     expect(summary(false, entry("CFO", 1, [set("totalBudget", null), set("headcount"), set("headcount")]))).toEqual([
       "2 changes of headcount, 1 setting",
     ])
+    const shared = [set("versions/a", null), set("departmentBudgets/HR", null), set("departmentBudgets/Sales", null)]
+    expect(summary(false, entry("CFO", 1, shared))).toEqual(["2 department budgets, 1 named version"])
   })
 
   it("counts what it does not name", () => {

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { validateAuthorName } from "../../src/plan/author-name"
-import { validateField } from "../../src/plan/edit"
 import { countCharacters, foldText, isBlank } from "../../src/plan/text"
+import { validateField } from "../../src/plan/validation"
 
 interface Texts {
   blankRanges: [string, string][]

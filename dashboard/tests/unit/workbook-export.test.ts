@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import type { Position, Settings } from "../../src/plan/schema"
 import { exportTable } from "../../src/plan/table-export"
 import { type ComparedPlan, TableSession } from "../../src/tables/session"
+import { choices, planColumn } from "./support/columns"
 import { shownPosition, exportTable as tableOf } from "./support/position"
 
 const SETTINGS = { name: "Growth 2027", currency: "INR", unit: 100_000, totalBudget: 2_000, yearStart: "2027-04" } as Settings
@@ -30,7 +31,7 @@ const write = (positions: Position[], settings = SETTINGS) => exportTable("xlsx"
 
 /** Imports a file into a plan. */
 async function importFile(bytes: Uint8Array, plan: Partial<ComparedPlan>, options = OPTIONS) {
-  const session = new TableSession({ positions: [], currency: "INR", unit: 100_000, separators: SEPARATORS, ...plan })
+  const session = new TableSession({ positions: [], own: [], currency: "INR", unit: 100_000, separators: SEPARATORS, ...plan })
   const info = await session.open({ bytes })
   if ("problem" in info) throw new Error(info.problem)
   const reviewed = session.review(info.proposal.mapping, options)
@@ -88,4 +89,62 @@ describe("an exported workbook", () => {
     expect(sheet?.rows[1]?.slice(-3)).toEqual(["CC-1", true, "x"])
     expect((await importFile(bytes, { positions })).review).toMatchObject({ changed: 0, unchanged: 1 })
   })
+})
+
+describe.each(["xlsx", "csv"] as const)("columns of the plan in a file of the kind %s", (format) => {
+  const own = [
+    planColumn("note", { label: "Team", order: 8 }),
+    planColumn("seats", { kind: "number", label: "Seats (total)", order: 9 }),
+    planColumn("due", { kind: "date", order: 10 }),
+    planColumn("grade", { ...choices("B", "A"), order: 11 }),
+    // Titles that a table has for something else, or twice.
+    planColumn("other", { label: "created", order: 12 }),
+    planColumn("twin", { label: "due", order: 13 }),
+    planColumn("formula", { label: "=1+1", order: 14 }),
+  ]
+  const positions = [
+    position("a", { department: "HR", own: { note: "=SUM(A1)", seats: -1234.5, due: "2027-06-15", grade: "A", other: "x", twin: "y" } }),
+    position("b", { own: { note: "  padded ", seats: 0 }, mistyped: { due: "soon", grade: "Z" } as Record<string, string> }),
+    position("c", { own: { formula: "f" } }),
+  ]
+  const extras = new Map([["a", { Team: "of another program" }]])
+  const write = () => exportTable(format, { ...tableOf(positions, extras), own }, SETTINGS)
+
+  it("change nothing when they are imported again", async () => {
+    const { review, changes } = await importFile(await write(), { positions, own })
+    expect(review).toMatchObject({ problem: null, added: 0, changed: 0, unchanged: 3, refused: { count: 0 } })
+    expect(review.ignored).toEqual(["Other: Team"])
+    expect(changes.cells).toEqual([])
+  })
+
+  it("update the positions of the plan", async () => {
+    const before = positions.map(({ own: _, mistyped: __, ...position }) => position)
+    const { changes } = await importFile(await write(), { positions: before.slice(0, 1), own })
+    expect(changes.cells).toEqual([
+      { id: "a", field: "note", value: "=SUM(A1)" },
+      { id: "a", field: "seats", value: -1234.5 },
+      { id: "a", field: "due", value: "2027-06-15" },
+      { id: "a", field: "grade", value: "A" },
+      { id: "a", field: "other", value: "x" },
+      { id: "a", field: "twin", value: "y" },
+    ])
+    // Values that do not fit are refused in new positions.
+    expect(changes.additions).toMatchObject([{ designation: "Cook", own: { formula: "f", seats: null } }])
+  })
+})
+
+it("a table names columns of the plan by their titles or keys, before other names of fields", async () => {
+  const own = [
+    planColumn("note", { label: "Team" }),
+    planColumn("col1", { kind: "date", label: "Due" }),
+    planColumn("x", { label: "Budget" }),
+  ]
+  const text = "Position,Team,col1,Budget,Dept\nCook,Red,05/06/2027,12,HR\nHost,Blue,25/06/2027,9,HR"
+  const { changes, review } = await importFile(new TextEncoder().encode(text), { own })
+  expect(review.problem).toBeNull()
+  // The field keeps its own name, and the order of the dates follows from the second line.
+  expect(changes.additions).toMatchObject([
+    { designation: "Cook", department: "HR", budget: 12, own: { note: "Red", col1: "2027-06-05" } },
+    { designation: "Host", department: "HR", budget: 9, own: { note: "Blue", col1: "2027-06-25" } },
+  ])
 })

@@ -11,7 +11,14 @@ const fixture = (name: string) => new Uint8Array(readFileSync(`${import.meta.dir
 const position = (id: string, given: Partial<Position>): Position => shownPosition({ id, designation: "Cook", budget: 1, ...given })
 
 async function open(source: Uint8Array | string, plan: Partial<ComparedPlan> = {}) {
-  const session = new TableSession({ positions: [], currency: "INR", unit: 100_000, separators: { group: ",", decimal: "." }, ...plan })
+  const session = new TableSession({
+    positions: [],
+    own: [],
+    currency: "INR",
+    unit: 100_000,
+    separators: { group: ",", decimal: "." },
+    ...plan,
+  })
   const info = await session.open(typeof source === "string" ? { text: source } : { bytes: source })
   return { session, info }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use auth::{AccountName, AuthOptions, Documents, FirstOwner, MAX_LIFETIME, NewKey, Role};
 use clap::{ArgMatches, Args, Subcommand, ValueEnum};
-use jiff::{Span, SpanRelativeTo};
 use store::sql::DatabaseUrl;
 
 use super::ConfigError;
+use super::duration::seconds;
 use super::storage::DatabaseChoice;
 
 /// Authentication flags of the server.
@@ -305,10 +305,7 @@ pub struct UserSetArgs {
 
 /// Parses a token lifetime into seconds.
 fn lifetime(text: &str) -> Result<i64, String> {
-    let wrong = || "not a duration such as 30m, 12h or 90d".to_owned();
-    let span: Span = text.parse().map_err(|_| wrong())?;
-    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
-    let seconds = duration.as_secs();
+    let seconds = seconds(text)?;
     if (1..=MAX_LIFETIME).contains(&seconds) {
         Ok(seconds)
     } else {

@@ -1,10 +1,11 @@
 //! `--data-dir`: one folder for all that the server keeps in files.
 
+use std::any::TypeId;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStr, Resettable};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 
 /// Id of the flag.
 const DATA_DIR: &str = "data_dir";
@@ -29,13 +30,18 @@ fn data_dir(matches: &ArgMatches) -> Option<PathBuf> {
 
 fn with_defaults_in(command: Command, folder: &Path) -> Command {
     command
-        .mut_args(|argument| match INSIDE.iter().find(|(id, _)| argument.get_id() == id) {
+        .mut_args(|argument| match INSIDE.iter().find(|(id, _)| argument.get_id() == id && is_path(&argument)) {
             Some((_, name)) => argument
                 .default_value(Resettable::Value(OsStr::from(folder.join(name).into_os_string())))
                 .required(false),
             None => argument,
         })
         .mut_subcommands(|inner| with_defaults_in(inner, folder))
+}
+
+/// Whether the value is a path: `--documents` of some commands is a list of ids.
+fn is_path(argument: &Arg) -> bool {
+    argument.get_value_parser().type_id() == TypeId::of::<PathBuf>()
 }
 
 /// Whether the folder of keys and accounts is the one in `--data-dir`.

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use backup::StoreLocation;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use store::sql::{DatabaseOptions, DatabaseUrl, ServerUrl};
-
-use super::StoreLocation;
 
 /// Variable that hosting platforms set to the URL of a database.
 const PLATFORM_VARIABLE: &str = "DATABASE_URL";

@@ -4,11 +4,16 @@
 //! the fields are the texts of `--help`.
 
 mod auth;
+mod backup;
 mod data_dir;
 mod database;
 mod document;
+mod duration;
+mod export;
 mod generate;
 mod health;
+#[cfg(feature = "legacy")]
+mod import;
 mod limits;
 mod migrate;
 mod peers;
@@ -24,15 +29,19 @@ pub use auth::{
     AccountArgs, AccountsArgs, AuthArgs, FolderArgs, KeyArgs, KeyCommand, TokenArgs, UserAddArgs, UserArgs,
     UserCommand, UserSetArgs, WhoMayCreate,
 };
+pub use backup::{BackupArgs, BackupScheduleArgs, RestoreArgs};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use data_dir::{has_default_auth, with_data_dir};
 pub use database::DatabaseArgs;
 pub use document::{DocumentArgs, DocumentCommand};
+pub use export::{ExportArgs, ExportFormat};
 pub use generate::GenerateArgs;
 pub use health::HealthArgs;
+#[cfg(feature = "legacy")]
+pub use import::ImportArgs;
 pub use limits::LimitArgs;
-pub use migrate::{InvalidStoreLocation, MigrateArgs, StoreLocation};
+pub use migrate::MigrateArgs;
 pub use peers::PeerArgs;
 use runtime::hub::APPLY_BUDGET;
 pub use storage::{DatabaseChoice, DocumentChoice, StorageArgs};
@@ -110,6 +119,14 @@ pub enum Command {
     ///
     /// Reports what the server would truncate. Exit codes: 0 intact, 3 not intact, 1 the file or the database cannot be read.
     Check(CheckArgs),
+    /// Back up all documents, with their history, authors and rights, and the accounts; safe while servers are running
+    ///
+    /// A backup stores only what was added since the last one. Exit codes: 0 everything is in the backup, 1 something is not.
+    Backup(BackupArgs),
+    /// Restore a backup into files or a database, or check it with --dry-run
+    ///
+    /// The whole backup is checked first. Exit codes: 0 everything is restored, 1 not everything.
+    Restore(RestoreArgs),
     /// Move all documents, with their history and rights, to another store: files or a database
     ///
     /// The source is only read, and what the target holds already is skipped, so an interrupted migration can be repeated.
@@ -149,11 +166,12 @@ impl Command {
                     _ => Ok(()),
                 }
             }
+            Self::Backup(args) => args.resolve(matches),
             Self::Document(args) => args.command.storage_mut().resolve(matches),
             Self::Webhook(args) => args.command.storage_mut().resolve(matches),
             Self::Token(args) => args.resolve(matches),
             Self::User(args) => args.command.resolve(matches),
-            Self::Migrate(_) | Self::Key(_) | Self::Health(_) | Self::Generate(_) => Ok(()),
+            Self::Migrate(_) | Self::Restore(_) | Self::Key(_) | Self::Health(_) | Self::Generate(_) => Ok(()),
         }
     }
 }
@@ -237,59 +255,12 @@ pub struct ServeArgs {
     /// Servers to dial.
     #[command(flatten)]
     pub peers: PeerArgs,
+    /// Backups.
+    #[command(flatten)]
+    pub backup: BackupScheduleArgs,
     /// Resource limits.
     #[command(flatten)]
     pub limits: LimitArgs,
-}
-
-/// Flags of `export`.
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    /// Output format
-    #[arg(long, value_enum, default_value_t = ExportFormat::Json)]
-    pub format: ExportFormat,
-    /// The document.
-    #[command(flatten)]
-    pub document: DocumentChoice,
-    /// Output file [default: standard output]
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Permissions of a new output file, in octal, as for the server
-    #[arg(long, value_name = "MODE", env = "HAPPIERWORK_FILE_MODE", default_value_t = FileMode::PRIVATE)]
-    pub file_mode: FileMode,
-}
-
-/// The output format of `export`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// A JSON array of positions
-    Json,
-    /// A table for spreadsheets
-    Csv,
-}
-
-/// Flags of `import`.
-#[cfg(feature = "legacy")]
-#[derive(Debug, Args)]
-pub struct ImportArgs {
-    /// The legacy backend's data.json: a JSON array of positions
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// The document; created if missing.
-    #[command(flatten)]
-    pub document: DocumentChoice,
-    /// Name of a new document
-    #[arg(long, value_name = "NAME", default_value = "Imported plan")]
-    pub name: String,
-    /// Total budget of a new document: in lakh, or with a unit, such as "20 crore"
-    #[arg(long, value_name = "AMOUNT")]
-    pub total_budget: Option<String>,
-    /// Permissions of new files, in octal, as for the server
-    #[arg(long, value_name = "MODE", env = "HAPPIERWORK_FILE_MODE", default_value_t = FileMode::PRIVATE)]
-    pub file_mode: FileMode,
-    /// Import the valid rows, and write the invalid ones to a new file next to FILE
-    #[arg(long)]
-    pub skip_odd: bool,
 }
 
 /// Flags of `check`.
@@ -377,6 +348,7 @@ impl ServeArgs {
             tls: self.tls.files(),
             database: self.database.options(),
             peers: self.peers.options()?,
+            backups: self.backup.schedule(),
             state: self.state.clone(),
             documents: self.documents.clone(),
             allowed_origins: self.allow_origin.clone(),

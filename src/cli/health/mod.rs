@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use super::fail;
 use super::output::print;
-use super::storage::{StorageError, runtime};
+use super::storage::{RuntimeError, runtime};
 use crate::cli::config::HealthArgs;
 
 /// Maximum number of bytes read from the answer.
@@ -43,7 +43,7 @@ enum HealthError {
     #[error("the server at {address} has not answered within {} seconds", .limit.as_secs())]
     Timeout { address: SocketAddr, limit: Duration },
     #[error(transparent)]
-    Runtime(#[from] StorageError),
+    Runtime(#[from] RuntimeError),
 }
 
 /// Exit code 0: the server is ready.

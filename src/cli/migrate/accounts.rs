@@ -1,13 +1,13 @@
 //! Moves accounts and revoked tokens.
 
-use auth::{AccountStore, AuthFolder, Copied, copy_accounts};
+use auth::{AccountStore, AuthFolder, copy_accounts};
+use backup::{Contents, OpenedStore, StoreKind, StoreLocation};
 use runtime::clock::now;
 
-use super::contents::Contents;
 use super::failure::MigrateError;
-use crate::cli::config::{MigrateArgs, StoreLocation};
-use crate::cli::output::{counted, note, print};
-use crate::cli::storage::{OpenedStore, StoreKind};
+use crate::cli::config::MigrateArgs;
+use crate::cli::copy_report::print_accounts;
+use crate::cli::output::{counted, note};
 
 /// Checks whether `--accounts` fits the stores.
 ///
@@ -45,7 +45,7 @@ pub(super) async fn move_accounts(
     };
     let Some(from) = from else { return Ok(true) };
     let copied = copy_accounts(&from, to.as_ref(), now(), args.dry_run).await?;
-    report(&copied, args.dry_run)?;
+    print_accounts("moved", &copied, args.dry_run)?;
     Ok(copied.differing.is_empty())
 }
 
@@ -73,21 +73,4 @@ async fn warn_of_accounts(from: Option<AccountStore>) -> Result<bool, MigrateErr
     let count = counted(count, "account");
     note(format_args!("happierwork: {count} not moved: name a folder for them with --accounts DIR"));
     Ok(false)
-}
-
-fn report(copied: &Copied, is_dry_run: bool) -> Result<(), MigrateError> {
-    let Copied { accounts, existing, differing, revocations } = copied;
-    if accounts.len() + existing.len() + revocations == 0 {
-        return Ok(());
-    }
-    for name in differing {
-        note(format_args!(
-            "happierwork: the account {name} differs in the target, where it stays as it is. Change it with `happierwork user`"
-        ));
-    }
-    let moved = if is_dry_run { "would be moved" } else { "moved" };
-    let total = counted(accounts.len() + existing.len(), "account");
-    let tokens = counted(*revocations, "revoked token");
-    print(format_args!("{total}: {} {moved}, {} already there; {tokens}", accounts.len(), existing.len()))?;
-    Ok(())
 }

@@ -6,38 +6,27 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `contents` | reads the documents of files and databases |
-//! | `difference` | the parts of a document that the target lacks |
-//! | `write` | writes it |
 //! | `accounts` | moves accounts |
-//! | `report` | the output |
 //! | `failure` | errors |
+//!
+//! The crate `backup` copies the documents.
 
 mod accounts;
-mod contents;
-mod difference;
 mod failure;
-mod report;
-mod write;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use accounts::{check_flag, move_accounts};
-use contents::{Contents, DocumentCopy, Positions};
-use difference::Difference;
-use failure::{DocumentFailure, Failure, MigrateError};
+use backup::{Contents, Copying, Existing, Failure, OpenedStore, Positions, StoreKind, StoreLocation, open_target};
+use failure::MigrateError;
 use primitives::DocumentId;
-use report::Report;
-use runtime::document::Document;
-use store::disk::{RealDisk, create_folders, parent_folder};
-use store::{OpenError, StateFile};
 
-use super::access::read_record;
-use super::config::{MigrateArgs, StoreLocation};
+use super::config::MigrateArgs;
+use super::copy_report::CopyReport;
 use super::output::{OutputError, counted, note};
-use super::storage::{OpenedStore, StorageError, StoreKind, database_options, runtime};
+use super::storage::runtime;
 use super::{FAILED, fail};
 
 /// Maximum number of changed documents that are named.
@@ -63,7 +52,7 @@ async fn migrate(args: &MigrateArgs) -> Result<bool, MigrateError> {
     check_source(&args.from, &source)?;
     let target = match args.dry_run {
         true => Contents::open(&args.to).await,
-        false => open_target(args, &source).await.map(Contents::Store),
+        false => open_target(&args.to, &source, args.file_mode).await.map(Contents::Store),
     };
     let result = match &target {
         Ok(target) => Migration { args, source: &source, target }.run().await,
@@ -107,21 +96,6 @@ fn check_paths(from: &StoreLocation, to: &StoreLocation) -> Result<(), MigrateEr
     Ok(())
 }
 
-/// Opens the target for writing, and creates missing parts. Its default document becomes that of the source.
-async fn open_target(args: &MigrateArgs, source: &Contents) -> Result<OpenedStore, MigrateError> {
-    let (state, documents) = match &args.to {
-        StoreLocation::Database(url) => return Ok(OpenedStore::create_database(&database_options(url)).await?),
-        StoreLocation::Files { state, documents } => (state, documents),
-    };
-    let disk = RealDisk::with_mode(args.file_mode);
-    StateFile::create_folder(&disk, state).map_err(StorageError::from)?;
-    let folder = parent_folder(documents);
-    create_folders(folder, args.file_mode).map_err(|source| {
-        StorageError::from(OpenError::Io { location: store::Location::Documents(folder.to_owned()), source })
-    })?;
-    Ok(OpenedStore::open_files(state, documents, args.file_mode, source.default_document().cloned())?)
-}
-
 /// A migration between two open stores.
 struct Migration<'a> {
     args: &'a MigrateArgs,
@@ -132,17 +106,24 @@ struct Migration<'a> {
 impl Migration<'_> {
     async fn run(&self) -> Result<bool, MigrateError> {
         self.check_same_database()?;
-        self.choose_default_document().await?;
+        let copying = Copying {
+            source: self.source,
+            target: self.target,
+            to: &self.args.to,
+            existing: if self.args.replace_access { Existing::ReplaceAccess } else { Existing::Refuse },
+            is_dry_run: self.args.dry_run,
+        };
+        copying.choose_default_document().await?;
         let ids = self.source.documents().await?;
         let mut read = self.source.positions(&ids).await?;
-        let mut report = Report::new(ids.len(), self.args.dry_run);
+        let mut report = CopyReport::new("moved", ids.len(), self.args.dry_run);
         for id in &ids {
-            match self.move_document(id, &mut read, &mut report).await {
+            match self.move_document(&copying, id, &mut read, &mut report).await {
                 Ok(()) => {}
                 Err(MoveError::Failure(Failure::Document(failure))) => report.failed(id, &failure),
-                Err(MoveError::Failure(Failure::Storage(error))) => {
+                Err(MoveError::Failure(failure)) => {
                     report.summary()?;
-                    return Err(error.into());
+                    return Err(failure.into());
                 }
                 Err(MoveError::Output(error)) => return Err(error.into()),
             }
@@ -164,59 +145,20 @@ impl Migration<'_> {
         }
     }
 
-    /// Gives the target the default document of the source.
-    async fn choose_default_document(&self) -> Result<(), MigrateError> {
-        let Some(from) = self.source.default_document() else { return Ok(()) };
-        let target = match self.target {
-            Contents::Store(OpenedStore { kind: StoreKind::Database(database), .. }) if !self.args.dry_run => {
-                // Before its content: a server that starts meanwhile must not create another default document.
-                Some(database.choose_default_document(from).await.map_err(StorageError::from)?)
-            }
-            target => target.default_document().cloned(),
-        };
-        match target {
-            Some(target) if target != *from => Err(MigrateError::OtherDefault { from: from.clone(), target }),
-            _ => Ok(()),
-        }
-    }
-
     /// Moves a document, and verifies it in the target. Adds its position at the time of reading to `read`.
-    async fn move_document(&self, id: &DocumentId, read: &mut Positions, report: &mut Report) -> Result<(), MoveError> {
-        let source = self.source.read(id).await?;
-        if let Some(position) = source.position {
+    async fn move_document(
+        &self,
+        copying: &Copying<'_>,
+        id: &DocumentId,
+        read: &mut Positions,
+        report: &mut CopyReport,
+    ) -> Result<(), MoveError> {
+        let copied = copying.copy_document(id).await?;
+        if let Some(position) = copied.source.position {
             read.logs.insert(id.clone(), position);
         }
-        read.access.insert(id.clone(), source.access.as_ref().map_or(0, |stored| stored.version));
-        let is_default = self.source.default_document() == Some(id);
-        if is_default && let Some(content) = &source.content {
-            let carried = Document::carried_id(&content.document);
-            if matches!(self.args.to, StoreLocation::Files { .. }) && carried.as_ref() != Some(id) {
-                return Err(Failure::from(DocumentFailure::NotItsId).into());
-            }
-        }
-        let before = self.target.read(id).await?;
-        let difference = self.compare(&source, &before).await?;
-        if let Contents::Store(target) = self.target
-            && !self.args.dry_run
-        {
-            let is_removed = is_removed(&source)?;
-            write::write(target, id, difference.clone(), is_removed).await?;
-            if !difference.is_empty() {
-                let after = self.target.read(id).await?;
-                let is_whole = Difference::between(&source, &after, false).is_ok_and(|missing| missing.is_empty());
-                if !is_whole || after.heads() != source.heads() {
-                    return Err(Failure::from(DocumentFailure::NotVerified).into());
-                }
-            }
-        }
-        report.moved(id, &source, &before, &difference).map_err(MoveError::Output)
-    }
-
-    async fn compare(&self, source: &DocumentCopy, target: &DocumentCopy) -> Result<Difference, Failure> {
-        if source.content.is_some() && is_removed(target)? {
-            return Err(DocumentFailure::RemovedInTarget.into());
-        }
-        Ok(Difference::between(source, target, self.args.replace_access)?)
+        read.access.insert(id.clone(), copied.source.access.as_ref().map_or(0, |stored| stored.version));
+        report.copied(id, &copied).map_err(MoveError::Output)
     }
 
     /// Reports documents that servers have changed since they were read.
@@ -258,11 +200,4 @@ impl<T: Into<Failure>> From<T> for MoveError {
 
 fn version(versions: &HashMap<DocumentId, u64>, id: &DocumentId) -> u64 {
     versions.get(id).copied().unwrap_or(0)
-}
-
-/// Whether the content of a deleted document was removed.
-fn is_removed(copy: &DocumentCopy) -> Result<bool, DocumentFailure> {
-    let Some(access) = copy.access.as_ref().filter(|_| copy.content.is_none()) else { return Ok(false) };
-    let record = read_record(access).map_err(DocumentFailure::Access)?;
-    Ok(record.deleted.is_some())
 }

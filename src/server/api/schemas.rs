@@ -46,6 +46,14 @@ pub struct Document {
     #[schema(value_type = BTreeMap<String, Value>, required = false, example = json!({ "Engineering": 400 }))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub department_budgets: Option<Arc<BTreeMap<String, Value>>>,
+    /// Present only if the plan has a map of them: the columns that people have added, by key. Positions have the values of a column
+    /// under its key in `extra`. Not in the list of documents.
+    #[schema(
+        value_type = BTreeMap<String, Value>, required = false,
+        example = json!({ "col3f9a81b2c4d5": { "title": "Grade", "type": "choice", "order": 8, "options": { "A": 1, "B": 2 } } })
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Arc<BTreeMap<String, Value>>>,
     /// Whether the plan is archived: its root key `archived` is true. Clients list archived plans apart. They can still be changed.
     pub archived: bool,
     /// What the positions cost. Not in the list of documents.
@@ -64,7 +72,8 @@ pub struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra: Option<BTreeMap<String, Value>>,
     /// Present only if two users have set the same root key concurrently: the values that lost, by key. Those of an entry of
-    /// `departmentBudgets` are under `departmentBudgets.<department>`, those of an entry of `scenarios` under `scenarios.<id>`.
+    /// `departmentBudgets` are under `departmentBudgets.<department>`, those of an entry of `scenarios` under `scenarios.<id>`, and
+    /// those of a column under `columns.<key>`.
     #[schema(value_type = BTreeMap<String, Vec<Value>>, required = false, example = json!({ "totalBudget": [1900] }))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conflicts: Option<BTreeMap<String, Vec<Value>>>,
@@ -188,8 +197,7 @@ impl Document {
     /// The document of a view, without a right.
     #[must_use]
     pub fn of(app: &App, id: &DocumentId, view: &View) -> Self {
-        let Plan { name, currency, unit, total_budget, year_start, archived, department_budgets: _, scenarios: _ } =
-            view.plan().clone();
+        let Plan { name, currency, unit, total_budget, year_start, archived, .. } = view.plan().clone();
         Self {
             id: id.to_string(),
             url: id.url(),
@@ -200,6 +208,7 @@ impl Document {
             total_budget: total_budget.map_or(Value::Null, number),
             year_start: year_start.map(|month| month.to_string()),
             department_budgets: None,
+            columns: None,
             archived,
             sums: None,
             positions: view.len(),
@@ -220,12 +229,13 @@ impl Document {
         Self { sums: Some(Sums::of(view)), ..self }
     }
 
-    /// Adds the budgets of departments, the entries of scenarios, and the content of the root beyond the settings.
+    /// Adds the budgets of departments, the columns, the entries of scenarios, and the content of the root beyond the settings.
     #[must_use]
     pub fn with_extra(self, view: &View) -> Self {
-        let Plan { department_budgets, scenarios, .. } = view.plan();
+        let Plan { department_budgets, scenarios, columns, .. } = view.plan();
         let scenario_entries = scenarios.as_ref().map(|scenarios| scenarios.stored.clone());
-        let document = Self { department_budgets: department_budgets.clone(), scenario_entries, ..self };
+        let (department_budgets, columns) = (department_budgets.clone(), columns.clone());
+        let document = Self { department_budgets, columns, scenario_entries, ..self };
         let Some(Extra { fields, conflicts, omitted, .. }) = view.extra() else { return document };
         Self {
             extra: Some(fields).filter(|fields| !fields.is_empty()).cloned(),

@@ -51,9 +51,16 @@ pub struct Server {
     database: Option<Arc<dyn Database>>,
     listeners: Vec<TcpListener>,
     tls: Option<Tls>,
-    /// Connections that this server opens itself. They end when it stops.
-    outgoing: Vec<BoxFuture<'static, ()>>,
+    background: Background,
     grace: Duration,
+}
+
+/// What the server does by itself.
+pub(in crate::server) struct Background {
+    /// Connections that it opens. They end when it stops.
+    pub(in crate::server) outgoing: Vec<BoxFuture<'static, ()>>,
+    /// Other work, which is given up when it stops.
+    pub(in crate::server) tasks: Vec<BoxFuture<'static, ()>>,
 }
 
 impl Server {
@@ -62,10 +69,10 @@ impl Server {
         database: Option<Arc<dyn Database>>,
         listeners: Vec<TcpListener>,
         tls: Option<Tls>,
-        outgoing: Vec<BoxFuture<'static, ()>>,
+        background: Background,
         grace: Duration,
     ) -> Self {
-        Self { app, database, listeners, tls, outgoing, grace }
+        Self { app, database, listeners, tls, background, grace }
     }
 
     /// The state that all request handlers share.
@@ -94,7 +101,7 @@ impl Server {
     /// Serves until `shutdown` completes, and then shuts down. Returns false if that took longer than the grace period.
     /// Acknowledged changes are on disk in either case.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> bool {
-        let Self { app, database, listeners, tls, outgoing, grace } = self;
+        let Self { app, database, listeners, tls, background: Background { outgoing, tasks }, grace } = self;
         let router = router(&app);
         let accepting = CancellationToken::new();
         let mut loops = JoinSet::new();
@@ -105,7 +112,10 @@ impl Server {
         for connection in outgoing {
             app.connections.spawn(connection);
         }
-        let background = spawn_background_tasks(&app);
+        let mut background = spawn_background_tasks(&app);
+        for task in tasks {
+            background.spawn(task);
+        }
         shutdown.await;
         tracing::info!("stopping");
         drop(background);

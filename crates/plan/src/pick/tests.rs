@@ -5,6 +5,7 @@ use super::*;
 use crate::edit::{Edit, NewPosition, PositionPatch, run};
 use crate::fields::{BUDGET, LOCATION};
 use crate::scenarios::ScenarioEdit;
+use crate::shared_map::COLUMNS_MAP;
 use crate::{Budget, PlanPatch, Renderings, View};
 
 fn author() -> Author {
@@ -190,4 +191,41 @@ fn settings_are_part_of_the_rest_only() {
     assert_eq!(rest.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), [SETTINGS]);
     merge(&mut plan, rest).unwrap();
     assert_eq!(total(&plan), Some(5.0));
+}
+
+#[test]
+fn shared_map_that_both_have_created_gets_the_entries_of_the_scenario() {
+    let (mut plan, mut scenario) = copies();
+    for (doc, key) in [(&mut plan, "one"), (&mut scenario, "other")] {
+        COLUMNS_MAP.prepare(doc).unwrap();
+        let mut tx = doc.transaction();
+        let map = COLUMNS_MAP.open(&mut tx).unwrap().unwrap();
+        let column = tx.put_object(&map, key, ObjType::Map).unwrap();
+        tx.put(&column, "title", key).unwrap();
+        tx.commit();
+    }
+    let rest = crate::diff::pick(&plan, &scenario, &id(), None);
+    merge(&mut plan, rest).unwrap();
+    assert_eq!(plan.get_all(ROOT, COLUMNS_MAP.key).unwrap().len(), 1, "there is one map");
+    let (_, map) = plan.get(ROOT, COLUMNS_MAP.key).unwrap().unwrap();
+    assert_eq!(plan.keys(&map).collect::<Vec<_>>(), ["one", "other"]);
+}
+
+#[test]
+fn shared_map_of_the_scenario_alone_is_created_in_the_plan() {
+    let (mut plan, mut scenario) = copies();
+    COLUMNS_MAP.prepare(&mut scenario).unwrap();
+    let mut tx = scenario.transaction();
+    let map = COLUMNS_MAP.open(&mut tx).unwrap().unwrap();
+    tx.put_object(&map, "other", ObjType::Map).unwrap();
+    tx.commit();
+    let rest = crate::diff::pick(&plan, &scenario, &id(), None);
+    merge(&mut plan, rest).unwrap();
+    let (_, map) = plan.get(ROOT, COLUMNS_MAP.key).unwrap().unwrap();
+    assert_eq!(plan.keys(&map).collect::<Vec<_>>(), ["other"]);
+    // Somebody who creates the map in another copy creates the same one.
+    let mut other = copies().0.with_actor(ActorId::from([3]));
+    COLUMNS_MAP.prepare(&mut other).unwrap();
+    plan.merge(&mut other).unwrap();
+    assert_eq!(plan.get_all(ROOT, COLUMNS_MAP.key).unwrap().len(), 1);
 }

@@ -1,7 +1,8 @@
 //! Reads the files of all documents without changing any of them.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,12 +15,13 @@ use crate::integrity::{IdSource, TornTail, VerifiedContent};
 use crate::{Location, OpenError};
 
 /// The files that a [`FileStore`](super::FileStore) would open. Unlike that store, it repairs nothing: it ignores a torn write at
-/// the end of a file. Holds the locks of a server, so that no other process changes the files meanwhile.
+/// the end of a file, and needs no permission to write.
 pub struct FileReader {
     disk: Arc<dyn Disk>,
     state: PathBuf,
     documents: PathBuf,
-    _locks: Vec<LockGuard>,
+    /// The locks of a server, so that no other process changes the files meanwhile. `None` if a server may.
+    locks: Option<Vec<LockGuard>>,
 }
 
 /// The content of a document's file.
@@ -51,7 +53,18 @@ impl FileReader {
             let lock = disk.lock(&documents.join(FOLDER_LOCK));
             locks.push(lock.map_err(|error| OpenError::lock(location(), error))?);
         }
-        Ok(Self { disk, state: path, documents: documents.to_owned(), _locks: locks })
+        Ok(Self { disk, state: path, documents: documents.to_owned(), locks: Some(locks) })
+    }
+
+    /// Reads files that a server may use meanwhile. A server only appends to a file or replaces it, so what is read of a document
+    /// holds every change that was stored when the reading began.
+    ///
+    /// # Errors
+    /// When the path of the default document cannot be resolved.
+    pub fn open_in_use(state: &Path, documents: &Path) -> Result<Self, OpenError> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
+        let path = disk.resolve(state).map_err(|error| OpenError::io(Location::State(state.to_owned()), error))?;
+        Ok(Self { disk, state: path, documents: documents.to_owned(), locks: None })
     }
 
     /// The content of the default document's file. `None` if it does not exist.
@@ -67,10 +80,25 @@ impl FileReader {
     /// # Errors
     /// When it cannot be read, or is damaged.
     pub fn document(&self, id: &DocumentId) -> Result<Option<FileContent>, OpenError> {
-        let location = Location::Documents(self.documents.join(format!("{id}{EXTENSION}")));
-        let unlocked = self.disk.check_unlocked(&lock_path(location.path()));
-        unlocked.map_err(|error| OpenError::lock(location.clone(), error))?;
+        let location = self.location(id);
+        if self.locks.is_some() {
+            let unlocked = self.disk.check_unlocked(&lock_path(location.path()));
+            unlocked.map_err(|error| OpenError::lock(location.clone(), error))?;
+        }
         self.content(location, IdSource::Caller)
+    }
+
+    /// The bytes of a document's file, unchecked. `None` if it does not exist. Without an id, of the default document's file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn raw(&self, id: Option<&DocumentId>) -> Result<Option<Vec<u8>>, OpenError> {
+        let location = id.map_or_else(|| Location::State(self.state.clone()), |id| self.location(id));
+        read(location.path()).map_err(|error| OpenError::io(location.clone(), error))
+    }
+
+    fn location(&self, id: &DocumentId) -> Location {
+        Location::Documents(self.documents.join(format!("{id}{EXTENSION}")))
     }
 
     /// The documents other than the default one that have content, author lines or an access record.
@@ -107,11 +135,11 @@ impl FileReader {
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, OpenError> {
         let path = self.documents.join(name);
-        read(&*self.disk, &path).map_err(|error| OpenError::io(Location::Documents(path), error))
+        read(&path).map_err(|error| OpenError::io(Location::Documents(path), error))
     }
 
     fn content(&self, location: Location, id_source: IdSource) -> Result<Option<FileContent>, OpenError> {
-        let bytes = read(&*self.disk, location.path()).map_err(|error| OpenError::io(location.clone(), error))?;
+        let bytes = read(location.path()).map_err(|error| OpenError::io(location.clone(), error))?;
         let Some(mut bytes) = bytes else { return Ok(None) };
         let content = VerifiedContent::from_file(&bytes, id_source);
         let content = content.map_err(|damage| OpenError::damage(location, damage))?;
@@ -127,20 +155,28 @@ fn exists(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
     }
 }
 
-fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match disk.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        file => {
-            let file = file?;
-            file.read(0..file.len()?).map(Some)
-        }
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    // A read from a pipe or a device would not end.
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata?,
+    };
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
     }
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    // No more than the length at this moment: a busy server could append faster than this reads.
+    let len = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    file.by_ref().take(len).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::StateFile;
     use crate::conformance::{TestEditor, id};
@@ -177,6 +213,8 @@ mod tests {
         let held = StateFile::open(&state).expect("opens");
         let refused = FileReader::open(&state, &folder.path().join("documents")).err().expect("in use");
         assert!(matches!(refused, OpenError::Locked { .. }), "{refused}");
+        let beside = FileReader::open_in_use(&state, &folder.path().join("documents")).expect("needs no lock");
+        assert!(beside.state().expect("readable").is_some());
         drop(held);
         FileReader::open(&state, &folder.path().join("documents")).expect("free");
     }

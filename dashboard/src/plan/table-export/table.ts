@@ -1,7 +1,8 @@
 /** A table of positions for an export. An import reads it back without loss. */
 import type { ExtraValue } from "../extra-fields"
+import type { OwnColumn } from "../fields"
 import type { Position } from "../schema"
-import { parseColumnName } from "../table-import/column-names"
+import { isHeadOf, parseColumnName, qualifiedHead } from "../table-import/column-names"
 import { isExportColumn } from "../table-import/header"
 
 /** A cell of a workbook holds no more characters. */
@@ -10,6 +11,8 @@ export const MAX_CELL_TEXT = 32_767
 export interface ExportTable {
   /** In the order of the list. */
   positions: readonly Position[]
+  /** The columns of the plan. */
+  own: readonly OwnColumn[]
   /** Fields of other programs, by id. */
   extras: ReadonlyMap<string, Record<string, ExtraValue>>
   /** Number of positions of the plan, of which these are some or all. */
@@ -22,6 +25,12 @@ export interface ExportTable {
   at: number
 }
 
+/** The head of a column of the plan: its title, with its key if an import would take the title for something else. */
+export function ownHead(column: OwnColumn, own: readonly OwnColumn[]): string {
+  const isClear = !isExportColumn(column.label) && own.filter((other) => isHeadOf(other, column.label)).length === 1
+  return isClear && isHeadOf(column, column.label) ? column.label : qualifiedHead(column)
+}
+
 /** Names of the further columns, in order of their first appearance. */
 export function extraColumns({ positions, extras }: ExportTable): string[] {
   const keys = new Set<string>()
@@ -29,5 +38,6 @@ export function extraColumns({ positions, extras }: ExportTable): string[] {
   return [...keys]
 }
 
-/** The head of a further column. A key that an import would take for a field is marked as one of another program. */
-export const extraHead = (key: string): string => (!isExportColumn(key) && parseColumnName(key) !== null ? `Other: ${key}` : key)
+/** The head of a further column. A key that an import would take for a field or a column of the plan is marked as one of another program. */
+export const extraHead = (key: string, own: readonly OwnColumn[]): string =>
+  !isExportColumn(key) && parseColumnName(key, own) !== null ? `Other: ${key}` : key

@@ -1,18 +1,20 @@
 /** Export of positions as a workbook (`.xlsx`) with real numbers and dates. Texts are texts: no cell is a formula. */
 import type { CellValue, ColumnDef, WriteSheet } from "hucre"
 import { writeXlsx } from "hucre/xlsx"
-import { choicesOf, FIELD_DEFINITIONS, type FieldKey, fieldLabel, GROUP_FIELDS } from "../fields"
+import { isDate } from "../date"
+import { choicesOf, FIELD_DEFINITIONS, type FieldKey, fieldLabel, GROUP_FIELDS, type OwnColumn } from "../fields"
 import { unitName } from "../format"
 import { isMonth } from "../month"
 import { countUnknownBudgets, groupTotals, sumBudgets } from "../query"
 import { type Position, type Settings, shownValue } from "../schema"
 import { calculatedColumns } from "./calculated"
 import { currencyText, decimalsOf, moneyFormat } from "./number-format"
-import { type ExportTable, extraColumns, extraHead, MAX_CELL_TEXT } from "./table"
+import { type ExportTable, extraColumns, extraHead, MAX_CELL_TEXT, ownHead } from "./table"
 
 const POSITIONS_SHEET = "Positions"
 const PLAN_SHEET = "Plan"
 const MONTH = "mmm yyyy"
+const DATE = "yyyy-mm-dd"
 const DATE_TIME = "yyyy-mm-dd hh:mm"
 /** Width of a column of texts, in characters. */
 const TEXT_WIDTH = 24
@@ -38,6 +40,7 @@ function positionsSheet(table: ExportTable, settings: Settings): WriteSheet {
   const columns = [
     { definition: { header: "id", width: 16 }, value: ({ id }: Position) => asText(id) },
     ...FIELD_DEFINITIONS.map((field): SheetColumn => fieldColumn(field, table, settings)),
+    ...table.own.map((column): SheetColumn => ownColumn(column, ownHead(column, table.own))),
     { definition: { header: "Updated by", width: 18 }, value: ({ updatedBy }: Position) => asText(updatedBy) },
     { definition: { header: "Updated", width: 17, numFmt: DATE_TIME }, value: ({ updatedAt }: Position) => asDate(updatedAt) },
     { definition: { header: "Created", width: 17, numFmt: DATE_TIME }, value: ({ createdAt }: Position) => asDate(createdAt) },
@@ -51,7 +54,7 @@ function positionsSheet(table: ExportTable, settings: Settings): WriteSheet {
     }),
     ...extraColumns(table).map(
       (key): SheetColumn => ({
-        definition: { header: extraHead(key), width: TEXT_WIDTH },
+        definition: { header: extraHead(key, table.own), width: TEXT_WIDTH },
         value: ({ id }) => {
           const value = table.extras.get(id)?.[key]
           return typeof value === "string" ? asText(value) : (value ?? null)
@@ -98,6 +101,16 @@ function fieldColumn(field: (typeof FIELD_DEFINITIONS)[number], { positions }: E
     definition: { header: amountHead(label, settings), width: 20, numFmt: moneyFormat(settings, decimalsOf(amounts)) },
     value,
   }
+}
+
+/** A column of the plan. Values of another type than the column's are texts. */
+function ownColumn({ key, kind }: OwnColumn, header: string): SheetColumn {
+  const value = (position: Position): CellValue => {
+    const shown = shownValue(position, key)
+    if (typeof shown !== "string") return shown
+    return kind === "date" && isDate(shown) ? new Date(`${shown}T00:00:00Z`) : asText(shown)
+  }
+  return { definition: { header, ...(kind === "date" ? { width: 12, numFmt: DATE } : { width: TEXT_WIDTH }) }, value }
 }
 
 /** The head names currency and unit, so that an import into a plan with another unit converts the amounts. */
@@ -149,9 +162,9 @@ function planSheet(table: ExportTable, settings: Settings): WriteSheet {
 }
 
 /** Number of texts that do not fit into a cell. */
-function countShortened({ positions, extras }: ExportTable): number {
+function countShortened({ positions, own, extras }: ExportTable): number {
   const texts = positions.flatMap((position): unknown[] => [
-    ...FIELD_DEFINITIONS.map(({ key }) => shownValue(position, key)),
+    ...[...FIELD_DEFINITIONS, ...own].map(({ key }) => shownValue(position, key)),
     ...Object.values(extras.get(position.id) ?? {}),
   ])
   return texts.filter((text) => typeof text === "string" && text.length > MAX_CELL_TEXT).length

@@ -1,9 +1,11 @@
 /** Interprets column names: `Annual Salary (USD)` is a budget in USD. */
 import { codesOf } from "../currencies"
-import { FIELD_DEFINITIONS, type FieldKey } from "../fields"
+import { type ColumnKey, FIELD_DEFINITIONS, type FieldKey, type OwnColumn } from "../fields"
+import { unescapeFormulas } from "../formula-escaping"
+import { foldText } from "../text"
 
 export interface ColumnMeaning {
-  field: FieldKey
+  field: ColumnKey
   /** Of two columns for one field, the import reads the one with the lower rank. */
   rank: number
   /** Unit word for all amounts of the column; empty if the name has none. */
@@ -70,8 +72,23 @@ const nameOf = (words: readonly string[]): { field: FieldKey; rank: number } | u
 /** Symbols, `Rs`, and codes in capitals. The column name `All` is not the currency of Albania. */
 const isCurrency = (word: string): boolean => codesOf(word) !== null && (!/^[A-Za-z]{3}$/.test(word) || word === word.toUpperCase())
 
-/** The meaning of a column name; `null` if it names no field. */
-export function parseColumnName(head: string): ColumnMeaning | ColumnProblem | null {
+/** Names that a field has in every table. Further names of it may be those of a column of the plan. */
+const FIELD_NAMES: ReadonlySet<string> = new Set(FIELD_DEFINITIONS.flatMap(({ key, label }) => [foldText(key), foldText(label)]))
+
+/** The heads under which a column of the plan is found: its title, its key, and both as an export writes them if the title is not unique. */
+export function isHeadOf({ key, label }: OwnColumn, head: string): boolean {
+  const folded = foldText(unescapeFormulas(head))
+  if (head.trim() === key || folded === foldText(qualifiedHead({ key, label }))) return true
+  return folded === foldText(label) && !FIELD_NAMES.has(folded)
+}
+
+/** The head of a column that its title does not identify. */
+export const qualifiedHead = ({ key, label }: Pick<OwnColumn, "key" | "label">): string => `${label} (${key})`
+
+/** The meaning of a column name; `null` if it names no field. `own`: the columns of the plan. */
+export function parseColumnName(head: string, own: readonly OwnColumn[] = []): ColumnMeaning | ColumnProblem | null {
+  const column = own.find((other) => isHeadOf(other, head))
+  if (column) return { field: column.key, rank: 0, unit: "", currency: "" }
   const plain = nameOf(wordsOf(head)) ?? nameOf(wordsOf(head.replace(/[([].*?[)\]]/g, " ")))
   if (plain && plain.field !== "budget") return { ...plain, unit: "", currency: "" }
   if (head.includes("/") && !plain) {

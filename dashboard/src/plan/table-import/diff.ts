@@ -5,9 +5,9 @@
  * name are listed; they are deleted only if the user asks for it.
  */
 
-import { FIELDS, type FieldKey, fieldLabel, isFieldKey } from "../fields"
+import { type ColumnKey, FIELDS, type FieldKey, fieldLabel, isFieldKey, keyOf, type OwnColumn } from "../fields"
 import { toPlainDecimal } from "../format"
-import { type FieldValue, type Position, shownValue } from "../schema"
+import { type FieldValue, type Position, shownValue, validValue } from "../schema"
 import { MAX_CELL_TEXT } from "../table-export/table"
 import { createTextFolder } from "../text"
 import { isOwnId } from "./mapping"
@@ -23,7 +23,7 @@ export interface Addition {
 }
 
 export interface CellUpdate {
-  field: FieldKey
+  field: ColumnKey
   before: FieldValue
   after: FieldValue
 }
@@ -50,8 +50,13 @@ export interface TableDiff {
 /** Fields that make two positions the same in a table. */
 const IDENTITY: readonly FieldKey[] = (["designation", "department", "location", "budget"] as const).filter(isFieldKey)
 
-/** `hasIds`: whether the table has a column of ids. */
-export function diffTable(lines: readonly ImportLine[], positions: readonly Position[], hasIds: boolean): TableDiff {
+/** `hasIds`: whether the table has a column of ids. `own`: the columns of the plan. */
+export function diffTable(
+  lines: readonly ImportLine[],
+  positions: readonly Position[],
+  hasIds: boolean,
+  own: readonly OwnColumn[] = [],
+): TableDiff {
   const byId = new Map(positions.map((position) => [position.id, position]))
   const diff: TableDiff = { additions: [], updates: [], unchanged: 0, refused: [], missing: [] }
   const lineOf = new Map<string, number>()
@@ -64,7 +69,7 @@ export function diffTable(lines: readonly ImportLine[], positions: readonly Posi
       continue
     }
     if (id !== "") lineOf.set(id, number)
-    if (position) compare(line, position, diff)
+    if (position) compare(line, position, diff, own)
     else if (line.problem !== null) diff.refused.push({ number, reason: line.problem })
     else diff.additions.push({ line, id: isOwnId(id) ? id : null, sameAs: null })
   }
@@ -73,18 +78,19 @@ export function diffTable(lines: readonly ImportLine[], positions: readonly Posi
   return diff
 }
 
-function compare(line: ImportLine, position: Position, diff: TableDiff): void {
+function compare(line: ImportLine, position: Position, diff: TableDiff, own: readonly OwnColumn[]): void {
   const cells: CellUpdate[] = []
-  for (const field of FIELDS) {
-    const text = line.texts[field]
+  for (const field of [...FIELDS, ...own]) {
+    const key = keyOf(field)
+    const text = line.texts[key]
     // The table does not have this field.
     if (text === undefined) continue
-    const before = shownValue(position, field)
+    const before = shownValue(position, key)
     if (isExportedAs(before, text)) continue
-    const problem = line.problems[field]
+    const problem = line.problems[key]
     if (problem !== undefined) return void diff.refused.push({ number: line.number, reason: `${fieldLabel(field)}: ${problem}` })
-    const after = line.position[field]
-    if (!isSame(before, after)) cells.push({ field, before, after })
+    const after = validValue(line.position, key)
+    if (!isSame(before, after)) cells.push({ field: key, before, after })
   }
   if (cells.length === 0) diff.unchanged += 1
   else if (position.invalidEntry !== undefined)

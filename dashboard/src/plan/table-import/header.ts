@@ -1,5 +1,5 @@
 /** Finds the header row and assigns columns to fields. */
-import { FIELDS, type FieldKey, fieldNoun } from "../fields"
+import { type ColumnKey, FIELDS, type Field, fieldNoun, keyOf, type OwnColumn } from "../fields"
 import { isBlank } from "../text"
 import { type ColumnMeaning, type ColumnProblem, parseColumnName } from "./column-names"
 
@@ -12,7 +12,7 @@ export interface MappedColumn extends ColumnMeaning {
 export interface Header {
   /** Index of the header row; -1 if there is none. */
   row: number
-  columns: Partial<Record<FieldKey, MappedColumn>>
+  columns: Partial<Record<ColumnKey, MappedColumn>>
   /** Number of columns up to the last one with a name. */
   width: number
   /** Names of columns that are not imported. */
@@ -59,8 +59,8 @@ export function widthOf(row: readonly string[]): number {
   return width
 }
 
-/** Finds the row that names the most fields; `null` if no row names a designation or several fields. */
-export function findHeader(rows: readonly string[][]): Header | null {
+/** Finds the row that names the most fields; `null` if no row names a designation or several fields. `own`: the columns of the plan. */
+export function findHeader(rows: readonly string[][], own: readonly OwnColumn[] = []): Header | null {
   let best: { row: number; fields: number } | null = null
   let inspected = 0
   for (const [at, row] of rows.entries()) {
@@ -68,7 +68,7 @@ export function findHeader(rows: readonly string[][]): Header | null {
     if (cells.length === 0) continue
     inspected += 1
     if (inspected > MAX_HEADER_LINES) break
-    const meanings = cells.map(parseColumnName)
+    const meanings = cells.map((cell) => parseColumnName(cell, own))
     const fields = new Set<string>(meanings.flatMap((meaning) => (meaning === null ? [] : isProblem(meaning) ? "budget" : meaning.field)))
     // A table of ids and new values needs no designations.
     if (cells.some(isIdHead)) fields.add("id")
@@ -77,21 +77,22 @@ export function findHeader(rows: readonly string[][]): Header | null {
     if (isAlone || (!fields.has("designation") && fields.size < 2)) continue
     if (!best || fields.size > best.fields) best = { row: at, fields: fields.size }
   }
-  return best ? readHeader(rows[best.row] ?? [], best.row) : null
+  return best ? readHeader(rows[best.row] ?? [], best.row, own) : null
 }
 
-function readHeader(headerCells: readonly string[], row: number): Header {
+function readHeader(headerCells: readonly string[], row: number, own: readonly OwnColumn[]): Header {
   const header: Header = { row, columns: {}, width: widthOf(headerCells), ignored: [], notes: [], problem: null }
-  const meanings = headerCells.slice(0, header.width).map((head) => (isExportColumn(head) ? null : parseColumnName(head)))
-  for (const field of FIELDS) {
+  const meanings = headerCells.slice(0, header.width).map((head) => (isExportColumn(head) ? null : parseColumnName(head, own)))
+  for (const field of [...FIELDS, ...own]) {
+    const key = keyOf(field)
     const found = meanings.flatMap((meaning, at): MappedColumn[] =>
-      meaning !== null && !isProblem(meaning) && meaning.field === field ? [{ ...meaning, at, head: headerCells[at]?.trim() ?? "" }] : [],
+      meaning !== null && !isProblem(meaning) && meaning.field === key ? [{ ...meaning, at, head: headerCells[at]?.trim() ?? "" }] : [],
     )
     const [first, second] = found.sort((one, other) => one.rank - other.rank)
     if (first && second && first.rank === second.rank) header.problem ??= ambiguityProblem(field, first.head, second.head)
-    if (first) header.columns[field] = first
+    if (first) header.columns[key] = first
   }
-  const used = new Set(Object.values(header.columns).map(({ at }) => at))
+  const used = new Set(Object.values(header.columns).flatMap((column) => column?.at ?? []))
   for (const [at, head] of headerCells.slice(0, header.width).entries()) {
     const meaning = meanings[at] ?? null
     if (used.has(at) || isBlank(head) || isExportColumn(head)) continue
@@ -106,7 +107,7 @@ function readHeader(headerCells: readonly string[], row: number): Header {
   return header
 }
 
-const ambiguityProblem = (field: FieldKey, one: string, other: string): string =>
+const ambiguityProblem = (field: Field, one: string, other: string): string =>
   one === other
     ? `Two columns are called “${one}”. Rename or remove one of them.`
     : `“${one}” and “${other}” both contain the ${fieldNoun(field)}. Rename or remove one of them.`

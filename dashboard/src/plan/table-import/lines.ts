@@ -1,23 +1,26 @@
 /** Parses the lines below the header. */
-import type { AmountFormat } from "../amount"
-import { parseChoice } from "../choice"
-import { validateField } from "../edit"
+import { type AmountFormat, CANONICAL_SEPARATORS } from "../amount"
+import type { DateOrder } from "../calendar"
 import {
+  type ColumnKey,
   emptyValue,
   FIELDS,
+  type Field,
   type FieldKey,
   fieldLabel,
   fieldValues,
   isAmountField,
-  isMonthField,
   isTextField,
-  type MonthKey,
+  keyOf,
+  kindOf,
+  type OwnColumn,
   TEXT_FIELDS,
 } from "../fields"
 import { unescapeFormulas } from "../formula-escaping"
-import { type DateOrder, parseMonth } from "../month"
+import { parseValue } from "../input"
 import type { FieldValue } from "../schema"
 import { isBlank } from "../text"
+import { validateField } from "../validation"
 import { readAmount } from "./amounts"
 import { type Header, widthOf } from "./header"
 import type { ImportLine, SkippedLine } from "./preview"
@@ -40,7 +43,9 @@ export interface LineContext {
   unit: number
   format: AmountFormat
   /** Order of day and month in the dates of a column, where one of its dates shows it. */
-  dateOrders: Partial<Record<MonthKey, DateOrder>>
+  dateOrders: Partial<Record<ColumnKey, DateOrder>>
+  /** The columns of the plan. */
+  own: readonly OwnColumn[]
 }
 
 /** Parses the row at an index; `null` if it is blank. */
@@ -56,17 +61,24 @@ export function parseLine(at: number, context: LineContext): ParsedLine {
     if (header.row >= 0 && isRepeatedHeader(row, table.rows[header.row] ?? [])) return { skipped: { number, reason: "repeats the header" } }
     if (isTotal(row, header)) return { skipped: { number, reason: "is a total" } }
   }
-  const problems: Partial<Record<FieldKey, string>> = {}
-  const texts: Partial<Record<FieldKey, string>> = {}
-  const position = fieldValues((field) => {
-    const column = header.columns[field]?.at
+  const problems: Partial<Record<ColumnKey, string>> = {}
+  const texts: Partial<Record<ColumnKey, string>> = {}
+  const readField = (field: Field): FieldValue => {
+    const key = keyOf(field)
+    const column = header.columns[key]?.at
     if (column === undefined) return emptyValue(field)
     const read = readCell(field, at, column, context)
-    texts[field] = textAt(at, column, table)
-    if ("problem" in read) problems[field] = read.problem
-    return "problem" in read ? (isTextField(field) ? (texts[field] ?? "") : null) : read.value
+    texts[key] = textAt(at, column, table)
+    if ("problem" in read) problems[key] = read.problem
+    return "problem" in read ? (isTextField(field) ? (texts[key] ?? "") : null) : read.value
+  }
+  const fields = fieldValues(readField)
+  const own = context.own.filter(({ key }) => header.columns[key]).map((column) => [column.key, readField(column)] as const)
+  const position = own.length > 0 ? { ...fields, own: Object.fromEntries(own) } : fields
+  const [first] = [...FIELDS, ...context.own].flatMap((field) => {
+    const problem = problems[keyOf(field)]
+    return problem === undefined ? [] : [`${fieldLabel(field)}: ${problem}`]
   })
-  const [first] = FIELDS.flatMap((field) => (problems[field] === undefined ? [] : [`${fieldLabel(field)}: ${problems[field]}`]))
   // Workbooks may have notes beside the table.
   const isTooWide = table.hasEscapes && width > header.width
   const problem = isTooWide
@@ -81,7 +93,7 @@ function textAt(at: number, column: number, table: RawTable): string {
   return table.hasEscapes ? unescapeFormulas(text) : text
 }
 
-function readCell(field: FieldKey, at: number, column: number, context: LineContext): { value: FieldValue } | { problem: string } {
+function readCell(field: Field, at: number, column: number, context: LineContext): { value: FieldValue } | { problem: string } {
   const { table, unit } = context
   const cell = typedCell(table, at, column)
   const text = textAt(at, column, table)
@@ -96,8 +108,11 @@ function readCell(field: FieldKey, at: number, column: number, context: LineCont
     const problem = validateField(field, read.value)
     return problem === null ? read : { problem }
   }
-  if (isMonthField(field)) return parseMonth(text, context.dateOrders[field] ?? null)
-  if (!isTextField(field)) return parseChoice(field, text)
+  if (!isTextField(field)) {
+    if (kindOf(field) === "number" && cell?.kind === "date") return { problem: `“${text}” is a date, not a number.` }
+    const separators = cell?.kind === "number" ? CANONICAL_SEPARATORS : context.format.separators
+    return parseValue(field, text, { currency: "", unit: 1 }, context.dateOrders[keyOf(field)] ?? null, separators)
+  }
   const problem = validateField(field, text)
   return problem === null ? { value: text } : { problem }
 }

@@ -1,6 +1,6 @@
 /** Which column of a table is imported as which field: the proposal, and what the user made of it. */
 import { type AmountFormat, namedUnit } from "../amount"
-import { FIELDS, type FieldKey, isAmountField } from "../fields"
+import { type ColumnKey, FIELDS, isAmountField, isFieldKey, keyOf, type OwnColumn } from "../fields"
 import { isBlank } from "../text"
 import { parseColumnName } from "./column-names"
 import { defaultHeader, findHeader, type Header, isIdHead, isProblem, NO_DESIGNATION, widthOf } from "./header"
@@ -8,8 +8,8 @@ import { validateHeaderless } from "./headerless"
 import type { RawTable } from "./raw-table"
 import { dropForeignColumns } from "./value-columns"
 
-/** What a column is imported as: a field, or the id of the position. */
-export type ColumnTarget = FieldKey | "id"
+/** What a column is imported as: a field, a column of the plan, or the id of the position. */
+export type ColumnTarget = ColumnKey | "id"
 
 export interface Mapping {
   /** Index of the row with the names of the columns; -1 if there is none. Rows before it are not imported. */
@@ -40,9 +40,14 @@ export const isOwnId = (id: string): boolean => OWN_ID.test(id)
 /** Number of columns of a table. */
 export const columnsOf = ({ rows }: RawTable): number => rows.reduce((most, row) => Math.max(most, widthOf(row)), 0)
 
-/** Proposes the columns. `isKnownId`: whether the plan has a position with this id. */
-export function proposeMapping(table: RawTable, format: AmountFormat, isKnownId: (id: string) => boolean): Proposal {
-  const found = findHeader(table.rows)
+/** Proposes the columns. `isKnownId`: whether the plan has a position with this id. `own`: here and below, the columns of the plan. */
+export function proposeMapping(
+  table: RawTable,
+  format: AmountFormat,
+  isKnownId: (id: string) => boolean,
+  own: readonly OwnColumn[] = [],
+): Proposal {
+  const found = findHeader(table.rows, own)
   const headerProblem = found ? found.problem : validateHeaderless(table.rows, format)
   const hasIds = found !== null && findIdColumn(table, found.row, isKnownId) >= 0
   const isUpdate = hasIds && headerProblem?.startsWith(NO_DESIGNATION) === true && Object.keys(found.columns).length > 0
@@ -50,7 +55,7 @@ export function proposeMapping(table: RawTable, format: AmountFormat, isKnownId:
   const header = found ? dropForeignColumns(found, table.rows.slice(found.row + 1)) : problem === null ? defaultHeader() : null
   const headerRow = found?.row ?? (problem === null ? -1 : firstFilledRow(table))
   const targets: (ColumnTarget | null)[] = Array.from({ length: columnsOf(table) }, () => null)
-  assignFields(targets, header)
+  assignFields(targets, header, own)
   const id = headerRow < 0 ? -1 : findIdColumn(table, headerRow, isKnownId)
   if (id >= 0 && targets[id] === null) targets[id] = "id"
   const named = unitOfBudgetColumn(table, { headerRow, targets })
@@ -58,19 +63,24 @@ export function proposeMapping(table: RawTable, format: AmountFormat, isKnownId:
 }
 
 /** Proposes the columns for a header row that the user has chosen; -1: the table has none. */
-export function proposeTargets(table: RawTable, headerRow: number, isKnownId: (id: string) => boolean): (ColumnTarget | null)[] {
-  const header = headerRow < 0 ? defaultHeader() : findHeader(table.rows.slice(headerRow, headerRow + 1))
+export function proposeTargets(
+  table: RawTable,
+  headerRow: number,
+  isKnownId: (id: string) => boolean,
+  own: readonly OwnColumn[] = [],
+): (ColumnTarget | null)[] {
+  const header = headerRow < 0 ? defaultHeader() : findHeader(table.rows.slice(headerRow, headerRow + 1), own)
   const targets: (ColumnTarget | null)[] = Array.from({ length: columnsOf(table) }, () => null)
-  assignFields(targets, header)
+  assignFields(targets, header, own)
   const id = headerRow < 0 ? -1 : findIdColumn(table, headerRow, isKnownId)
   if (id >= 0 && targets[id] === null) targets[id] = "id"
   return targets
 }
 
-function assignFields(targets: (ColumnTarget | null)[], header: Header | null): void {
-  for (const field of FIELDS) {
-    const at = header?.columns[field]?.at
-    if (at !== undefined && at < targets.length) targets[at] = field
+function assignFields(targets: (ColumnTarget | null)[], header: Header | null, own: readonly OwnColumn[]): void {
+  for (const key of [...FIELDS, ...own].map(keyOf)) {
+    const at = header?.columns[key]?.at
+    if (at !== undefined && at < targets.length) targets[at] = key
   }
 }
 
@@ -94,7 +104,7 @@ function findIdColumn({ rows }: RawTable, headerRow: number, isKnownId: (id: str
 
 /** The unit that the name of the budget column names; `null` if it names none. */
 export function unitOfBudgetColumn({ rows }: RawTable, { headerRow, targets }: Pick<Mapping, "headerRow" | "targets">): number | null {
-  const at = targets.findIndex((target) => target !== null && target !== "id" && isAmountField(target))
+  const at = targets.findIndex((target) => target !== null && isFieldKey(target) && isAmountField(target))
   const meaning = at < 0 || headerRow < 0 ? null : parseColumnName(rows[headerRow]?.[at] ?? "")
   return meaning && !isProblem(meaning) && meaning.unit !== "" ? namedUnit(`1 ${meaning.unit}`) : null
 }
@@ -126,7 +136,7 @@ export function headerOf({ rows }: RawTable, { headerRow, targets }: Mapping): H
       continue
     }
     if (target === "id") continue
-    const meaning = isAmountField(target) ? parseColumnName(head) : null
+    const meaning = isFieldKey(target) && isAmountField(target) ? parseColumnName(head) : null
     const read = meaning && !isProblem(meaning) && meaning.field === target ? meaning : null
     header.columns[target] = { field: target, rank: 0, at, head: head || target, unit: read?.unit ?? "", currency: read?.currency ?? "" }
     // A column that was chosen by hand may lie beyond the names.

@@ -4,7 +4,7 @@
  * Nothing is guessed: skipped lines and rejected values are reported with a reason.
  */
 import { type AmountFormat, CANONICAL_SEPARATORS, parseAmount } from "../amount"
-import { FIELDS } from "../fields"
+import { FIELDS, type OwnColumn } from "../fields"
 import { unitName } from "../format"
 import { splitCells } from "./delimiter"
 import { findHeader, type Header, isExportColumn, widthOf } from "./header"
@@ -16,11 +16,11 @@ import { dateOrdersOf, dropForeignColumns } from "./value-columns"
 
 export const MAX_LINES = 20_000
 
-/** Splits text separated by commas, semicolons, tabs or bars. */
-export function readTextTable(text: string, format: AmountFormat): RawTable | { problem: string } {
+/** Splits text separated by commas, semicolons, tabs or bars. `own`: here and below, the columns of the plan. */
+export function readTextTable(text: string, format: AmountFormat, own: readonly OwnColumn[] = []): RawTable | { problem: string } {
   const { rows, delimiter, lineOffset, problem } = splitCells(text.startsWith("\ufeff") ? text.slice(1) : text, format)
   if (problem !== null) return { problem }
-  const header = rows[findHeader(rows)?.row ?? -1] ?? []
+  const header = rows[findHeader(rows, own)?.row ?? -1] ?? []
   return textTable(rows, { lineOffset, separators: isExportedTable(header, delimiter) ? CANONICAL_SEPARATORS : null })
 }
 
@@ -36,7 +36,7 @@ export function parseTable(text: string, format: AmountFormat): ImportPreview {
 export const isEmpty = ({ rows }: RawTable): boolean => rows.every((row) => widthOf(row) === 0)
 
 /** Reads the lines of a table. */
-export function parseRows(table: RawTable, mapping: Mapping, format: AmountFormat): ImportPreview {
+export function parseRows(table: RawTable, mapping: Mapping, format: AmountFormat, own: readonly OwnColumn[] = []): ImportPreview {
   const header = headerOf(table, mapping)
   const currencyProblem = checkCurrency(header, format)
   if (currencyProblem !== null) return failedPreview(currencyProblem)
@@ -52,7 +52,8 @@ export function parseRows(table: RawTable, mapping: Mapping, format: AmountForma
     idColumn: mapping.targets.indexOf("id"),
     unit,
     format: table.separators ? { ...format, separators: table.separators } : format,
-    dateOrders: dateOrdersOf(header, table.rows.slice(header.row + 1)),
+    dateOrders: dateOrdersOf(header, table.rows.slice(header.row + 1), own),
+    own,
   }
   for (let at = header.row + 1; at < table.rows.length; at += 1) {
     if (!mapping.hasHiddenRows && table.hiddenRows.has(at)) {

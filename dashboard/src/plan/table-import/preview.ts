@@ -1,6 +1,6 @@
 /** The lines of a table as they were read, before they are compared with the plan. */
 import type { NewPosition } from "../edit"
-import type { FieldKey } from "../fields"
+import type { ColumnKey } from "../fields"
 
 /** A line that was parsed as a position. */
 export interface ImportLine {
@@ -10,9 +10,9 @@ export interface ImportLine {
   id: string
   position: NewPosition
   /** Text of each field that the table has. */
-  texts: Partial<Record<FieldKey, string>>
+  texts: Partial<Record<ColumnKey, string>>
   /** Why the value of a field cannot be imported. */
-  problems: Partial<Record<FieldKey, string>>
+  problems: Partial<Record<ColumnKey, string>>
   /** Why the line cannot be imported; `null` if it can. */
   problem: string | null
 }

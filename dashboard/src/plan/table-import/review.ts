@@ -1,7 +1,7 @@
 /** Summarizes what an import would change, for the preview. */
 import type { AmountFormat } from "../amount"
 import type { NewPosition } from "../edit"
-import { type FieldKey, type FieldValues, isAmountField } from "../fields"
+import { type ColumnKey, isAmountField, type OwnColumn } from "../fields"
 import { roundSum, sumBudgets } from "../query"
 import type { FieldValue, Position } from "../schema"
 import { hasOwnUnit, readAmount } from "./amounts"
@@ -60,14 +60,14 @@ export interface ImportReview {
   /** Sum of the budgets of new positions. */
   sumAdded: number
   unknownBudgets: number
-  additions: (FieldValues & { key: number })[]
-  updates: { number: number; name: string; cells: { field: FieldKey; before: FieldValue; after: FieldValue }[] }[]
+  additions: (NewPosition & { key: number })[]
+  updates: { number: number; name: string; cells: { field: ColumnKey; before: FieldValue; after: FieldValue }[] }[]
   unit: UnitJudgement | null
 }
 
 /** What an import changes in the document. */
 export interface ImportChanges {
-  cells: { id: string; field: FieldKey; value: FieldValue }[]
+  cells: { id: string; field: ColumnKey; value: FieldValue }[]
   additions: (NewPosition & { id?: string })[]
   deletions: string[]
 }
@@ -83,11 +83,18 @@ export interface ComparedTable {
   diff: TableDiff
 }
 
-export function compareTable(table: RawTable, mapping: Mapping, format: AmountFormat, positions: readonly Position[]): ComparedTable {
+/** `own`: the columns of the plan. */
+export function compareTable(
+  table: RawTable,
+  mapping: Mapping,
+  format: AmountFormat,
+  positions: readonly Position[],
+  own: readonly OwnColumn[] = [],
+): ComparedTable {
   const problem = validateMapping(mapping)
   const preview: ImportPreview =
-    problem === null ? parseRows(table, mapping, format) : { lines: [], skipped: [], ignored: [], notes: table.notes, problem }
-  return { preview, diff: diffTable(preview.lines, preview.problem === null ? positions : [], mapping.targets.includes("id")) }
+    problem === null ? parseRows(table, mapping, format, own) : { lines: [], skipped: [], ignored: [], notes: table.notes, problem }
+  return { preview, diff: diffTable(preview.lines, preview.problem === null ? positions : [], mapping.targets.includes("id"), own) }
 }
 
 /** The lines that an import adds. */

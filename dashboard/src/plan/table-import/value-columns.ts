@@ -1,13 +1,26 @@
 /** Columns of choices and months, which are judged by their values: many tables have other things under the same names. */
+
+import { type DateOrder, dateOrderOf } from "../calendar"
 import { parseChoice } from "../choice"
-import { choicesOf, FIELDS, fieldNoun, isChoiceField, isMonthField, type MonthKey } from "../fields"
-import { type DateOrder, dateOrderOf, parseMonth } from "../month"
+import {
+  type ColumnKey,
+  choicesOf,
+  FIELDS,
+  type Field,
+  fieldNoun,
+  isChoiceField,
+  isMonthField,
+  keyOf,
+  kindOf,
+  type OwnColumn,
+} from "../fields"
+import { parseMonth } from "../month"
 import { isBlank } from "../text"
 import type { Header } from "./header"
 
 /**
  * Removes columns of choices and months in which no cell is valid, and notes why. A column with at least one valid cell stays; its other
- * cells are refused line by line.
+ * cells are refused line by line. Columns of the plan stay: their names are chosen by its people.
  */
 export function dropForeignColumns(header: Header, rows: readonly string[][]): Header {
   const columns = { ...header.columns }
@@ -30,11 +43,17 @@ export function dropForeignColumns(header: Header, rows: readonly string[][]): H
   return { ...header, columns, ignored, notes }
 }
 
-/** The order of day and month in each column of months, where its dates show one and the same. */
-export function dateOrdersOf({ columns }: Header, rows: readonly string[][]): Partial<Record<MonthKey, DateOrder>> {
-  const found: Partial<Record<MonthKey, DateOrder>> = {}
-  for (const field of FIELDS.filter(isMonthField)) {
-    const column = columns[field]
+const hasDates = (field: Field): boolean => isMonthField(field) || kindOf(field) === "date"
+
+/** The order of day and month in each column of months or dates, where its dates show one and the same. */
+export function dateOrdersOf(
+  { columns }: Header,
+  rows: readonly string[][],
+  own: readonly OwnColumn[] = [],
+): Partial<Record<ColumnKey, DateOrder>> {
+  const found: Partial<Record<ColumnKey, DateOrder>> = {}
+  for (const key of [...FIELDS, ...own].filter(hasDates).map(keyOf)) {
+    const column = columns[key]
     const orders = new Set(
       column
         ? cellsOf(rows, column.at)
@@ -43,7 +62,7 @@ export function dateOrdersOf({ columns }: Header, rows: readonly string[][]): Pa
         : [],
     )
     const [order] = orders
-    if (orders.size === 1 && order) found[field] = order
+    if (orders.size === 1 && order) found[key] = order
   }
   return found
 }

@@ -1,4 +1,5 @@
 import { type ComparedField, labelOf, showValue } from "../../plan/comparison"
+import { useColumns } from "../columns-context"
 import type { ComparedSide, ComparisonSides } from "./sides"
 
 interface Props {
@@ -13,6 +14,7 @@ const isChanged = ({ changedByPlan, changedByScenario }: ComparedField, { side }
 
 /** Changed fields with their values in the compared states. */
 export function ComparedFields({ fields, sides, caption }: Props) {
+  const columns = useColumns()
   return (
     <div className="compare-fields">
       <table>
@@ -31,12 +33,12 @@ export function ComparedFields({ fields, sides, caption }: Props) {
           {fields.map((field) => (
             <tr key={field.field} className={field.conflict ? "compare-conflict" : undefined}>
               <th scope="row">
-                {labelOf(field.field)}
+                {labelOf(field.field, columns)}
                 {field.conflict && <span className="tag doubtful">conflict</span>}
               </th>
               {sides.values.map((column) => (
                 <td key={column.side} className={isChanged(field, column) ? "compare-changed" : undefined}>
-                  {showValue(field.field, field[column.side])}
+                  {showValue(field.field, field[column.side], columns)}
                 </td>
               ))}
             </tr>

@@ -1,5 +1,6 @@
 import { useId, useState } from "react"
 import { type ComparedPosition, labelOf, nameOf, type RowChange, shownFields, showValue } from "../../plan/comparison"
+import { useColumns } from "../columns-context"
 import { ComparedFields } from "./ComparedFields"
 import type { ComparisonSides } from "./sides"
 
@@ -72,9 +73,10 @@ interface RowProps {
 
 function ComparedRow({ position, sides, side, isTicked, onTick }: RowProps) {
   const id = useId()
+  const columns = useColumns()
   const name = nameOf(position)
   const change = position[side]
-  const fields = shownFields(position)
+  const fields = shownFields(position, columns)
   // Only one side has the position.
   const shownSide = change === "added" ? side : change === "deleted" ? "base" : null
   return (
@@ -98,7 +100,7 @@ function ComparedRow({ position, sides, side, isTicked, onTick }: RowProps) {
           {fields
             .map((compared) => ({ field: compared.field, value: compared[shownSide] }))
             .filter(({ field, value }) => field !== "designation" && value !== null && value !== "")
-            .map(({ field, value }) => `${labelOf(field)} ${showValue(field, value)}`)
+            .map(({ field, value }) => `${labelOf(field, columns)} ${showValue(field, value, columns)}`)
             .join(" · ")}
         </p>
       ) : (

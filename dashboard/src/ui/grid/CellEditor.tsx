@@ -1,11 +1,12 @@
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react"
 import { matchingChoices } from "../../plan/choice"
-import { type ChoiceKey, type FieldKey, fieldLabel, isAmountField, isChoiceField, isMonthField } from "../../plan/fields"
+import { shiftDate } from "../../plan/date"
+import { type ChoiceField, type Field, fieldLabel, isChoiceField, isMonthField, isNumeric, kindOf } from "../../plan/fields"
 import { displayValue, toEditText } from "../../plan/format"
 import type { ParsedInput } from "../../plan/input"
 import { shiftMonth } from "../../plan/month"
 import type { FieldValue } from "../../plan/schema"
-import { currentMonth, useMediaQuery } from "../hooks"
+import { currentDate, currentMonth, useMediaQuery } from "../hooks"
 import { ChoiceList, optionId, optionsOf } from "./ChoiceList"
 import { MonthPicker } from "./MonthPicker"
 
@@ -13,7 +14,7 @@ import { MonthPicker } from "./MonthPicker"
 export type NextCell = "stay" | "cell" | "down" | "next" | "back"
 
 interface Props {
-  field: FieldKey
+  field: Field
   label: string
   value: FieldValue
   /** Text that the editor starts with, typed or pasted; `null` for the current value. */
@@ -28,13 +29,20 @@ interface Props {
 }
 
 /** The text in which a value is edited: the label of a choice, a month in digits. */
-function editText(field: FieldKey, value: FieldValue): string {
+function editText(field: Field, value: FieldValue): string {
   if (typeof value === "number") return toEditText(value)
   return isChoiceField(field) ? displayValue(field, value) : (value ?? "")
 }
 
 /** Number of months by which a key moves the entered month. */
 const MONTH_STEPS: Record<string, number> = { ArrowUp: -1, ArrowDown: 1, PageUp: -12, PageDown: 12 }
+/** Number of days and of months by which a key moves the entered date. */
+const DATE_STEPS: Record<string, readonly [days: number, months: number]> = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  PageUp: [0, -1],
+  PageDown: [0, 1],
+}
 
 /** Editor of a cell. An invalid value stays in the editor with a message. Choices and months have a panel below the text. */
 export function CellEditor({ field, label, value, initialText, suggestions, read, onDraft, onCommit, onLeave, onCancel }: Props) {
@@ -76,14 +84,20 @@ export function CellEditor({ field, label, value, initialText, suggestions, read
     if ("problem" in input) return setProblem(input.problem)
     finish(input.value, next)
   }
-  const entered = hasPanel ? read(text) : null
+  const isDateField = kindOf(field) === "date"
+  const entered = hasPanel || isDateField ? read(text) : null
   const enteredValue = entered && "value" in entered && typeof entered.value === "string" ? entered.value : null
-  /** Moves through the options of a choice, or by months. */
+  /** Moves through the options of a choice, by months, or by days. */
   const step = (key: string): boolean => {
     if (isMonthField(field)) {
       const by = MONTH_STEPS[key]
       if (by !== undefined) change(enteredValue === null ? currentMonth() : shiftMonth(enteredValue, by))
       return by !== undefined
+    }
+    if (isDateField) {
+      const [days, months] = DATE_STEPS[key] ?? []
+      if (days !== undefined) change(enteredValue === null ? currentDate() : shiftDate(enteredValue, days, months))
+      return days !== undefined
     }
     const by = key === "ArrowDown" ? 1 : key === "ArrowUp" ? -1 : 0
     if (!isChoiceField(field) || by === 0) return false
@@ -113,7 +127,13 @@ export function CellEditor({ field, label, value, initialText, suggestions, read
     "aria-expanded": true,
     "aria-controls": list,
     "aria-autocomplete": "list" as const,
-    "aria-activedescendant": marked === undefined ? undefined : optionId(list, marked),
+    "aria-activedescendant":
+      marked === undefined
+        ? undefined
+        : optionId(
+            list,
+            optionsOf(field).findIndex(({ value }) => value === marked),
+          ),
   }
   return (
     <span className="editor">
@@ -122,8 +142,8 @@ export function CellEditor({ field, label, value, initialText, suggestions, read
         aria-label={label}
         aria-invalid={problem !== null}
         aria-describedby={problem ? id : undefined}
-        className={isAmountField(field) ? "number" : undefined}
-        inputMode={hasPanel && isTouch ? "none" : isAmountField(field) ? "decimal" : "text"}
+        className={isNumeric(field) ? "number" : undefined}
+        inputMode={hasPanel && isTouch ? "none" : isNumeric(field) ? "decimal" : "text"}
         list={suggestions ?? undefined}
         value={text}
         autoComplete="off"
@@ -150,5 +170,5 @@ export function CellEditor({ field, label, value, initialText, suggestions, read
 }
 
 /** The option that a typed text means: `null` for no value, `undefined` if the text means none. */
-const markedOption = (field: ChoiceKey, text: string): string | null | undefined =>
+const markedOption = (field: ChoiceField, text: string): string | null | undefined =>
   text.trim() === "" ? null : matchingChoices(field, text)[0]?.value

@@ -1,8 +1,9 @@
-import { type ChoiceKey, choicesOf, fieldNoun } from "../../plan/fields"
+import { useEffect } from "react"
+import { type ChoiceField, choicesOf, fieldNoun, isOwnColumn } from "../../plan/fields"
 import { EditorPopup } from "../EditorPopup"
 
 interface Props {
-  field: ChoiceKey
+  field: ChoiceField
   /** Id of the list; the options have ids below it. */
   id: string
   /** The marked value; `undefined` if none is. */
@@ -11,28 +12,35 @@ interface Props {
 }
 
 /** The option without a value, and the choices. */
-export const optionsOf = (field: ChoiceKey): readonly { value: string | null; label: string }[] => [
-  { value: null, label: `No ${fieldNoun(field)}` },
+export const optionsOf = (field: ChoiceField): readonly { value: string | null; label: string }[] => [
+  { value: null, label: isOwnColumn(field) ? "Not set" : `No ${fieldNoun(field)}` },
   ...choicesOf(field),
 ]
 
-export const optionId = (list: string, value: string | null): string => `${list}-${value ?? "none"}`
+/** `at`: index of the option. */
+export const optionId = (list: string, at: number): string => `${list}-${at}`
 
 /** The options of a choice, below its editor. The focus stays in the editor. */
 export function ChoiceList({ field, id, marked, onPick }: Props) {
+  const options = optionsOf(field)
+  const at = options.findIndex(({ value }) => value === marked)
+  useEffect(() => {
+    // Newer browsers return a promise.
+    void document.getElementById(optionId(id, at))?.scrollIntoView({ block: "nearest" })
+  }, [id, at])
   return (
     <EditorPopup id={id} role="listbox" label={`Values of ${fieldNoun(field)}`}>
-      {optionsOf(field).map(({ value, label }) => (
+      {options.map(({ value, label }, at) => (
         // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the editor
         <div
-          key={label}
-          id={optionId(id, value)}
+          key={value ?? ""}
+          id={optionId(id, at)}
           role="option"
           aria-selected={value === marked}
           className={value === null ? "option none" : "option"}
           onClick={() => onPick(value)}
         >
-          {value !== null && <span className={`status-dot status-${value}`} aria-hidden />}
+          {field === "status" && value !== null && <span className={`status-dot status-${value}`} aria-hidden />}
           {label}
         </div>
       ))}

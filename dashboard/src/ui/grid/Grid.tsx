@@ -7,7 +7,7 @@ import { useMemo } from "react"
 import { describeRange } from "../../grid/range"
 import type { Person } from "../../sync/presence"
 import { useCurrentMinute } from "../hooks"
-import { COLUMNS, FIRST_FIELD } from "./columns"
+import { columnsOf, FIRST_FIELD } from "./columns"
 import { GridHead, wholeColumns } from "./GridHead"
 import { GroupRow } from "./GroupRow"
 import { gridClipboard } from "./grid-clipboard"
@@ -24,16 +24,16 @@ import { useRowActions } from "./use-row-actions"
 import { useRowRanges } from "./use-row-ranges"
 
 export function Grid(props: GridProps) {
-  const { lines: gridLines, grouping, people, highlights, selected, canEdit, onCellFocus } = props
+  const { lines: gridLines, fields, grouping, people, highlights, selected, canEdit, onCellFocus } = props
   const { lines, positions } = gridLines
-  const columns = useMemo(() => COLUMNS.filter((column) => canEdit || column !== "select"), [canEdit])
+  const columns = useMemo(() => columnsOf(fields, canEdit), [fields, canEdit])
   const hasNewRow = canEdit && props.onAdd !== null
   const now = useCurrentMinute()
-  const selection = useGridSelection(gridLines, hasNewRow, props.onRange)
+  const selection = useGridSelection(gridLines, fields, hasNewRow, props.onRange)
   const { active, activeLine, isOnNewRow, rect, isMultiple } = selection
   const scroll = useGridScroll({ gridLines, hasNewRow, selection, hasFiguresLine: props.hasFiguresLine })
   const { virtual, margin, size, headSize } = scroll
-  const movement = useGridMovement({ gridLines, hasNewRow, selection, scroll, onCellFocus })
+  const movement = useGridMovement({ gridLines, columns, hasNewRow, selection, scroll, onCellFocus })
   const commands = useGridCommands({ props, selection, scroll, movement })
   const editing = useCellEditing({ props, columns, selection, scroll, movement })
   const { actions, fillTarget } = useRowActions({ props, selection, scroll, movement, commands, editing })
@@ -50,7 +50,7 @@ export function Grid(props: GridProps) {
   return (
     <>
       <p role="status" className="hidden">
-        {rect && isMultiple ? describeRange(positions, rect) : ""}
+        {rect && isMultiple ? describeRange(positions, rect, fields) : ""}
       </p>
       <div
         role="grid"
@@ -71,9 +71,11 @@ export function Grid(props: GridProps) {
           canEdit={canEdit}
           sort={props.sort}
           settings={props.settings}
+          fields={fields}
           columns={wholeColumns(rect, positions.length, isMultiple)}
           onSelected={props.onSelected}
           onSort={props.onSort}
+          onResize={props.onResize}
           onSelectColumn={commands.selectColumn}
         />
         <div role="rowgroup" ref={scroll.body} className="grid-body" style={{ blockSize: `${virtual.getTotalSize()}px` }}>
@@ -102,6 +104,7 @@ export function Grid(props: GridProps) {
                   rowIndex={index + 2}
                   offset={start - margin}
                   size={headSize}
+                  fields={fields}
                   columnCount={columns.length}
                   active={active?.id === line.id ? active.column : isFirst ? FIRST_FIELD : null}
                   selected={selected}
@@ -119,6 +122,7 @@ export function Grid(props: GridProps) {
               <Row
                 key={position.id}
                 position={position}
+                fields={fields}
                 rowIndex={index + 2}
                 number={line.number}
                 offset={start - margin}

@@ -3,7 +3,7 @@ import type { PointerEvent } from "react"
 import { type Approval, isChangedSinceApproval } from "../../plan/approval"
 import type { Comment } from "../../plan/comments"
 import { endsBeforeStart } from "../../plan/cost"
-import { type FieldKey, fieldLabel, fieldNoun, isAmountField, isChoiceField, isGroupField, isMonthField } from "../../plan/fields"
+import { type Field, fieldLabel, fieldNoun, isChoiceField, isGroupField, isOwnColumn, keyOf, kindOf } from "../../plan/fields"
 import { displayValue, formatAmount, formatDateTime } from "../../plan/format"
 import { type Position, shownValue } from "../../plan/schema"
 import type { Highlight } from "../../sync/plan-store"
@@ -15,14 +15,25 @@ import { FIRST_FIELD, fieldClasses } from "./columns"
 import type { CellEdit, RowActions, RowRange } from "./row-actions"
 
 /** Why a value is marked; `null` if it is valid. */
-function describeMistyped(position: Position, field: FieldKey): string | null {
+function describeMistyped(position: Position, field: Field): string | null {
   const { mistyped, invalidEntry } = position
   if (invalidEntry !== undefined) return field === FIRST_FIELD ? "not a position, can only be deleted" : null
   if (field === "end" && endsBeforeStart(position)) return "ends before it starts, costs nothing"
-  if (mistyped?.[field] === undefined) return null
-  if (isAmountField(field)) return "not a number, not included in totals"
-  if (isChoiceField(field)) return `not a ${fieldNoun(field)}, counted as none`
-  return isMonthField(field) ? "not a month, counted as none" : "not a text"
+  if (mistyped?.[keyOf(field)] === undefined) return null
+  switch (kindOf(field)) {
+    case "amount":
+      return "not a number, not included in totals"
+    case "choice":
+      return isOwnColumn(field) ? "not an option of this column" : `not a ${fieldNoun(field)}, counted as none`
+    case "month":
+      return "not a month, counted as none"
+    case "number":
+      return "not a number"
+    case "date":
+      return "not a date"
+    default:
+      return "not a text"
+  }
 }
 
 /** An approval in a few words: `12 approved by CEO, 3 Jun 2027`. */
@@ -31,8 +42,8 @@ const describeApproval = ({ budget, by, at }: Approval): string =>
 
 interface Props {
   position: Position
-  field: FieldKey
-  /** Index of the column into `FIELDS`. */
+  field: Field
+  /** Index of the column among those that the list shows. */
   at: number
   /** `null` if the cell is not selected. */
   range: RowRange | null
@@ -54,23 +65,25 @@ function rangeClasses({ left, right, isTop, isBottom, isMultiple, isFill }: RowR
 }
 
 /** A cell of a field: its value or editor, with markers and the handle that fills. */
-export function GridCell({ position, field, at, range, isActive, editing, highlight, editors, comments, canEdit, actions }: Props) {
+export function GridCell({ position, field, at, range, isActive, editing, highlight, editors, comments, actions, ...rest }: Props) {
   const { id } = position
-  const conflict = position.conflicts?.[field]
+  const key = keyOf(field)
+  const canEdit = rest.canEdit && kindOf(field) !== "unknown"
+  const conflict = position.conflicts?.[key]
   const person = editors?.[0]
-  const value = shownValue(position, field)
+  const value = shownValue(position, key)
   const text = displayValue(field, value)
   const note = describeMistyped(position, field)
   const unresolved = describeUnresolved(comments)
   const approval = position.approval && isChangedSinceApproval(position) && field === "budget" ? position.approval : null
   // Touch opens the editor at once; the mouse selects cells, and a double click opens the editor.
   const onPointerUp = (event: PointerEvent) => {
-    if (canEdit && !editing && event.pointerType === "touch") actions.edit(id, field)
+    if (canEdit && !editing && event.pointerType === "touch") actions.edit(id, key)
   }
   return (
     <span
       role="gridcell"
-      className={`cell cell-${field}${fieldClasses(field)}${conflict ? " in-conflict" : ""}${note ? " mistyped" : ""}${person ? ` occupied ${personColour(person.name)}` : ""}${range ? rangeClasses(range, at) : ""}`}
+      className={`${fieldClasses(field)}${conflict ? " in-conflict" : ""}${note ? " mistyped" : ""}${person ? ` occupied ${personColour(person.name)}` : ""}${range ? rangeClasses(range, at) : ""}`}
       aria-selected={range !== null && !range.isFill}
       aria-readonly={!canEdit}
       aria-label={
@@ -80,16 +93,17 @@ export function GridCell({ position, field, at, range, isActive, editing, highli
       }
       title={note ?? (field === "status" && position.approval ? describeApproval(position.approval) : undefined)}
       tabIndex={isActive && !editing ? 0 : -1}
-      data-cell={`${id}/${field}`}
+      data-cell={`${id}/${key}`}
+      data-column={key}
       onFocus={(event) => {
-        if (event.target === event.currentTarget) actions.enter(id, field)
+        if (event.target === event.currentTarget) actions.enter(id, key)
       }}
       onPointerDown={(event) => {
-        if (!editing) actions.press(id, field, event)
+        if (!editing) actions.press(id, key, event)
       }}
       onPointerUp={onPointerUp}
       onDoubleClick={() => {
-        if (canEdit && !editing) actions.edit(id, field)
+        if (canEdit && !editing) actions.edit(id, key)
       }}
     >
       {editing ? (
@@ -98,16 +112,16 @@ export function GridCell({ position, field, at, range, isActive, editing, highli
           label={`${fieldLabel(field)} of ${position.designation}`}
           value={value}
           initialText={editing.initialText}
-          suggestions={isGroupField(field) && !isChoiceField(field) ? `all-${field}` : null}
+          suggestions={isGroupField(field) && !isChoiceField(field) ? `all-${key}` : null}
           read={(text) => actions.read(field, text)}
           onDraft={actions.draft}
-          onCommit={(value, next) => actions.commit(id, field, value, next)}
-          onLeave={(next) => actions.leave(id, field, next)}
-          onCancel={() => actions.cancel(id, field)}
+          onCommit={(value, next) => actions.commit(id, key, value, next)}
+          onLeave={(next) => actions.leave(id, key, next)}
+          onCancel={() => actions.cancel(id, key)}
         />
       ) : (
         <span className="value" data-label={fieldLabel(field)}>
-          {isChoiceField(field) && text !== "" && !note && <span className={`status-dot status-${value}`} aria-hidden />}
+          {field === "status" && text !== "" && !note && <span className={`status-dot status-${value}`} aria-hidden />}
           {text}
           {position.invalidEntry !== undefined && field === FIRST_FIELD && <span className="tag mistyped-tag">not a position</span>}
         </span>
@@ -121,7 +135,7 @@ export function GridCell({ position, field, at, range, isActive, editing, highli
           onPointerDown={(event) => event.stopPropagation()}
           onPointerUp={(event) => event.stopPropagation()}
           onDoubleClick={(event) => event.stopPropagation()}
-          onClick={() => actions.conflict(id, field)}
+          onClick={() => actions.conflict(id, key)}
         >
           <TriangleAlert aria-hidden />
         </button>

@@ -1,15 +1,16 @@
 import type { RefObject } from "react"
 import { type Rect, rowCount } from "../../grid/range"
-import { FIELDS, type FieldKey, isAmountField } from "../../plan/fields"
+import { type ColumnKey, isAmountField, keyOf } from "../../plan/fields"
 import { unitLabel } from "../../plan/format"
 import { ColumnHeader } from "./ColumnHeader"
 import type { GridProps } from "./grid-props"
 
-interface Props extends Pick<GridProps, "listed" | "selected" | "canEdit" | "sort" | "settings" | "onSelected" | "onSort"> {
+interface Props
+  extends Pick<GridProps, "fields" | "listed" | "selected" | "canEdit" | "sort" | "settings" | "onSelected" | "onSort" | "onResize"> {
   head: RefObject<HTMLDivElement | null>
   /** The selected cells, if they are whole columns; otherwise `null`. */
   columns: Rect | null
-  onSelectColumn: (field: FieldKey, isExtended: boolean) => void
+  onSelectColumn: (field: ColumnKey, isExtended: boolean) => void
 }
 
 /** The selected cells, if they are whole columns of a list. A single cell is none. */
@@ -17,7 +18,7 @@ export const wholeColumns = (rect: Rect | null, rows: number, isMultiple: boolea
   rect !== null && isMultiple && rowCount(rect) === rows ? rect : null
 
 /** The header of the grid: names of the columns, sorting, and a checkbox for all rows. */
-export function GridHead({ head, listed, selected, canEdit, sort, settings, columns, onSelected, onSort, onSelectColumn }: Props) {
+export function GridHead({ head, fields, listed, selected, canEdit, columns, settings, onSelected, onSelectColumn, ...rest }: Props) {
   const areAllSelected = listed.length > 0 && listed.every((position) => selected.has(position.id))
   return (
     <div role="row" aria-rowindex={1} className="grid-head" ref={head}>
@@ -36,18 +37,17 @@ export function GridHead({ head, listed, selected, canEdit, sort, settings, colu
           <span className="hidden">Row</span>
         )}
       </span>
-      {FIELDS.map((key, at) => (
+      {fields.map((field, at) => (
         <ColumnHeader
-          key={key}
-          column={key}
-          sort={sort}
+          key={keyOf(field)}
+          {...rest}
+          column={field}
           isSelected={columns !== null && columns.left <= at && at <= columns.right}
-          onSort={onSort}
           onSelect={onSelectColumn}
-          suffix={isAmountField(key) ? unitLabel(settings.currency, settings.unit) : ""}
+          suffix={isAmountField(field) ? unitLabel(settings.currency, settings.unit) : ""}
         />
       ))}
-      <ColumnHeader column="updatedAt" sort={sort} isSelected={false} onSort={onSort} onSelect={null} suffix="" />
+      <ColumnHeader column="updatedAt" {...rest} isSelected={false} onSelect={onSelectColumn} suffix="" />
       <span role="columnheader" className="cell cell-actions">
         <span className="hidden">Actions</span>
       </span>

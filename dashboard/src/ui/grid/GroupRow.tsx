@@ -3,7 +3,7 @@ import type { CSSProperties } from "react"
 import type { GroupLine } from "../../grid/grid-lines"
 import { countPositions } from "../../grid/range"
 import { type DepartmentUse, describeUse } from "../../plan/department-budgets"
-import { FIELDS, fieldNoun, type GroupKey, isAmountField } from "../../plan/fields"
+import { type Field, fieldNoun, type GroupField, isAmountField } from "../../plan/fields"
 import { formatSum } from "../../plan/format"
 import { describeUnknownBudgets } from "../../plan/query"
 import { type Column, FIRST_FIELD } from "./columns"
@@ -24,13 +24,15 @@ interface Props {
   rowIndex: number
   offset: number
   size: number
+  /** The columns that the list shows. */
+  fields: readonly Field[]
   columnCount: number
   /** The column with the focus; `null` if the head is not active. */
   active: Column | null
   selected: ReadonlySet<string>
   canEdit: boolean
   /** The field of the groups. */
-  grouping: GroupKey | null
+  grouping: GroupField | null
   note: GroupNote | null
   onFocus: (column: Column) => void
   onToggle: () => void
@@ -38,17 +40,34 @@ interface Props {
 }
 
 /** The name of a group; positions without one have a group of their own. */
-export const groupName = (name: string, field: GroupKey | null): string => name || `No ${fieldNoun(field ?? "")}`
+export const groupName = (name: string, field: GroupField | null): string => name || `No ${fieldNoun(field ?? "")}`
 
-const FIRST_AMOUNT = FIELDS.findIndex(isAmountField)
+/** Number of columns that the name of a group takes if the list has no column for its sum. */
+const NAME_SPAN = 2
 
 /** Head of a group: its name, number of positions and sum. The sum stands in the column of the budgets. */
-export function GroupRow({ line, rowIndex, offset, size, columnCount, active, selected, canEdit, grouping, note, ...handlers }: Props) {
+export function GroupRow({
+  line,
+  rowIndex,
+  offset,
+  size,
+  fields,
+  columnCount,
+  active,
+  selected,
+  canEdit,
+  grouping,
+  note,
+  ...handlers
+}: Props) {
   const { id, group, isCollapsed } = line
   const name = groupName(group.name, grouping)
   const chosen = group.positions.filter((position) => selected.has(position.id)).length
   const unknown = describeUnknownBudgets(group.positions)
   const Arrow = isCollapsed ? ChevronRight : ChevronDown
+  const amount = fields.findIndex(isAmountField)
+  const hasSum = amount > 0
+  const span = hasSum ? amount : Math.min(NAME_SPAN, fields.length)
   const isOnCheckbox = canEdit && active === "select"
   return (
     <div
@@ -74,7 +93,7 @@ export function GroupRow({ line, rowIndex, offset, size, columnCount, active, se
           />
         )}
       </span>
-      <span role="gridcell" aria-colspan={FIRST_AMOUNT} className="cell cell-group" style={{ "--span": FIRST_AMOUNT } as CSSProperties}>
+      <span role="gridcell" aria-colspan={span} className="cell cell-group" style={{ "--span": span } as CSSProperties}>
         <button
           type="button"
           aria-expanded={!isCollapsed}
@@ -87,15 +106,18 @@ export function GroupRow({ line, rowIndex, offset, size, columnCount, active, se
           <span className="group-name">{name}</span> <span className="group-count">{countPositions(group.count)}</span>
         </button>
       </span>
-      <span role="gridcell" className="cell cell-amount group-sum">
-        {formatSum(group.budget)}
-      </span>
+      {hasSum && (
+        <span role="gridcell" className="cell cell-amount group-sum">
+          {formatSum(group.budget)}
+        </span>
+      )}
       <span
         role="gridcell"
-        aria-colspan={columnCount - FIRST_AMOUNT - 2}
+        aria-colspan={columnCount - span - (hasSum ? 2 : 1)}
         className="cell group-note"
-        style={{ "--start": FIRST_AMOUNT + 3 } as CSSProperties}
+        style={{ "--start": span + (hasSum ? 3 : 2) } as CSSProperties}
       >
+        {!hasSum && <span className="group-sum">{formatSum(group.budget)}</span>}
         {note && <span className={note.isOver ? "over" : undefined}>{note.text}</span>}
         {unknown && <span>{unknown}</span>}
       </span>
@@ -105,7 +127,7 @@ export function GroupRow({ line, rowIndex, offset, size, columnCount, active, se
 
 /** The notes of groups: what departments use of their budgets. */
 export function groupNotesOf(
-  grouping: GroupKey | null,
+  grouping: GroupField | null,
   departments: readonly DepartmentUse[],
   isFiltered: boolean,
 ): ReadonlyMap<string, GroupNote> {

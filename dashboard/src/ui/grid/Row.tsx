@@ -1,7 +1,7 @@
 import { History, Trash2 } from "lucide-react"
 import { memo } from "react"
 import type { Comment } from "../../plan/comments"
-import { FIELDS } from "../../plan/fields"
+import { type Field, keyOf } from "../../plan/fields"
 import { formatDateTime, formatRelativeTime } from "../../plan/format"
 import type { Position } from "../../plan/schema"
 import type { Highlight } from "../../sync/plan-store"
@@ -12,6 +12,8 @@ import type { CellEdit, RowActions, RowRange } from "./row-actions"
 
 interface Props {
   position: Position
+  /** The columns that the list shows. */
+  fields: readonly Field[]
   /** Row index for assistive technology; the header is row 1. */
   rowIndex: number
   /** The number that the row shows. */
@@ -35,6 +37,7 @@ interface Props {
 /** The row of a position. */
 export const Row = memo(function Row({
   position,
+  fields,
   rowIndex,
   number,
   offset,
@@ -64,7 +67,7 @@ export const Row = memo(function Row({
     >
       <span
         role="gridcell"
-        className={range && range.left === 0 && range.right === FIELDS.length - 1 ? "cell cell-select head-selected" : "cell cell-select"}
+        className={range && range.left === 0 && range.right === fields.length - 1 ? "cell cell-select head-selected" : "cell cell-select"}
         onPointerDown={(event) => {
           if (!(event.target instanceof HTMLInputElement)) actions.press(id, "select", event)
         }}
@@ -84,17 +87,17 @@ export const Row = memo(function Row({
           />
         )}
       </span>
-      {FIELDS.map((field, at) => (
+      {fields.map((field, at) => (
         <GridCell
-          key={field}
+          key={keyOf(field)}
           position={position}
           field={field}
           range={range && range.left <= at && at <= range.right ? range : null}
           at={at}
-          isActive={active === field}
-          editing={editing?.column === field ? editing : null}
-          highlight={highlight && (highlight.fields === null || highlight.fields.has(field)) ? highlight : null}
-          editors={editors?.filter((person) => person.cell?.field === field) ?? null}
+          isActive={active === keyOf(field)}
+          editing={editing?.column === keyOf(field) ? editing : null}
+          highlight={highlight && (highlight.fields === null || highlight.fields.has(keyOf(field))) ? highlight : null}
+          editors={editors?.filter((person) => person.cell?.field === keyOf(field)) ?? null}
           comments={field === FIRST_FIELD ? comments : null}
           canEdit={canEdit && position.invalidEntry === undefined}
           actions={actions}

@@ -3,9 +3,9 @@ import type { ClipboardEvent, SyntheticEvent } from "react"
 import { valuesIn } from "../../grid/cell-changes"
 import { readClipboard, toClipboard } from "../../grid/clipboard"
 import { columnCount, type Rect, rowCount } from "../../grid/range"
-import { FIELDS } from "../../plan/fields"
+import { keyOf } from "../../plan/fields"
 import { shownValue } from "../../plan/schema"
-import { FIRST_FIELD, LAST_FIELD } from "./columns"
+import { FIRST_FIELD, lastField } from "./columns"
 import type { GridProps } from "./grid-props"
 import type { GridCommands } from "./use-grid-commands"
 import type { GridMovement } from "./use-grid-movement"
@@ -22,7 +22,7 @@ interface Options {
 
 /** The handlers of clipboard events. */
 export function gridClipboard({ props, selection, scroll, movement, commands }: Options) {
-  const { canEdit, selected, settings } = props
+  const { canEdit, fields, selected, settings } = props
   const { positions } = props.lines
   const { editing, isMultiple, isOnNewRow, rect } = selection
 
@@ -40,7 +40,7 @@ export function gridClipboard({ props, selection, scroll, movement, commands }: 
       // The rows appear with the next rendering.
       scroll.showNext(top)
       movement.focus({ id: top, column: FIRST_FIELD })
-      commands.select({ id: top, field: FIRST_FIELD }, { id: bottom, field: LAST_FIELD })
+      commands.select({ id: top, field: FIRST_FIELD }, { id: bottom, field: lastField(fields) })
     })
     if (target === "below") return
     const [height, width] = [table.rows.length, table.rows[0]?.length ?? 1]
@@ -50,7 +50,7 @@ export function gridClipboard({ props, selection, scroll, movement, commands }: 
     commands.selectRect({
       ...target,
       bottom: Math.min(positions.length - 1, target.top + height - 1),
-      right: Math.min(FIELDS.length - 1, target.left + width - 1),
+      right: Math.min(fields.length - 1, target.left + width - 1),
     })
   }
   /** Copies the selected cells. Checked rows are copied if no more than one cell is selected. */
@@ -59,7 +59,9 @@ export function gridClipboard({ props, selection, scroll, movement, commands }: 
     const rows = isMultiple ? [] : positions.filter((position) => selected.has(position.id))
     if (rows.length === 0 && !rect) return null
     const values =
-      rows.length > 0 ? rows.map((position) => FIELDS.map((field) => shownValue(position, field))) : valuesIn(positions, rect as Rect)
+      rows.length > 0
+        ? rows.map((position) => fields.map((field) => shownValue(position, keyOf(field))))
+        : valuesIn(positions, rect as Rect, fields)
     const { text, html } = toClipboard(values, settings)
     event.preventDefault()
     event.clipboardData.setData("text/plain", text)

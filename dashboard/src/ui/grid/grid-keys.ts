@@ -1,9 +1,9 @@
 /** The keys of the grid: those of a spreadsheet, after the WAI-ARIA grid pattern. */
 import type { KeyboardEvent } from "react"
 import type { GroupLine } from "../../grid/grid-lines"
-import type { FieldKey } from "../../plan/fields"
+import type { ColumnKey } from "../../plan/fields"
 import type { Position } from "../../plan/schema"
-import { type Column, FIRST_FIELD, fieldCell, isFieldColumn, LAST_FIELD } from "./columns"
+import { type Column, FIRST_FIELD, fieldCell, isFieldColumn, lastField } from "./columns"
 import { isInRow } from "./grid-clipboard"
 import type { GridProps } from "./grid-props"
 import type { CellEditing } from "./use-cell-editing"
@@ -26,7 +26,7 @@ interface Options {
 
 /** Returns the handler of pressed keys. */
 export function gridKeys({ props, columns, selection, scroll, movement, commands, editing }: Options): (event: KeyboardEvent) => void {
-  const { canEdit } = props
+  const { canEdit, fields } = props
   const { lines, positions } = props.lines
   const { active, activeIndex, activeLine, indexById, isOnNewRow, range, rect, setRange } = selection
   const { moveTo } = movement
@@ -65,7 +65,7 @@ export function gridKeys({ props, columns, selection, scroll, movement, commands
     if (!to) return false
     const position = positions[Math.max(0, Math.min(positions.length - 1, to[0]))]
     const first = columns.indexOf(FIRST_FIELD)
-    const field = columns[Math.max(first, Math.min(columns.indexOf(LAST_FIELD), to[1]))] as FieldKey
+    const field = columns[Math.max(first, Math.min(columns.indexOf(lastField(fields)), to[1]))] as ColumnKey
     if (!position) return false
     const next = { id: position.id, field }
     const isCollapsed = next.id === active.id && next.field === active.column && anchor.id === active.id && anchor.field === active.column

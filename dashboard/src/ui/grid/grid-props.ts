@@ -5,7 +5,7 @@ import type { GridLines } from "../../grid/grid-lines"
 import type { Rect } from "../../grid/range"
 import type { CommentsByPosition } from "../../plan/comment-index"
 import type { PositionAtHeads } from "../../plan/edit"
-import type { FieldKey, GroupKey } from "../../plan/fields"
+import type { ColumnKey, Field, GroupField } from "../../plan/fields"
 import type { Sort } from "../../plan/query"
 import type { FieldValue, Position, Settings } from "../../plan/schema"
 import type { Highlight } from "../../sync/plan-store"
@@ -16,7 +16,7 @@ import type { GroupNote } from "./GroupRow"
 export interface TypedText {
   /** The position when the cell was opened. */
   base: PositionAtHeads
-  field: FieldKey
+  field: ColumnKey
   text: string
 }
 
@@ -25,8 +25,10 @@ export interface GridProps {
   lines: GridLines
   /** All positions of the list, those of collapsed groups included. */
   listed: readonly Position[]
+  /** The columns that the list shows. */
+  fields: readonly Field[]
   /** The field of the groups. */
-  grouping: GroupKey | null
+  grouping: GroupField | null
   /** A line of figures lies over the top of the window. */
   hasFiguresLine: boolean
   /** Heads of the document for `lines`. */
@@ -40,17 +42,19 @@ export interface GridProps {
   canEdit: boolean
   onSelected: (selected: ReadonlySet<string>) => void
   onSort: (sort: Sort | null) => void
+  /** `width`: in rem; `null` for the width that fits the page. */
+  onResize: (field: ColumnKey, width: number | null) => void
   /** `key`: the folded name of a group. */
   onCollapse: (key: string, isCollapsed: boolean) => void
   /** What stands beside the sum of a group, such as what is left of its budget. */
   groupNote: (key: string) => GroupNote | null
   /** `base`: the position when the cell was opened, if somebody else has set the field or deleted the position since. */
-  onSet: (id: string, field: FieldKey, value: FieldValue, base: PositionAtHeads | null) => void
+  onSet: (id: string, field: ColumnKey, value: FieldValue, base: PositionAtHeads | null) => void
   /** The current version of a position, which may not be rendered yet; `null` if it was deleted. */
   readPosition: (id: string) => PositionAtHeads | null
   /** The position being edited. It stays in the list even if the filter excludes it. */
   onEditing: (id: string | null) => void
-  onConflict: (id: string, field: FieldKey) => void
+  onConflict: (id: string, field: ColumnKey) => void
   onComments: (id: string) => void
   onHistory: (id: string) => void
   onRemove: (ids: string[]) => void
@@ -65,7 +69,7 @@ export interface GridProps {
   /** Adds a position; `null` if the list has no place for one. */
   onAdd: (() => void) | null
   /** Somebody deleted the position while it was edited. `draft`: the typed text; `null` if there is none. */
-  onDeletedWhileEditing: (base: PositionAtHeads, field: FieldKey, draft: string | null) => void
+  onDeletedWhileEditing: (base: PositionAtHeads, field: ColumnKey, draft: string | null) => void
   /** The page is being closed while a cell is edited; `null`: it is back. */
   onClosing: (left: TypedText | null) => void
 }

@@ -1,6 +1,6 @@
 /** What a row tells the grid, and what the grid tells a row about its cells. */
 import type { PointerEvent } from "react"
-import type { FieldKey } from "../../plan/fields"
+import type { ColumnKey, Field } from "../../plan/fields"
 import type { ParsedInput } from "../../plan/input"
 import type { FieldValue } from "../../plan/schema"
 import type { NextCell } from "./CellEditor"
@@ -8,13 +8,13 @@ import type { Column } from "./columns"
 
 /** The open editor of a cell. */
 export interface CellEdit {
-  column: FieldKey
+  column: ColumnKey
   initialText: string | null
 }
 
 /** The selected cells of a row. One object is shared by all rows with the same cells, so that memoized rows do not render again. */
 export interface RowRange {
-  /** Indices into `FIELDS`, inclusive. */
+  /** Indices into the columns that the list shows, inclusive. */
   left: number
   right: number
   /** The row is the first or last one of the range. */
@@ -35,13 +35,13 @@ export interface RowActions {
   /** A mouse button was pressed on a cell, on the head of a row, or on the handle that fills. */
   press(id: string, column: Column, event: PointerEvent): void
   pressHandle(event: PointerEvent): void
-  edit(id: string, column: FieldKey): void
+  edit(id: string, column: ColumnKey): void
   draft(text: string): void
-  read(field: FieldKey, text: string): ParsedInput
-  commit(id: string, field: FieldKey, value: FieldValue, next: NextCell): void
-  leave(id: string, field: FieldKey, next: NextCell): void
-  cancel(id: string, field: FieldKey): void
-  conflict(id: string, field: FieldKey): void
+  read(field: Field, text: string): ParsedInput
+  commit(id: string, field: ColumnKey, value: FieldValue, next: NextCell): void
+  leave(id: string, field: ColumnKey, next: NextCell): void
+  cancel(id: string, field: ColumnKey): void
+  conflict(id: string, field: ColumnKey): void
   comments(id: string): void
   history(id: string): void
   remove(id: string): void

@@ -1,9 +1,11 @@
 /** Opens and closes the editor of a cell, and writes what was entered. */
 import { useEffect, useRef } from "react"
 import type { PositionAtHeads } from "../../plan/edit"
-import type { FieldKey } from "../../plan/fields"
-import { type FieldValue, isEqualField, type Position, shownValue } from "../../plan/schema"
+import { type ColumnKey, keyOf } from "../../plan/fields"
+import { parseInput } from "../../plan/input"
+import { type FieldValue, isEqualField, type Position, shownValue, validValue } from "../../plan/schema"
 import { foldText } from "../../plan/text"
+import { useColumns } from "../columns-context"
 import type { NextCell } from "./CellEditor"
 import { type Column, isFieldColumn } from "./columns"
 import type { GridProps } from "./grid-props"
@@ -21,12 +23,12 @@ interface Options {
 
 export interface CellEditing {
   /** `text`: the text to start with; `null` for the value of the cell. */
-  start: (id: string, column: FieldKey, text: string | null) => void
+  start: (id: string, column: ColumnKey, text: string | null) => void
   draft: (text: string) => void
-  commit: (id: string, field: FieldKey, value: FieldValue, onward: NextCell) => void
+  commit: (id: string, field: ColumnKey, value: FieldValue, onward: NextCell) => void
   /** Closes the editor without a change. */
-  leave: (id: string, field: FieldKey, onward: NextCell) => void
-  cancel: (id: string, field: FieldKey) => void
+  leave: (id: string, field: ColumnKey, onward: NextCell) => void
+  cancel: (id: string, field: ColumnKey) => void
 }
 
 export function useCellEditing({ props, columns, selection, scroll, movement }: Options): CellEditing {
@@ -65,6 +67,18 @@ export function useCellEditing({ props, columns, selection, scroll, movement }: 
     onDeletedWhileEditing(shown.current?.position.id === id ? shown.current : before, editing.column, text)
   }, [positions, indexById, heads, editing, onDeletedWhileEditing, onCellFocus, onEditing, setActive, setEditing])
 
+  // When somebody else deletes the column, the typed text is written all the same: the values of a deleted column are kept.
+  const plan = useColumns()
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only when the columns change
+  useEffect(() => {
+    const [before, text] = [opened.current, typed.current]
+    if (!editing || !before || columns.includes(editing.column)) return
+    end()
+    const column = plan.column(editing.column)
+    const input = text === null || column === null ? null : parseInput(column, text, props.settings)
+    if (input && "value" in input) props.onSet(before.position.id, editing.column, input.value, null)
+  }, [columns, plan, editing])
+
   // A page that is closed cannot save any more: the typed text is kept as a draft.
   useEffect(() => {
     if (!editing) return
@@ -85,7 +99,7 @@ export function useCellEditing({ props, columns, selection, scroll, movement }: 
     }
   }, [editing, onClosing])
 
-  const start = (id: string, column: FieldKey, text: string | null) => {
+  const start = (id: string, column: ColumnKey, text: string | null) => {
     const position = positions[indexById.get(id) ?? -1]
     if (!canEdit || !position || position.invalidEntry !== undefined) return
     opened.current = { position, heads }
@@ -108,14 +122,14 @@ export function useCellEditing({ props, columns, selection, scroll, movement }: 
     if (next && isFieldColumn(next)) return start((positions[at] as Position).id, next, null)
     movement.moveTo(lineOf[at] ?? 0, columns[column] as Column)
   }
-  const leave = (id: string, field: FieldKey, onward: NextCell) => {
+  const leave = (id: string, field: ColumnKey, onward: NextCell) => {
     end()
     const [at, column] = [indexById.get(id) ?? 0, columns.indexOf(field)]
     if (onward === "cell") movement.focus({ id, column: field })
     else if (onward === "down") movement.moveTo(lineOf[at + 1 < positions.length ? at + 1 : at] ?? 0, field)
     else if (onward !== "stay") step(at, column, onward === "next" ? 1 : -1)
   }
-  const cancel = (id: string, field: FieldKey) => {
+  const cancel = (id: string, field: ColumnKey) => {
     end()
     movement.focus({ id, column: field })
   }
@@ -130,7 +144,11 @@ export function useCellEditing({ props, columns, selection, scroll, movement }: 
       if (!isSame) props.onSet(id, field, value, before)
       else if (shownValue(now.position, field) !== value) props.onSet(id, field, value, null)
       const group = foldText(String(value ?? ""))
-      const isMoved = field === grouping && before !== null && foldText(String(before.position[field] ?? "")) !== group
+      const isMoved =
+        grouping !== null &&
+        field === keyOf(grouping) &&
+        before !== null &&
+        foldText(String(validValue(before.position, field) ?? "")) !== group
       if (!isMoved) return leave(id, field, onward)
       // The row moves into another group: the focus goes with it.
       props.onCollapse(group, false)

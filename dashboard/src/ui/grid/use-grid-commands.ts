@@ -1,9 +1,9 @@
 /** What keys and the mouse do with the selected cells: select, check, fill, clear and remove. */
 import { useRef } from "react"
 import { type CellRef, type Rect, rowCount } from "../../grid/range"
-import { FIELDS, type FieldKey } from "../../plan/fields"
+import { type ColumnKey, keyOf } from "../../plan/fields"
 import type { PositionGroup } from "../../plan/grouping"
-import { FIRST_FIELD, LAST_FIELD } from "./columns"
+import { FIRST_FIELD, lastField } from "./columns"
 import type { GridProps } from "./grid-props"
 import type { GridMovement } from "./use-grid-movement"
 import type { GridScroll } from "./use-grid-scroll"
@@ -17,7 +17,7 @@ interface Options {
 }
 
 export function useGridCommands({ props, selection, scroll, movement }: Options) {
-  const { selected, grouping, onSelected } = props
+  const { fields, selected, grouping, onSelected } = props
   const { positions } = props.lines
   const { active, rect, indexById, setRange } = selection
   /** The row that was checked last: Shift checks the rows from there. */
@@ -26,11 +26,12 @@ export function useGridCommands({ props, selection, scroll, movement }: Options)
   const select = (from: CellRef, to: CellRef) => setRange({ anchor: from, head: to })
   const selectRect = ({ top, bottom, left, right }: Rect) => {
     const [first, last] = [positions[top], positions[bottom]]
-    const [from, to] = [FIELDS[left], FIELDS[right]]
-    if (first && last && from && to) select({ id: first.id, field: from }, { id: last.id, field: to })
+    const [from, to] = [fields[left], fields[right]]
+    if (first && last && from && to) select({ id: first.id, field: keyOf(from) }, { id: last.id, field: keyOf(to) })
   }
   /** Whether an action on these cells moves rows into other groups. The rectangle is then another one. */
-  const isRegrouping = ({ left, right }: Rect): boolean => grouping !== null && FIELDS.slice(left, right + 1).includes(grouping)
+  const isRegrouping = ({ left, right }: Rect): boolean =>
+    grouping !== null && fields.slice(left, right + 1).some((field) => keyOf(field) === keyOf(grouping))
   /** Selects the active cell only, and keeps it in view while rows move. */
   const followActive = () => {
     scroll.showNext(active?.id)
@@ -69,16 +70,17 @@ export function useGridCommands({ props, selection, scroll, movement }: Options)
       if (rowCount(rect) > 1) fill({ ...rect, bottom: rect.top }, { ...rect, top: rect.top + 1 })
       else if (rect.top > 0) props.onFill({ ...rect, top: rect.top - 1, bottom: rect.top - 1 }, rect)
     },
-    selectColumn: (field: FieldKey, isExtended: boolean) => {
+    selectColumn: (field: ColumnKey, isExtended: boolean) => {
       const [top, bottom] = [positions[0], positions.at(-1)]
       if (!top || !bottom) return
-      const from = isExtended && rect ? (FIELDS[rect.left] as FieldKey) : field
+      const left = fields[rect?.left ?? -1]
+      const from = isExtended && left ? keyOf(left) : field
       if (!isExtended) movement.focus({ id: top.id, column: field })
       select({ id: top.id, field: from }, { id: bottom.id, field })
     },
     selectAll: () => {
       const [top, bottom] = [positions[0], positions.at(-1)]
-      if (top && bottom) select({ id: top.id, field: FIRST_FIELD }, { id: bottom.id, field: LAST_FIELD })
+      if (top && bottom) select({ id: top.id, field: FIRST_FIELD }, { id: bottom.id, field: lastField(fields) })
     },
     /** Selects the columns of the selection in full. */
     selectColumns: () => {
@@ -87,7 +89,7 @@ export function useGridCommands({ props, selection, scroll, movement }: Options)
     /** Selects the rows of the selection in full. */
     selectRows: () => {
       const [top, bottom] = [positions[rect?.top ?? -1], positions[rect?.bottom ?? -1]]
-      if (top && bottom) select({ id: top.id, field: FIRST_FIELD }, { id: bottom.id, field: LAST_FIELD })
+      if (top && bottom) select({ id: top.id, field: FIRST_FIELD }, { id: bottom.id, field: lastField(fields) })
     },
     /** Checks or unchecks a row. `isRange`: checks all rows from the one that was checked last. */
     checkRow: (id: string, isRange: boolean) => {

@@ -3,14 +3,15 @@ import { useEffect, useLayoutEffect, useRef } from "react"
 import type { GridLine, GridLines } from "../../grid/grid-lines"
 import type { Position } from "../../plan/schema"
 import type { CellAddress } from "../../sync/presence"
-import { type CellPosition, type Column, lineId } from "./columns"
+import { type CellPosition, type Column, FIRST_FIELD, lineId } from "./columns"
 import { GROUP_PART } from "./GroupRow"
 import { NEW_ROW } from "./NewRow"
-import type { GridScroll } from "./use-grid-scroll"
+import { type GridScroll, showSideways } from "./use-grid-scroll"
 import type { GridSelection } from "./use-grid-selection"
 
 interface Options {
   gridLines: GridLines
+  columns: readonly Column[]
   hasNewRow: boolean
   selection: GridSelection
   scroll: GridScroll
@@ -26,7 +27,7 @@ export interface GridMovement {
   moveFrom: (gone: ReadonlySet<string>) => void
 }
 
-export function useGridMovement({ gridLines, hasNewRow, selection, scroll, onCellFocus }: Options): GridMovement {
+export function useGridMovement({ gridLines, columns, hasNewRow, selection, scroll, onCellFocus }: Options): GridMovement {
   const { lines, positions, lineOfHead } = gridLines
   const { active, activeIndex, activeLine, editing, isOnNewRow, setActive, setRange } = selection
   const { body } = scroll
@@ -35,9 +36,10 @@ export function useGridMovement({ gridLines, hasNewRow, selection, scroll, onCel
   useLayoutEffect(() => {
     if (!wantsFocus.current || !active) return
     wantsFocus.current = false
-    body.current
-      ?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${focusedPart(active, lineOfHead)}"]`)
-      ?.focus({ preventScroll: true })
+    const part = CSS.escape(focusedPart(active, lineOfHead))
+    const cell = body.current?.querySelector<HTMLElement>(`[data-cell="${CSS.escape(active.id)}/${part}"]`)
+    cell?.focus({ preventScroll: true })
+    showSideways(cell ?? null)
   })
 
   // Without a grid, no cell is occupied.
@@ -55,6 +57,13 @@ export function useGridMovement({ gridLines, hasNewRow, selection, scroll, onCel
       onCellFocus(null)
     }
   }, [active, activeLine, isOnNewRow, editing, lines, onCellFocus, setActive])
+
+  // When the active column is hidden or deleted, the focus moves to the column that is always there.
+  useEffect(() => {
+    if (!active || editing || columns.includes(active.column)) return
+    wantsFocus.current = document.activeElement === document.body
+    setActive({ id: active.id, column: FIRST_FIELD })
+  }, [active, editing, columns, setActive])
 
   const focus = (cell: CellPosition | null) => {
     wantsFocus.current = cell !== null

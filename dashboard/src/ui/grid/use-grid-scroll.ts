@@ -100,7 +100,10 @@ export function useGridScroll({ gridLines, hasNewRow, selection, hasFiguresLine 
       awaited.current = id ?? null
     },
     /** Scrolls the row with the focus into view. */
-    showFocus: () => keepFocusInView(body.current, head.current, null),
+    showFocus: () => {
+      keepFocusInView(body.current, head.current, null)
+      showSideways(document.activeElement)
+    },
     /** The position at a distance from the top of the body. */
     rowAt: (offset: number): number | null =>
       positionNear(gridLines, virtual.getVirtualItemForOffset(offset + margin)?.index ?? lines.length),
@@ -108,6 +111,15 @@ export function useGridScroll({ gridLines, hasNewRow, selection, hasFiguresLine 
 }
 
 export type GridScroll = ReturnType<typeof useGridScroll>
+
+/** Scrolls the page sideways to a cell, if the list is wider than the window. */
+export function showSideways(cell: Element | null): void {
+  if (!cell?.closest("[data-row]")) return
+  const { left, right } = cell.getBoundingClientRect()
+  const beyond = right - document.documentElement.clientWidth
+  if (left < 0) window.scrollBy(left - EDGE, 0)
+  else if (beyond > 0) window.scrollBy(Math.min(left, beyond + EDGE), 0)
+}
 
 /** Distance to the edge of the window, in CSS pixels. */
 const EDGE = 16

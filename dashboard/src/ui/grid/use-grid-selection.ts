@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from "react"
 import type { GridLines } from "../../grid/grid-lines"
 import { type CellRange, isSingleCell, type Rect, toRect } from "../../grid/range"
+import type { Field } from "../../plan/fields"
 import { type CellPosition, isFieldColumn } from "./columns"
 import { NEW_ROW } from "./NewRow"
 import type { CellEdit } from "./row-actions"
@@ -29,9 +30,10 @@ export interface GridSelection {
   isMultiple: boolean
 }
 
-/** `onRange`: receives the selected cells; `null` if there is no more than one. */
+/** `fields`: the columns that the list shows. `onRange`: receives the selected cells; `null` if there is no more than one. */
 export function useGridSelection(
   { positions, lineOf, lineOfHead }: GridLines,
+  fields: readonly Field[],
   hasNewRow: boolean,
   onRange: (rect: Rect | null) => void,
 ): GridSelection {
@@ -41,12 +43,12 @@ export function useGridSelection(
   const indexById = useMemo(() => new Map(positions.map((position, at) => [position.id, at])), [positions])
   const lineOfId = (id: string) => lineOfHead.get(id) ?? lineOf[indexById.get(id) ?? -1]
   const rect = useMemo((): Rect | null => {
-    const ranged = range && toRect(range, indexById)
+    const ranged = range && toRect(range, indexById, fields)
     if (ranged) return ranged
     if (!active || !isFieldColumn(active.column)) return null
     const cell = { id: active.id, field: active.column }
-    return toRect({ anchor: cell, head: cell }, indexById)
-  }, [range, active, indexById])
+    return toRect({ anchor: cell, head: cell }, indexById, fields)
+  }, [range, active, indexById, fields])
   const isMultiple = rect !== null && !isSingleCell(rect)
 
   // The rest of the page shows the selected cells.

@@ -37,8 +37,8 @@ export function useRangeDrag(options: Options): (handlers: DragHandlers) => void
       if (!body.current) return
       const row = rowAt(pointer.y - body.current.getBoundingClientRect().top)
       if (row === null) return
-      const cell = document.elementFromPoint(pointer.x, pointer.y)?.closest<HTMLElement>("[data-cell]")
-      handlers.move(row, columnOf(cell?.dataset.cell))
+      const cell = document.elementFromPoint(pointer.x, pointer.y)?.closest<HTMLElement>("[data-column]")
+      handlers.move(row, cell?.dataset.column ?? null)
     }
     const scroll = () => {
       frame = 0
@@ -80,6 +80,3 @@ export function useRangeDrag(options: Options): (handlers: DragHandlers) => void
     }
   }
 }
-
-/** The column of a `data-cell` attribute, which is `id/column`. Ids may contain slashes. */
-const columnOf = (cell: string | undefined): string | null => (cell === undefined ? null : cell.slice(cell.lastIndexOf("/") + 1))

@@ -1,10 +1,10 @@
 /** What the rows of the grid call: the mouse, checkboxes, editors and buttons. */
 import { type PointerEvent, useRef, useState } from "react"
 import type { CellRange, Rect } from "../../grid/range"
-import type { FieldKey } from "../../plan/fields"
+import type { ColumnKey } from "../../plan/fields"
 import { parseInput } from "../../plan/input"
 import { useLatestCallbacks } from "../hooks"
-import { type Column, FIRST_FIELD, fieldCell, isFieldColumn, LAST_FIELD } from "./columns"
+import { type Column, FIRST_FIELD, fieldCell, isFieldColumn, lastField } from "./columns"
 import type { GridProps } from "./grid-props"
 import type { RowActions } from "./row-actions"
 import type { CellEditing } from "./use-cell-editing"
@@ -28,7 +28,7 @@ export function useRowActions({ props, selection, scroll, movement, commands, ed
   actions: RowActions
   fillTarget: Rect | null
 } {
-  const { lines, settings } = props
+  const { fields, lines, settings } = props
   const { active, range, rect, setActive, setRange } = selection
   const [fillTarget, setFillTarget] = useState<Rect | null>(null)
   const latestPositions = useRef(lines.positions)
@@ -38,7 +38,7 @@ export function useRowActions({ props, selection, scroll, movement, commands, ed
   const press = (id: string, column: Column, event: PointerEvent) => {
     if (event.pointerType === "touch" || event.button !== 0) return
     const isRow = column === "select"
-    const [first, last] = isRow ? [FIRST_FIELD, LAST_FIELD] : [column, column]
+    const [first, last] = isRow ? [FIRST_FIELD, lastField(fields)] : [column, column]
     if (!isFieldColumn(first) || !isFieldColumn(last)) return
     const isExtended = event.shiftKey && active !== null && selection.editing === null
     const start: CellRange =
@@ -58,7 +58,7 @@ export function useRowActions({ props, selection, scroll, movement, commands, ed
       move: (row, over) => {
         const position = latestPositions.current[row]
         if (!position) return
-        const field = isRow ? last : over !== null && isFieldColumn(over as Column) ? (over as FieldKey) : null
+        const field = isRow ? last : over !== null && isFieldColumn(over as Column) ? (over as ColumnKey) : null
         setRange((before) => {
           const { anchor, head } = before ?? start
           const next = { id: position.id, field: field ?? head.field }

@@ -2,11 +2,13 @@ import { BadgeCheck, Tag } from "lucide-react"
 import { useState } from "react"
 import type { DeletedEvent, FieldSetEvent, HistoryEntry, HistoryEvent } from "../../history/events"
 import { ARCHIVED } from "../../plan/archive"
-import { validateField } from "../../plan/edit"
-import { type FieldKey, fieldNoun, isAmountField, isFieldKey } from "../../plan/fields"
+import type { PlanColumns } from "../../plan/columns"
+import { type ColumnKey, isNumeric, keyOf } from "../../plan/fields"
 import { formatDateTime, formatFieldValue } from "../../plan/format"
 import { type FieldValue, type Position, SETTING_LABELS, type Setting, shownValue } from "../../plan/schema"
 import { parseSharedMapField } from "../../plan/shared-map"
+import { validateField } from "../../plan/validation"
+import { useColumns } from "../columns-context"
 import { CommentEventText } from "../comments/CommentEventText"
 import { placeLabel } from "../place-actions"
 
@@ -16,7 +18,7 @@ export interface EntryProps {
   user: string | null
   isSinglePosition: boolean
   current: (event: HistoryEvent) => Position | undefined
-  onRestore: ((id: string, field: FieldKey, value: FieldValue) => void) | null
+  onRestore: ((id: string, field: ColumnKey, value: FieldValue) => void) | null
   onRestorePositions: ((deleted: readonly DeletedEvent[]) => void) | null
   /** Names of the version after this change. */
   versions: readonly string[]
@@ -75,7 +77,7 @@ export function EntryRow({
         {events.map((event, at) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: the events of a change never change
           <li key={at}>
-            <EventText event={event} isSinglePosition={isSinglePosition} />
+            <EventText event={event} message={messageOf(entry)} isSinglePosition={isSinglePosition} />
             {event.kind === "set" && <RestoreValueButton event={event} now={current(event)} onRestore={onRestore} />}
             {event.kind === "deleted" && (
               <RestorePositionsButton
@@ -117,7 +119,20 @@ export function EntryRow({
   )
 }
 
-function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSinglePosition: boolean }) {
+/** The message of a change without its author. */
+const messageOf = ({ author, message }: HistoryEntry): string => (message.startsWith(`${author}: `) ? message.slice(author.length + 2) : "")
+
+interface EventTextProps {
+  event: HistoryEvent
+  /** What the change says of itself; empty if it says nothing. */
+  message: string
+  isSinglePosition: boolean
+}
+
+function EventText({ event, message, isSinglePosition }: EventTextProps) {
+  const columns = useColumns()
+  // Entries of shared maps have random ids, and their messages have the names.
+  if (event.kind === "set" && event.nested && event.position === null && parseSharedMapField(event.field) && message !== "") return message
   if (event.kind === "set" && event.position === null && event.field === ARCHIVED) {
     if (event.new === "true") return <>archived the plan</>
     if (event.new === null) return <>restored the plan from the archive</>
@@ -144,21 +159,22 @@ function EventText({ event, isSinglePosition }: { event: HistoryEvent; isSingleP
           <em>{name}</em>:{" "}
         </>
       )}
-      {describeField(event)} <FieldSetText event={event} />
+      {describeField(event, columns)} <FieldSetText event={event} />
     </>
   )
 }
 
-function describeField({ position, field }: FieldSetEvent): string {
-  if (position !== null) return fieldNoun(field)
+function describeField({ position, field }: FieldSetEvent, columns: PlanColumns): string {
+  if (position !== null) return columns.noun(field)
   const entry = parseSharedMapField(field)
-  if (entry) return placeLabel([entry.map, entry.key])
+  if (entry) return placeLabel([entry.map, entry.key], columns)
   return Object.hasOwn(SETTING_LABELS, field) ? `${SETTING_LABELS[field as Setting].toLowerCase()} of the plan` : field
 }
 
 /** Old and new value of a field, or the value that was kept from a conflict. */
 function FieldSetText({ event: { field, old, new: now, resolved, restored, nested } }: { event: FieldSetEvent }) {
-  const format = (value: FieldValue) => formatFieldValue(field, value)
+  const columns = useColumns()
+  const format = (value: FieldValue) => formatFieldValue(columns.field(field) ?? field, value)
   if (nested) return <>changed</>
   if (restored)
     return (
@@ -208,12 +224,13 @@ function RestoreValueButton({
   now: Position | undefined
   onRestore: EntryProps["onRestore"]
 }) {
-  const { field, position, old } = event
-  if (!onRestore || !now || now.invalidEntry !== undefined || position === null || !isFieldKey(field)) return null
-  if (old === null || isAmountField(field) !== (typeof old === "number") || shownValue(now, field) === old) return null
+  const { position, old } = event
+  const field = useColumns().field(event.field)
+  if (!onRestore || !now || now.invalidEntry !== undefined || position === null || field === null) return null
+  if (old === null || isNumeric(field) !== (typeof old === "number") || shownValue(now, keyOf(field)) === old) return null
   if (validateField(field, old) !== null) return null
   return (
-    <button type="button" className="link" onClick={() => onRestore(position, field, old)}>
+    <button type="button" className="link" onClick={() => onRestore(position, keyOf(field), old)}>
       Restore {formatFieldValue(field, old)}
     </button>
   )

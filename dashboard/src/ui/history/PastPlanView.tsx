@@ -1,5 +1,6 @@
 import { useCallback, useDeferredValue, useEffect, useId, useRef, useState } from "react"
 import type { ChangeAttribution, PastPlan } from "../../history/protocol"
+import { PlanColumns } from "../../plan/columns"
 import { formatDateTime, formatMoney } from "../../plan/format"
 import { describeUnknownBudgets, sumBudgets } from "../../plan/query"
 import type { Position } from "../../plan/schema"
@@ -83,6 +84,7 @@ export function PastPlanView({ store, changes, onCompare, onName }: Props) {
           </p>
           <PositionsTable
             rows={past.positions.map((position) => ({ key: position.id, ...position }))}
+            fields={new PlanColumns(past.columns).fields}
             maxRows={MAX_PAST_ROWS}
             label="Positions in this version"
           />

@@ -2,6 +2,7 @@ import { BadgeCheck, ChevronDown, ChevronRight } from "lucide-react"
 import type { ReactNode } from "react"
 import { type HistorySession, summarizeSession } from "../../history/sessions"
 import { formatTimeRange } from "../../plan/format"
+import { useColumns } from "../columns-context"
 
 interface Props {
   session: HistorySession
@@ -15,6 +16,7 @@ interface Props {
 
 /** A session in one line, such as `CFO, 12 budgets, 14:02 – 14:20`, with its entries below it. A single entry speaks for itself. */
 export function SessionRow({ session, users, isExpanded, onToggle, children }: Props) {
+  const columns = useColumns()
   const { author, entries, start, end } = session
   const submitters = entries.map(({ entry }) => users.get(entry.hash))
   const isVerified = submitters.every((user) => user === author)
@@ -32,7 +34,8 @@ export function SessionRow({ session, users, isExpanded, onToggle, children }: P
                 <BadgeCheck aria-hidden /> verified
               </span>
             )}
-            {others.length > 0 && <span className="tag doubtful">submitted by {others.join(", ")}</span>}, {summarizeSession(session)}
+            {others.length > 0 && <span className="tag doubtful">submitted by {others.join(", ")}</span>},{" "}
+            {summarizeSession(session, columns)}
             {start !== null && end !== null && <span className="session-time">, {formatTimeRange(start, end)}</span>}
           </span>
         </button>

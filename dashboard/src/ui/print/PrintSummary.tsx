@@ -34,9 +34,9 @@ export function PrintSummary({ printed }: { printed: PrintedPlan }) {
       </dl>
       {isFiltered && (
         <p className="print-filter">
-          <strong>Filter: {describeFilter(filter, positions).join("; ")}.</strong> The figures above are of the whole plan. The groups below
-          and the list have the matching positions only: {rows.length.toLocaleString()} of {positions.length.toLocaleString()},{" "}
-          {money(sumBudgets(rows))}.
+          <strong>Filter: {describeFilter(filter, positions, printed.columns).join("; ")}.</strong> The figures above are of the whole plan.
+          The groups below and the list have the matching positions only: {rows.length.toLocaleString()} of{" "}
+          {positions.length.toLocaleString()}, {money(sumBudgets(rows))}.
         </p>
       )}
       {GROUP_FIELDS.map((field) => (

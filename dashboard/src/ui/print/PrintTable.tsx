@@ -1,4 +1,4 @@
-import { FIELD_DEFINITIONS, type FieldKey, fieldLabel, isAmountField } from "../../plan/fields"
+import { type Field, fieldLabel, isAmountField, isNumeric, keyOf, shareOf } from "../../plan/fields"
 import { displayValue, formatSum, unitLabel } from "../../plan/format"
 import { roundSum } from "../../plan/query"
 import { printedFields } from "../../plan/report"
@@ -6,17 +6,18 @@ import { type Position, type Settings, shownValue } from "../../plan/schema"
 
 interface Props {
   rows: readonly Position[]
+  /** The columns that the list shows. */
+  fields: readonly Field[]
   settings: Settings
 }
 
 /** A month takes one line on paper. */
 const LEAST_WIDTH = 1.15
-const WIDTHS = new Map<string, number>(FIELD_DEFINITIONS.map(({ key, width }) => [key, Math.max(width, LEAST_WIDTH)]))
-const widthOf = (field: FieldKey): number => WIDTHS.get(field) ?? LEAST_WIDTH
+const widthOf = (field: Field): number => Math.max(shareOf(field), LEAST_WIDTH)
 
 /** All positions that are printed. The browser repeats the head on each page. */
-export function PrintTable({ rows, settings }: Props) {
-  const fields = printedFields(rows)
+export function PrintTable({ rows, fields: shown, settings }: Props) {
+  const fields = printedFields(rows, shown)
   const unit = unitLabel(settings.currency, settings.unit)
   const total = fields.reduce((sum, field) => sum + widthOf(field), 0)
   const firstAmount = fields.findIndex(isAmountField)
@@ -26,7 +27,7 @@ export function PrintTable({ rows, settings }: Props) {
       <colgroup>
         <col className="print-number" />
         {fields.map((field) => (
-          <col key={field} style={{ inlineSize: `${(widthOf(field) / total) * 100}%` }} />
+          <col key={keyOf(field)} style={{ inlineSize: `${(widthOf(field) / total) * 100}%` }} />
         ))}
       </colgroup>
       <thead>
@@ -35,7 +36,7 @@ export function PrintTable({ rows, settings }: Props) {
             #
           </th>
           {fields.map((field) => (
-            <th key={field} scope="col" className={isAmountField(field) ? "number" : undefined}>
+            <th key={keyOf(field)} scope="col" className={isNumeric(field) ? "number" : undefined}>
               {fieldLabel(field)}
               {isAmountField(field) && ` ${unit}`}
             </th>
@@ -47,8 +48,8 @@ export function PrintTable({ rows, settings }: Props) {
           <tr key={position.id}>
             <td className="number">{(at + 1).toLocaleString()}</td>
             {fields.map((field) => (
-              <td key={field} className={isAmountField(field) ? "number" : undefined}>
-                {displayValue(field, shownValue(position, field))}
+              <td key={keyOf(field)} className={isNumeric(field) ? "number" : undefined}>
+                {displayValue(field, shownValue(position, keyOf(field)))}
                 <Remark position={position} field={field} />
               </td>
             ))}
@@ -60,7 +61,7 @@ export function PrintTable({ rows, settings }: Props) {
               Sum
             </th>
             {fields.slice(firstAmount).map((field) => (
-              <td key={field} className="number">
+              <td key={keyOf(field)} className="number">
                 {isAmountField(field) && formatSum(roundSum(rows.reduce((sum, row) => sum + (row[field] ?? 0), 0)))}
               </td>
             ))}
@@ -72,9 +73,9 @@ export function PrintTable({ rows, settings }: Props) {
 }
 
 /** What a printed value alone would hide: other values of a conflict, and values that are not valid. */
-function Remark({ position, field }: { position: Position; field: FieldKey }) {
-  const losing = position.conflicts?.[field]?.losing ?? []
-  const isInvalid = position.mistyped?.[field] !== undefined
+function Remark({ position, field }: { position: Position; field: Field }) {
+  const losing = position.conflicts?.[keyOf(field)]?.losing ?? []
+  const isInvalid = position.mistyped?.[keyOf(field)] !== undefined
   if (losing.length === 0 && !isInvalid) return null
   return (
     <small>

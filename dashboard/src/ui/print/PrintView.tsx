@@ -4,6 +4,8 @@
  */
 import { memo, useEffect, useRef, useState } from "react"
 import { createPortal, flushSync } from "react-dom"
+import type { PlanColumns } from "../../plan/columns"
+import type { Field } from "../../plan/fields"
 import { type Filter, filterPositions, type Sort, sortPositions } from "../../plan/query"
 import type { Position, SettingConflicts, Settings } from "../../plan/schema"
 import type { SyncState } from "../../sync/sync-status"
@@ -18,6 +20,9 @@ interface PlanState {
   placeConflicts: number
   isArchived: boolean
   sync: SyncState
+  columns: PlanColumns
+  /** The columns that the list shows. */
+  fields: readonly Field[]
   filter: Filter
   sort: Sort | null
 }
@@ -43,8 +48,8 @@ export function PrintView(state: PlanState) {
   latest.current = state
   useEffect(() => {
     const onBefore = () => {
-      const { positions, filter, sort } = latest.current
-      const rows = sortPositions(filterPositions(positions, filter), sort)
+      const { positions, columns, filter, sort } = latest.current
+      const rows = sortPositions(filterPositions(positions, filter, null, columns), sort, columns)
       document.documentElement.style.setProperty("--print-title", toCssString(latest.current.settings.name))
       // The browser takes its picture of the page when this listener returns.
       flushSync(() => setPrinted({ ...latest.current, at: Date.now(), rows }))
@@ -72,7 +77,7 @@ const Pages = memo(function Pages({ printed }: { printed: PrintedPlan }) {
   return (
     <main className="print">
       <PrintSummary printed={printed} />
-      <PrintTable rows={printed.rows} settings={printed.settings} />
+      <PrintTable rows={printed.rows} fields={printed.fields} settings={printed.settings} />
     </main>
   )
 })

@@ -11,6 +11,7 @@ import {
   showValue,
   summarizeMerge,
 } from "../../plan/comparison"
+import { useColumns } from "../columns-context"
 import { Dialog } from "../Dialog"
 import { DialogFoot } from "../DialogFoot"
 import type { ComparisonState } from "./use-comparison"
@@ -35,6 +36,7 @@ const MAX_LISTED = 20
 export function MergeDialog({ name, plan, rows, state, obstacle, onMerge, onClose }: Props) {
   const [problem, setProblem] = useState("")
   const [isBusy, setBusy] = useState(false)
+  const columns = useColumns()
   const summary = state.comparison && summarizeMerge(state.comparison, rows)
   const isEmpty = summary !== null && isEmptyMerge(summary)
   const merge = async () => {
@@ -62,7 +64,7 @@ export function MergeDialog({ name, plan, rows, state, obstacle, onMerge, onClos
             <ul className="consequences">
               {summary.settings.map(({ field, plan, scenario, conflict }) => (
                 <li key={field}>
-                  {labelOf(field)}: {showValue(field, plan)} → {showValue(field, scenario)}
+                  {labelOf(field, columns)}: {showValue(field, plan, columns)} → {showValue(field, scenario, columns)}
                   {conflict && " (conflict: the plan has changed it, too)"}
                 </li>
               ))}
@@ -73,11 +75,11 @@ export function MergeDialog({ name, plan, rows, state, obstacle, onMerge, onClos
             title={(count) => (count === 1 ? "1 conflict" : `${count} conflicts`)}
             help="The plan has changed these fields, too. Both values are kept, and “Needs review” lists them until somebody chooses one."
             line={(position) =>
-              shownFields(position)
+              shownFields(position, columns)
                 .filter(({ conflict }) => conflict)
                 .map(
                   ({ field, plan, scenario }) =>
-                    `${nounOf(field)} ${showValue(field, plan)} in the plan, ${showValue(field, scenario)} in the scenario`,
+                    `${nounOf(field, columns)} ${showValue(field, plan, columns)} in the plan, ${showValue(field, scenario, columns)} in the scenario`,
                 )
                 .join("; ")
             }

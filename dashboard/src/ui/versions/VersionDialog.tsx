@@ -147,22 +147,26 @@ function DateFields({ date, time, onChange }: DateProps) {
   const id = useId()
   return (
     <>
-      <label htmlFor={`${id}-date`}>Date</label>
-      <input
-        id={`${id}-date`}
-        type="date"
-        max={dateOf(Date.now())}
-        value={date}
-        onChange={({ target }) => onChange({ kind: "date", date: target.value, time })}
-      />
-      <label htmlFor={`${id}-time`}>Time</label>
-      <input
-        id={`${id}-time`}
-        type="time"
-        value={time}
-        aria-describedby={`${id}-note`}
-        onChange={({ target }) => onChange({ kind: "date", date, time: target.value })}
-      />
+      <span className="fields">
+        <label htmlFor={`${id}-date`}>Date</label>
+        <input
+          id={`${id}-date`}
+          type="date"
+          max={dateOf(Date.now())}
+          value={date}
+          onChange={({ target }) => onChange({ kind: "date", date: target.value, time })}
+        />
+      </span>
+      <span className="fields">
+        <label htmlFor={`${id}-time`}>Time</label>
+        <input
+          id={`${id}-time`}
+          type="time"
+          value={time}
+          aria-describedby={`${id}-note`}
+          onChange={({ target }) => onChange({ kind: "date", date, time: target.value })}
+        />
+      </span>
       <span id={`${id}-note`} className="fine">
         Without a time: the beginning of the day
       </span>

@@ -5,7 +5,8 @@ import { ChangeLog } from "../../../src/history/change-log"
 import { decodeChangesSince } from "../../../src/history/decode-changes"
 import type { HistoryEvent } from "../../../src/history/events"
 import { addPositions, type Plan } from "../../../src/plan/edit"
-import type { FieldKey } from "../../../src/plan/fields"
+import type { ColumnKey } from "../../../src/plan/fields"
+import { readColumns } from "../../../src/plan/own-columns"
 import { type PlanDoc, type Position, readConflicts, readPosition, rowsOf, shownValue } from "../../../src/plan/schema"
 import { newPosition } from "./position"
 
@@ -28,18 +29,19 @@ export class Copy implements Plan {
   }
 
   readPosition(id: string): Position | null {
-    const position = readPosition(id, rowsOf(this.current)[id])
-    return position && { ...position, conflicts: readConflicts(this.current, id) }
+    const own = readColumns(this.current)
+    const position = readPosition(id, rowsOf(this.current)[id], own)
+    return position && { ...position, conflicts: readConflicts(this.current, id, own) }
   }
 
   /** The shown value of a field, followed by the losing values. */
-  values(id: string, field: FieldKey): unknown[] {
+  values(id: string, field: ColumnKey): unknown[] {
     const position = this.readPosition(id)
     return position ? [shownValue(position, field), ...(position.conflicts?.[field]?.losing.map(({ value }) => value) ?? [])] : []
   }
 
   /** The operation that wrote one value of a conflict. */
-  operation(id: string, field: FieldKey, value: unknown): string {
+  operation(id: string, field: ColumnKey, value: unknown): string {
     const position = this.readPosition(id)
     const conflict = position?.conflicts?.[field]
     if (position && conflict && shownValue(position, field) === value) return conflict.winner

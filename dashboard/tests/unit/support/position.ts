@@ -23,6 +23,7 @@ export const shownPosition = (given: Partial<Position>): Position => ({
 /** All positions of a plan, as a table to export. */
 export const exportTable = (positions: Position[], extras: ExportTable["extras"] = new Map()): ExportTable => ({
   positions,
+  own: [],
   extras,
   total: positions.length,
   scope: "All positions",

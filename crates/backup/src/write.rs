@@ -4,9 +4,7 @@ use automerge_chunks::chunk;
 use primitives::DocumentId;
 use store::{AccessChanged, Appended, Batch, Position};
 
-use super::difference::Difference;
-use super::failure::{DocumentFailure, Failure};
-use crate::cli::storage::{OpenedStore, StoreKind};
+use crate::{Difference, DocumentFailure, Failure, OpenedStore, StoreKind};
 
 /// Bytes of chunks, and of author lines, in one row of a database. Rows of several mebibytes exceed the limits of some servers.
 const MAX_ROW: usize = 4 << 20;
@@ -15,7 +13,7 @@ const MAX_ROW: usize = 4 << 20;
 ///
 /// # Errors
 /// When the target fails, or another process writes to the document.
-pub(super) async fn write(
+pub(crate) async fn write(
     target: &OpenedStore,
     id: &DocumentId,
     difference: Difference,

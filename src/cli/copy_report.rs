@@ -1,16 +1,17 @@
-//! The output of a migration: progress on a terminal, one line per document otherwise, and a summary.
+//! The output of a migration or a restore: progress on a terminal, one line per document otherwise, and a summary.
 
 use std::io::{self, IsTerminal, Write};
 
+use auth::Copied;
+use backup::{CopiedDocument, DocumentCopy, DocumentFailure};
 use primitives::DocumentId;
 
-use super::contents::DocumentCopy;
-use super::difference::Difference;
-use super::failure::DocumentFailure;
-use crate::cli::output::{OutputError, counted, note, print};
+use super::output::{OutputError, counted, note, print};
 
 /// Prints the result of each document, and counts it.
-pub(super) struct Report {
+pub(super) struct CopyReport {
+    /// What happens to a document, such as "moved".
+    verb: &'static str,
     is_dry_run: bool,
     has_terminal: bool,
     total: usize,
@@ -21,10 +22,10 @@ pub(super) struct Report {
     changes: usize,
 }
 
-impl Report {
-    pub(super) fn new(total: usize, is_dry_run: bool) -> Self {
+impl CopyReport {
+    pub(super) fn new(verb: &'static str, total: usize, is_dry_run: bool) -> Self {
         let has_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
-        Self { is_dry_run, has_terminal, total, moved: 0, completed: 0, equal: 0, failed: 0, changes: 0 }
+        Self { verb, is_dry_run, has_terminal, total, moved: 0, completed: 0, equal: 0, failed: 0, changes: 0 }
     }
 
     /// Whether every document is in the target now.
@@ -32,29 +33,25 @@ impl Report {
         self.failed == 0
     }
 
-    /// A document was moved, or would be: `difference` of `source` was missing in `target`.
-    pub(super) fn moved(
-        &mut self,
-        id: &DocumentId,
-        source: &DocumentCopy,
-        target: &DocumentCopy,
-        difference: &Difference,
-    ) -> Result<(), OutputError> {
-        let is_new = target.content.is_none() && target.access.is_none() && target.authors.is_empty();
-        let what = match (difference.is_empty(), is_new, self.is_dry_run) {
-            (true, ..) => "already there",
-            (false, true, true) => "would be moved",
-            (false, true, false) => "moved",
-            (false, false, true) => "would be completed",
-            (false, false, false) => "completed",
+    /// A document was copied, or would be.
+    pub(super) fn copied(&mut self, id: &DocumentId, copied: &CopiedDocument) -> Result<(), OutputError> {
+        let CopiedDocument { source, before, missing } = copied;
+        let is_new = before.content.is_none() && before.access.is_none() && before.authors.is_empty();
+        let verb = self.verb;
+        let what = match (missing.is_empty(), is_new, self.is_dry_run) {
+            (true, ..) => "already there".to_owned(),
+            (false, true, true) => format!("would be {verb}"),
+            (false, true, false) => verb.to_owned(),
+            (false, false, true) => "would be completed".to_owned(),
+            (false, false, false) => "completed".to_owned(),
         };
-        let count = match (difference.is_empty(), is_new) {
+        let count = match (missing.is_empty(), is_new) {
             (true, _) => &mut self.equal,
             (false, true) => &mut self.moved,
             (false, false) => &mut self.completed,
         };
         *count += 1;
-        self.changes += difference.changes;
+        self.changes += missing.changes;
         self.line(&format!("{id}  {what}: {}", describe(source)))?;
         if source.torn > 0 {
             note(format_args!(
@@ -65,7 +62,7 @@ impl Report {
         Ok(())
     }
 
-    /// A document was not moved.
+    /// A document was not copied.
     pub(super) fn failed(&mut self, id: &DocumentId, failure: &DocumentFailure) {
         self.failed += 1;
         self.clear_progress();
@@ -75,12 +72,13 @@ impl Report {
 
     pub(super) fn summary(&self) -> Result<(), OutputError> {
         self.clear_progress();
+        let verb = self.verb;
         let [moved, completed] = match self.is_dry_run {
-            true => ["would be moved", "would be completed"],
-            false => ["moved and verified", "completed"],
+            true => [format!("would be {verb}"), "would be completed".to_owned()],
+            false => [format!("{verb} and verified"), "completed".to_owned()],
         };
         print(format_args!(
-            "{}: {} {moved}, {} {completed}, {} already there, {} not moved; {}",
+            "{}: {} {moved}, {} {completed}, {} already there, {} not {verb}; {}",
             counted(self.total, "document"),
             self.moved,
             self.completed,
@@ -134,4 +132,21 @@ fn describe(copy: &DocumentCopy) -> String {
         parts.push("access record".to_owned());
     }
     parts.join(", ")
+}
+
+/// Prints the result of a copy of accounts. `verb` says what happens to them, such as "moved".
+pub(super) fn print_accounts(verb: &str, copied: &Copied, is_dry_run: bool) -> Result<(), OutputError> {
+    let Copied { accounts, existing, differing, revocations } = copied;
+    if accounts.len() + existing.len() + revocations == 0 {
+        return Ok(());
+    }
+    for name in differing {
+        note(format_args!(
+            "happierwork: the account {name} differs in the target, where it stays as it is. Change it with `happierwork user`"
+        ));
+    }
+    let moved = if is_dry_run { format!("would be {verb}") } else { verb.to_owned() };
+    let total = counted(accounts.len() + existing.len(), "account");
+    let tokens = counted(*revocations, "revoked token");
+    print(format_args!("{total}: {} {moved}, {} already there; {tokens}", accounts.len(), existing.len()))
 }
