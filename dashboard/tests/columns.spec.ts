@@ -216,7 +216,7 @@ test("columns are renamed, moved, resized, deleted and restored", async ({ cfo, 
       .filter({ hasText: /Cook: Notes.*speaks French/ })
       .first(),
   ).toBeVisible()
-  await expect(history.getByText("the column “Level”").first()).toBeVisible()
+  await expect(history.getByText("moved the column Level").first()).toBeVisible()
 })
 
 test("what is typed into a column that somebody deletes is kept", async ({ cfo, ceo }) => {

@@ -21,6 +21,8 @@ const SKIPPED = [
   ["docs/cluster.md", "happierwork --database", "names a missing database; tests/crash starts servers with one"],
   ["docs/cluster.md", "make cluster", "does not end; cluster_example.test.mjs runs it"],
   ["docs/cluster.md", "docker compose", "needs Docker; cluster_example.test.mjs checks the files"],
+  ["docs/api.md", "curl -sN", "does not end; tests/api/feed.rs reads such streams"],
+  ["docs/webhooks.md", "", "needs a server that receives messages; tests/webhooks.rs runs these commands"],
   ["docs/backup.md", "", "a server makes backups until it is stopped; tests/docs.rs runs the other commands"],
   ["docs/install.md", "", "changes the system; packaging/check.sh installs the files of a release"],
   ["docs/start-operator.md", "", "asks for a password on a terminal; docs/security.md has these commands with a file"],

@@ -24,9 +24,17 @@ async function serverWithAccount(t) {
   const users = await Users.make(t);
   await users.account(ACCOUNT.HAPPIERWORK_USER, "editor", ACCOUNT.HAPPIERWORK_PASSWORD);
   const server = await Server.start(t, { flags: users.flags });
-  const api = async (where, options = {}) => {
+  const request = async (where, options = {}) => {
     const headers = { authorization: `Bearer ${await users.token("ceo", "owner")}`, "content-type": "application/json" };
-    const response = await fetch(server.http(`/api/documents/default/${where}`), { headers, ...options });
+    return fetch(server.http(`/api/documents/default/${where}`), { headers, ...options });
+  };
+  const api = async (where, options) => {
+    // The server reads a new key some moments after it was created.
+    const accepted = async () => {
+      const response = await request(where, options);
+      return response.status === 401 ? null : response;
+    };
+    const response = await eventually(accepted, `${where} to be accepted`);
     assert.ok(response.ok, `${where}: ${response.status}`);
     return response.json();
   };

@@ -17,9 +17,10 @@ const PASSWORD: &str = "password";
 
 /// The first account.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Setup {
     /// From the link in the server's startup message.
-    #[schema(min_length = 1, example = "mJ9l0fY2bqkq0m6xk2J4fQ")]
+    #[schema(min_length = 1, pattern = "\\S", example = "mJ9l0fY2bqkq0m6xk2J4fQ")]
     code: String,
     /// Name of the account, such as an e-mail address.
     #[schema(min_length = 1, max_length = 200, example = "ceo@example.com")]
@@ -56,6 +57,10 @@ impl Setup {
         (
             status = 403, body = Problem, content_type = "application/problem+json",
             description = "The code is not valid, the server has accounts, or keeps them in a database",
+        ),
+        (
+            status = 422, body = Problem, content_type = "application/problem+json",
+            description = "The name or the password is invalid, or a field is missing, unknown or of another type",
         ),
         (
             status = 503, body = Problem, content_type = "application/problem+json",
