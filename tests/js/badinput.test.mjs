@@ -347,11 +347,13 @@ test("a stock client reconnects after every refusal", async (t) => {
     const connect = adapter.connect;
     adapter.connect = function (...args) {
       connect.apply(this, args);
-      this.socket.addEventListener("close", ({ code }) => {
+      // The adapter may connect again before this socket has opened.
+      const { socket } = this;
+      socket.addEventListener("close", ({ code }) => {
         closes.push(code);
         adapter.emit("closed");
       });
-      if (break_) this.socket.addEventListener("open", () => break_(this.socket));
+      if (break_) socket.addEventListener("open", () => break_(socket));
     };
     const repo = new Repo({ network: [adapter] });
     server.clients.push({ close: () => leave(adapter) });
