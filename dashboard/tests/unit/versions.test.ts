@@ -75,7 +75,7 @@ describe("stateAtTime", () => {
     expect(stateAtTime([], 40)).toEqual({ heads: [], last: null, first: null })
   })
 
-  it("includes what a change builds on, whatever time that claims", () => {
+  it("includes what a change builds on, also if that claims a later time", () => {
     // The clock of the device that made `b` was a year ahead.
     const changes = [change("a", [], 10), change("b", ["a"], 9_999), change("c", ["b"], 30)]
     expect(stateAtTime(changes, 20).heads).toEqual(["a"])

@@ -194,7 +194,7 @@ fn settings_are_part_of_the_rest_only() {
 }
 
 #[test]
-fn shared_map_that_both_have_created_gets_the_entries_of_the_scenario() {
+fn shared_map_of_both_gets_the_entries_of_the_scenario() {
     let (mut plan, mut scenario) = copies();
     for (doc, key) in [(&mut plan, "one"), (&mut scenario, "other")] {
         COLUMNS_MAP.prepare(doc).unwrap();
