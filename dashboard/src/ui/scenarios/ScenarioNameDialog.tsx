@@ -1,8 +1,7 @@
-import { type FormEvent, type ReactNode, useId, useState } from "react"
-import { MAX_TEXT } from "../../plan/schema"
-import { countCharacters, isBlank } from "../../plan/text"
+import { type FormEvent, type ReactNode, useState } from "react"
 import { Dialog } from "../Dialog"
 import { DialogFoot } from "../DialogFoot"
+import { NameField, nameProblem, typedName } from "../NameField"
 
 interface Props {
   title: string
@@ -22,15 +21,14 @@ interface Props {
 export function ScenarioNameDialog({ title, name, button, obstacle, onSave, onClose, children }: Props) {
   const [problem, setProblem] = useState("")
   const [isBusy, setBusy] = useState(false)
-  const id = useId()
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    const chosen = String(new FormData(event.currentTarget).get("name") ?? "").trim()
+    const chosen = typedName(event.currentTarget)
     if (isBusy || obstacle !== null) return
-    if (isBlank(chosen)) return setProblem("Enter a name.")
-    if (countCharacters(chosen) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
+    const found = nameProblem(chosen)
+    setProblem(found)
+    if (found !== "") return
     setBusy(true)
-    setProblem("")
     try {
       await onSave(chosen)
     } catch (error) {
@@ -42,19 +40,7 @@ export function ScenarioNameDialog({ title, name, button, obstacle, onSave, onCl
     <Dialog title={title} onClose={onClose}>
       <form className="stack" onSubmit={(event) => void submit(event)} noValidate aria-busy={isBusy}>
         {children}
-        <label htmlFor={`${id}-name`}>Name of the scenario</label>
-        <input
-          id={`${id}-name`}
-          name="name"
-          defaultValue={name}
-          placeholder="Hiring freeze"
-          autoComplete="off"
-          aria-invalid={problem !== ""}
-          aria-describedby={`${id}-problem`}
-        />
-        <p role="alert" id={`${id}-problem`} className="problem">
-          {problem}
-        </p>
+        <NameField label="Name of the scenario" name={name} placeholder="Hiring freeze" problem={problem} />
         {obstacle !== null && (
           <p role="status" className="notice">
             {obstacle}

@@ -1,8 +1,7 @@
-import { type FormEvent, useId, useState } from "react"
-import { MAX_TEXT } from "../../plan/schema"
-import { countCharacters, isBlank } from "../../plan/text"
+import { type FormEvent, useState } from "react"
 import { Dialog } from "../Dialog"
 import { DialogFoot } from "../DialogFoot"
+import { NameField, nameProblem, typedName } from "../NameField"
 
 interface Props {
   title: string
@@ -18,32 +17,18 @@ interface Props {
 /** Names a version of the plan. */
 export function VersionNameDialog({ title, about, name, others, onSave, onClose }: Props) {
   const [problem, setProblem] = useState("")
-  const id = useId()
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    const typed = String(new FormData(event.currentTarget).get("name") ?? "").trim()
-    if (isBlank(typed)) return setProblem("Enter a name.")
-    if (countCharacters(typed) > MAX_TEXT) return setProblem(`A name can have at most ${MAX_TEXT.toLocaleString()} characters.`)
-    if (others.includes(typed)) return setProblem(`There is a version named “${typed}”.`)
-    onSave(typed)
+    const typed = typedName(event.currentTarget)
+    const found = nameProblem(typed) || (others.includes(typed) ? `There is a version named “${typed}”.` : "")
+    setProblem(found)
+    if (found === "") onSave(typed)
   }
   return (
     <Dialog title={title} onClose={onClose}>
       <form className="stack" onSubmit={submit} noValidate>
         <p className="fine">{about} Everybody who can open the plan sees the name.</p>
-        <label htmlFor={`${id}-name`}>Name of the version</label>
-        <input
-          id={`${id}-name`}
-          name="name"
-          defaultValue={name}
-          placeholder="Board meeting"
-          autoComplete="off"
-          aria-invalid={problem !== ""}
-          aria-describedby={`${id}-problem`}
-        />
-        <p role="alert" id={`${id}-problem`} className="problem">
-          {problem}
-        </p>
+        <NameField label="Name of the version" name={name} placeholder="Board meeting" problem={problem} />
         <DialogFoot onCancel={onClose} confirm="Save" />
       </form>
     </Dialog>
