@@ -54,7 +54,8 @@ $(LOGS):
 js clients dashboard: export HAPPIERWORK_TEST_LOGS = $(LOGS)
 js dashboard: export HAPPIERWORK_LOG = trace
 
-# Unit, property and whole-server tests.
+# Unit, property and whole-server tests. Many of them wait for processes and disks: more threads than processors save time.
+rust: export RUST_TEST_THREADS ?= 4
 rust: databases target/python-venv | $(LOGS)
 	rm -f $(LOGS)/rust.log
 	cargo test --workspace --locked 2>&1 | tee $(LOGS)/rust.log
@@ -64,7 +65,7 @@ rust: databases target/python-venv | $(LOGS)
 PROFILE ?= dev
 PROGRAM := $(CURDIR)/target/$(patsubst dev,debug,$(PROFILE))/happierwork
 program:
-	cargo build --locked --profile $(PROFILE) --test docs
+	cargo test --workspace --locked --profile $(PROFILE) --no-run --test docs
 
 # Stock JavaScript clients and examples/ against the real server, and clients against three servers on one database.
 EXAMPLES := examples/node/node_modules/.package-lock.json examples/react/node_modules/.package-lock.json

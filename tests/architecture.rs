@@ -13,7 +13,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("limits", &[]),
     ("offload", &[]),
     ("repo-protocol", &["primitives"]),
-    ("plan", &["primitives"]),
+    ("plan", &["automerge-chunks", "primitives"]),
     ("sync-engine", &["automerge-chunks", "primitives"]),
     ("store", &["automerge-chunks", "offload", "primitives"]),
     ("auth", &["limits", "offload", "primitives", "store"]),

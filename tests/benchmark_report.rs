@@ -102,7 +102,7 @@ fn committed_report_has_every_target() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/benchmarks.md");
     let shown = fs::read_to_string(path).expect("docs/benchmarks.md");
     let targets: Vec<&str> = rendered.lines().filter_map(|line| line.strip_suffix("not measured | – |")).collect();
-    assert_eq!(targets.len(), 23);
+    assert_eq!(targets.len(), 25);
     for target in targets {
         assert!(shown.contains(target), "docs/benchmarks.md lacks this target: run `make bench`\n{target}");
     }
@@ -149,6 +149,33 @@ fn cluster_targets_are_those_of_three_servers() {
     assert_eq!(met[2..], ["p99 16.0 ms; append p99 14.0 ms; beyond it 2.00 ms; converged", "yes"]);
     // Two servers with a bar for viewers at the same server, one with another bar, and the legend.
     assert_eq!(files["cluster.svg"].matches("class=\"mark").count(), 2 + 1 + 2);
+}
+
+#[test]
+fn growth_of_a_large_plan_is_drawn_and_bounded() {
+    let mut results = fixture();
+    for (case, times) in [("5,000 positions", 0.25), ("20,000 positions", 1.0), ("100,000 positions", 6.0)] {
+        let names = ["import", "open_to_sync", "open_to_export", "join", "edit", "export", "history", "scenario"];
+        results.measurements.push(Measurement {
+            scenario: "large-plan".to_owned(),
+            server: "happierwork".to_owned(),
+            case: case.to_owned(),
+            viewers: None,
+            figures: names.map(|name| (format!("{name}_ms"), 100.0 * times)).into(),
+            note: None,
+        });
+    }
+    let files = written(&results);
+    let chart = &files["large-plan.svg"];
+    assert_eq!(chart.matches("<path class=\"line").count(), 8);
+    assert!(["s0", "s3", "s6"].iter().all(|colour| chart.contains(&format!("\"line {colour}\""))), "{chart}");
+    let row_of = |files: &BTreeMap<String, String>| row(&files["benchmarks.md"], "20,000 → 100,000")[3].to_owned();
+    assert_eq!(row_of(&files), "yes");
+    // 25 times the time for 5 times the positions.
+    change(&mut results, "happierwork", "100,000 positions", |measurement| {
+        measurement.figures.insert("history_ms".to_owned(), 2_500.0);
+    });
+    assert_eq!(row_of(&written(&results)), "no");
 }
 
 #[test]

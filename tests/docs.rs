@@ -90,6 +90,7 @@ fn flags_in_the_docs_exist() {
         "docs/operations.md",
         "docs/backup.md",
         "docs/cluster.md",
+        "docs/configuration.md",
         "docs/peering.md",
         "docs/start-operator.md",
         "docs/sync.md",
@@ -124,6 +125,8 @@ async fn metrics_in_the_docs_exist() {
     })
     .await;
     let _peer = server.legacy().await;
+    server.http("GET", "/healthz", &[]).await;
+    server.app.hub.metrics().record_unknown_message("sparkle");
     let rendered = server.app.hub.metrics().render();
     let pages = [
         "docs/operations.md",

@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot run fails")]
 
 mod support;
+#[allow(dead_code, reason = "shared with the tests of crashes")]
+#[path = "crash/writers.rs"]
+mod writers;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use automerge::{AutoCommit, ChangeHash};
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -83,6 +87,11 @@ impl Receiver {
         self.listen(listener, answers);
     }
 
+    /// The number of messages that have arrived.
+    fn count(&self) -> usize {
+        self.arrived.borrow().len()
+    }
+
     /// Waits until the messages that have arrived satisfy `wanted`.
     async fn until(&self, wanted: impl Fn(&[Arrived]) -> bool) -> Vec<Arrived> {
         let mut arrived = self.arrived.subscribe();
@@ -120,6 +129,33 @@ fn webhook(state: &Path, arguments: &[&str]) -> String {
     ended.out.trim().to_owned()
 }
 
+/// Adds a webhook for all documents that sends messages at once. Waits until the server has seen it. Returns its id.
+async fn begin(state: &Path, receiver: &Receiver) -> String {
+    let url = format!("http://{}/hooks", receiver.address);
+    let out = webhook(state, &["add", &url, "--debounce", "0", "--allow-private"]);
+    let (id, secret) = out.split_once("  ").unwrap();
+    *receiver.secret.lock().unwrap() = secret.to_owned();
+    until_begun(state, id).await;
+    id.to_owned()
+}
+
+/// Waits until a webhook has begun: its progress is stored then.
+async fn until_begun(state: &Path, id: &str) {
+    let progress = state.parent().unwrap().join(format!("documents/webhooks/{id}.progress.json"));
+    let began = async {
+        while !progress.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, began).await.unwrap();
+}
+
+async fn new_document(server: SocketAddr) -> String {
+    let (status, answer) = post_to(server, "/api/documents", &json!({ "name": "Another" })).await;
+    assert_eq!(status, 201, "{answer}");
+    answer["id"].as_str().unwrap().to_owned()
+}
+
 async fn add(server: SocketAddr, position: &str) {
     let (status, answer) = post_to(server, POSITIONS, &json!({ "id": position, "designation": "UI" })).await;
     assert_eq!(status, 201, "{answer}");
@@ -146,14 +182,7 @@ async fn messages_survive_the_death_of_server_and_receiver() {
     *receiver.secret.lock().unwrap() = secret.to_owned();
     webhook(&state, &["test", id]);
     receiver.until(|arrived| arrived.len() == 1 && arrived[0].1["type"] == "webhook.test").await;
-    // The progress is stored when the webhook has begun.
-    let progress = folder.path().join(format!("documents/webhooks/{id}.progress.json"));
-    let began = async {
-        while !progress.exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, began).await.unwrap();
+    until_begun(&state, id).await;
     add(address, "one").await;
     receiver.until(|arrived| added(arrived) == ["one"]).await;
 
@@ -187,6 +216,110 @@ async fn messages_survive_the_death_of_server_and_receiver() {
     assert_eq!(webhook(&state, &["list"]), "");
     let (status, _, listed) = http_to(address, "GET", "/api/webhooks", &[], String::new()).await;
     assert_eq!((status, listed.as_str()), (200, r#"{"webhooks":[]}"#));
+    drop(server);
+}
+
+/// Changes of a document, in an order in which none precedes those that it depends on.
+fn changes(file: &Path) -> Vec<(ChangeHash, Vec<ChangeHash>)> {
+    let mut document = AutoCommit::load(&std::fs::read(file).unwrap()).unwrap();
+    document.get_changes(&[]).iter().map(|change| (change.hash(), change.deps().to_vec())).collect()
+}
+
+/// The changes that messages tell, by document, each once, in the order of their first arrival.
+fn told(arrived: &[Arrived]) -> BTreeMap<String, Vec<ChangeHash>> {
+    let (mut told, mut seen) = (BTreeMap::<String, Vec<ChangeHash>>::new(), BTreeSet::new());
+    for event in arrived.iter().flat_map(|(_, body)| body["data"]["events"].as_array().into_iter().flatten()) {
+        let hash: ChangeHash = event["change"]["hash"].as_str().expect("no reset").parse().unwrap();
+        let document = event["documentId"].as_str().unwrap().to_owned();
+        if seen.insert((document.clone(), hash)) {
+            told.entry(document).or_default().push(hash);
+        }
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_under_load_lose_and_reorder_no_change() {
+    let folder = folder();
+    let state = folder.path().join("state.automerge");
+    let mut receiver = Receiver::start().await;
+    let (mut server, mut address) = Running::server(serve(&state, &[]));
+    let (_, _, default) = http_to(address, "GET", "/api/documents/default", &[], String::new()).await;
+    let default: Value = serde_json::from_str(&default).unwrap();
+    let mut files: BTreeMap<String, PathBuf> = [(default["id"].as_str().unwrap().to_owned(), state.clone())].into();
+    for _ in 0..2 {
+        let id = new_document(address).await;
+        files.insert(id.clone(), folder.path().join(format!("documents/{id}.automerge")));
+    }
+    begin(&state, &receiver).await;
+    let before: BTreeMap<&String, BTreeMap<_, _>> =
+        files.iter().map(|(id, file)| (id, changes(file).into_iter().collect())).collect();
+    let (mut acknowledged, mut at_least) = (0, 0);
+    for round in 0..4 {
+        let mut writers = JoinSet::new();
+        for id in files.keys() {
+            let path = format!("/api/documents/{id}/positions");
+            writers.spawn(async move {
+                let row =
+                    |count: u32| (String::new(), json!({ "id": format!("{round}-{count}"), "designation": "UI" }));
+                writers::http(address, &path, row).await.len()
+            });
+        }
+        at_least += 5;
+        receiver.until(|arrived| arrived.len() >= at_least).await;
+        if round % 2 == 1 {
+            // Answers that are under way are lost.
+            receiver.restart(true).await;
+            at_least = receiver.count() + 5;
+            receiver.until(|arrived| arrived.len() >= at_least).await;
+        }
+        server.signal("KILL");
+        drop(server);
+        acknowledged += writers.join_all().await.into_iter().sum::<usize>();
+        (server, address) = Running::server(serve(&state, &[]));
+        at_least = receiver.count();
+    }
+    let new = |(id, file): (_, &PathBuf)| {
+        let new = changes(file).into_iter().filter(|(hash, _)| !before[id].contains_key(hash));
+        (id, new.collect::<BTreeMap<_, _>>())
+    };
+    let stored: BTreeMap<&String, BTreeMap<_, _>> = files.iter().map(new).collect();
+    let expected: usize = stored.values().map(BTreeMap::len).sum();
+    assert!(expected >= acknowledged && acknowledged > 50, "{acknowledged} acknowledged, {expected} stored");
+    let arrived = receiver.until(|arrived| told(arrived).values().map(Vec::len).sum::<usize>() >= expected).await;
+    let told = told(&arrived);
+    for (id, stored) in stored {
+        let mut seen = BTreeSet::new();
+        for hash in &told[id] {
+            let mut deps = stored[hash].iter().filter(|dep| stored.contains_key(*dep));
+            assert!(deps.all(|dep| seen.contains(dep)), "{id}: {hash} came before its dependencies");
+            seen.insert(*hash);
+        }
+        assert_eq!(seen, stored.keys().copied().collect(), "{id}");
+    }
+    let mut bodies = BTreeMap::new();
+    for (id, body) in &arrived {
+        assert_eq!(bodies.entry(id).or_insert(body), &body, "a repetition has the same content");
+    }
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unchanged_documents_stay_closed_after_a_restart() {
+    let folder = folder();
+    let state = folder.path().join("state.automerge");
+    let receiver = Receiver::start().await;
+    let (server, address) = Running::server(serve(&state, &[]));
+    for _ in 0..20 {
+        new_document(address).await;
+    }
+    begin(&state, &receiver).await;
+    server.stop();
+    let (server, address) = Running::server(serve(&state, &[]));
+    add(address, "one").await;
+    receiver.until(|arrived| added(arrived) == ["one"]).await;
+    let (_, _, metrics) = http_to(address, "GET", "/metrics", &[], String::new()).await;
+    assert!(metrics.contains("\nhappierwork_documents_open 1\n"), "{metrics}");
     drop(server);
 }
 

@@ -25,6 +25,8 @@ mod floor;
 mod kind;
 mod measure;
 mod plan;
+#[path = "../../tests/support/ports.rs"]
+mod ports;
 mod postgres;
 mod report;
 mod results;

@@ -44,7 +44,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Creates a document with this number of positions, in one edit.
+    /// Creates a document with this number of positions, in one change.
     pub fn new(positions: usize) -> Fallible<Self> {
         let id = DocumentId::from_random(rand::random());
         let mut document = Document::load(id.clone(), &[], actor(), NO_RENDERINGS, MessageLimits::default())?;
@@ -77,6 +77,13 @@ impl Plan {
             set_budget(&mut doc, &rows[edit % rows.len()], budget, MADE / 1_000)?;
         }
         Ok(Self::of(self.id.clone(), doc))
+    }
+
+    /// A stored document.
+    pub fn read(bytes: Vec<u8>) -> Fallible<Self> {
+        let doc = Automerge::load(&bytes)?;
+        let id = plan::document_id::read_document_id(&doc).ok_or("the document has no id")?.parse()?;
+        Ok(Self { id, bytes: bytes.into(), heads: doc.get_heads(), doc: Arc::new(doc) })
     }
 
     fn of(id: DocumentId, doc: Automerge) -> Self {
@@ -120,12 +127,26 @@ fn actor() -> ActorId {
     ActorId::from(rand::random::<[u8; 16]>())
 }
 
+/// A position as a row of the legacy backend.
+pub fn legacy_row(number: usize) -> serde_json::Value {
+    let text = |field| position(number).fields[field].as_text().unwrap_or_default().to_owned();
+    serde_json::json!({
+        "id": id(number),
+        "designation": text(plan::fields::DESIGNATION),
+        "department": text(DEPARTMENT),
+        "budget": (5 + number % 60).to_string(),
+        "location": text(LOCATION),
+        "lastUpdated": ["Jane", "Nov 22, 2026 02:21 PM"],
+    })
+}
+
+fn id(number: usize) -> String {
+    format!("{:014x}", (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8)
+}
+
 fn position(number: usize) -> NewPosition {
-    NewPosition::new(
-        format!("{:014x}", (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8),
-        DESIGNATIONS[number % DESIGNATIONS.len()].to_owned(),
-    )
-    .with(DEPARTMENT, DEPARTMENTS[number / 3 % DEPARTMENTS.len()].to_owned())
-    .with(BUDGET, Budget::Int(5 + number as u64 % 60))
-    .with(LOCATION, LOCATIONS[number / 7 % LOCATIONS.len()].to_owned())
+    NewPosition::new(id(number), DESIGNATIONS[number % DESIGNATIONS.len()].to_owned())
+        .with(DEPARTMENT, DEPARTMENTS[number / 3 % DEPARTMENTS.len()].to_owned())
+        .with(BUDGET, Budget::Int(5 + number as u64 % 60))
+        .with(LOCATION, LOCATIONS[number / 7 % LOCATIONS.len()].to_owned())
 }

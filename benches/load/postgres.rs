@@ -16,7 +16,8 @@ use tempfile::TempDir;
 
 use crate::Fallible;
 use crate::plan::Plan;
-use crate::server::{Workplace, free_port};
+use crate::ports::free_port;
+use crate::server::Workplace;
 
 const INSTALL: &str = "PostgreSQL is missing: `make databases` as root, or apt-get install postgresql";
 /// User of the server process if this process runs as root, which PostgreSQL refuses.
@@ -66,7 +67,7 @@ impl Postgres {
         if !done.status.success() {
             return Err(format!("initdb: {}", String::from_utf8_lossy(&done.stderr)).into());
         }
-        let port = free_port()?;
+        let port = free_port();
         let server = unprivileged(&find("postgres")?);
         let log = fs::File::create(folder.path().join("log"))?;
         let mut shell = Command::new("sh");

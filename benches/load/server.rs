@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,6 +23,7 @@ use crate::contenders::Contender;
 use crate::kind::{Address, Kind};
 use crate::measure::Process;
 use crate::plan::Plan;
+use crate::ports::free_port;
 use crate::{Fallible, contenders};
 
 /// Longest time until a server accepts connections.
@@ -98,7 +99,7 @@ impl Server {
         for (number, plan) in plans.iter().enumerate() {
             lay(kind, folder.path(), plan, number == 0)?;
         }
-        let port = free_port()?;
+        let port = free_port();
         let path = match kind {
             Kind::Happierwork | Kind::Cluster(_) => "/sync",
             Kind::WithUsers => path_with_token(&place.binary, folder.path())?,
@@ -281,9 +282,26 @@ fn run(binary: &Path, arguments: &[&str], folder: &Path, input: &str) -> Fallibl
     Ok(String::from_utf8(done.stdout)?.trim().to_owned())
 }
 
-/// A port of 127.0.0.1 that nothing listens on.
-pub fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// Imports a file of the legacy backend into a new file. Returns how long that took, and the peak memory in MiB.
+pub fn import(place: &Workplace, source: &Path, state: &Path) -> Fallible<(Duration, f64)> {
+    let mut command = Command::new(&place.binary);
+    command.arg("import").arg(source).arg("--state").arg(state);
+    let begun = Instant::now();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut peak = 0.0_f64;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        // Unreadable at its very end.
+        peak = process(&child).peak_rss_mib().map_or(peak, |mib| peak.max(mib));
+        std::thread::sleep(LOOK);
+    };
+    let took = begun.elapsed();
+    if !status.success() {
+        return Err(format!("import: {}", String::from_utf8_lossy(&child.wait_with_output()?.stderr)).into());
+    }
+    Ok((took, peak))
 }
 
 async fn is_ready(server: &Address) -> bool {

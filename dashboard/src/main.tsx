@@ -6,8 +6,9 @@
 import wasm from "@automerge/automerge/automerge.wasm?url"
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
+import { removeFormDrafts } from "./sync/form-drafts"
 import { hasLocalPlans, loadPreview, previewAddress } from "./sync/preview"
-import { ownerOf, readSession, type Session, setupCode } from "./sync/session"
+import { ownerOf, readSession, type Session, setupCode, takeAddress } from "./sync/session"
 import { Login } from "./ui/Login"
 import { MessagePage } from "./ui/MessagePage"
 import { PreviewView } from "./ui/PreviewView"
@@ -36,11 +37,12 @@ async function start(): Promise<void> {
   }
   if (session.required && !session.user) {
     const code = setupCode(location.hash)
-    root.render(
-      <StrictMode>{code !== null && !session.accounts ? <Setup code={code} /> : <Login hasAccounts={session.accounts} />}</StrictMode>,
-    )
+    const login = <Login hasAccounts={session.accounts} provider={session.provider?.name ?? null} />
+    root.render(<StrictMode>{code !== null && !session.accounts ? <Setup code={code} /> : login}</StrictMode>)
     return removeLocalData()
   }
+  const address = takeAddress()
+  if (location.hash === "" && address !== "") history.replaceState(null, "", address)
   const placeholder = await showPreview(session)
   const { startEditor } = await loadEditor()
   await startEditor(root, session, isFresh, placeholder)
@@ -48,6 +50,7 @@ async function start(): Promise<void> {
 
 /** Removes the data of users who have logged out. */
 async function removeLocalData(): Promise<void> {
+  removeFormDrafts()
   const { removeScheduledLocalData } = await import("./sync/logout-cleanup")
   await removeScheduledLocalData()
 }

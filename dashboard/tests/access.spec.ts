@@ -77,6 +77,9 @@ test("a disabled user sees why and keeps unsynced edits", async ({ server, brows
   await cfo.set("Office Manager", "budget", "12")
   await cfo.expectSync("not-allowed", 1)
   server.run("user", "enable", "cfo", "--auth", server.auth)
+  // Wait until the server has reloaded the accounts.
+  const body = JSON.stringify({ email: "cfo", password: PASSWORD })
+  await expect.poll(async () => (await fetch(`${server.url}/accounts/api/login/`, { method: "POST", body })).status).toBe(200)
   await login(cfo, server.url, "cfo")
   await cfo.expectSync("live", 0)
   await expect.poll(async () => cfo.cell("Office Manager", "budget").textContent()).toBe("12")
@@ -86,7 +89,7 @@ test("a disabled user sees why and keeps unsynced edits", async ({ server, brows
   await expect(cfo.page.getByRole("heading", { name: "Log in" })).toBeVisible()
   await expect.poll(() => cfo.page.evaluate(async () => (await indexedDB.databases()).map((database) => database.name))).toEqual([])
   const left = await cfo.page.evaluate(() => Object.entries(localStorage).filter(([key]) => key !== "happierwork.name"))
-  expect(left).toEqual([["happierwork.session", JSON.stringify({ required: true, accounts: true, user: null })]])
+  expect(left).toEqual([["happierwork.session", JSON.stringify({ required: true, accounts: true, provider: null, user: null })]])
   await cfo.context.close()
 })
 

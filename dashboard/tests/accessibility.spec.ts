@@ -18,6 +18,9 @@ for (const [device, viewport] of [
     await ceo.open(server.url)
     await cfo.open(server.url)
     await expectAccessible(page, "the plan")
+    // On phones, charts and filters are closed at first.
+    for (const name of device === "phone" ? ["Charts", "Filters and views"] : []) await page.getByRole("button", { name }).click()
+    await expectAccessible(page, "charts and filters")
 
     await page.getByRole("button", { name: "Add position" }).click()
     await page.getByRole("form").getByRole("button", { name: "Add", exact: true }).click()
@@ -143,6 +146,7 @@ for (const [device, viewport] of [
     const users = await Server.start()
     await users.kill()
     users.addUser("board", "viewer", "correct horse battery")
+    users.addUser("ceo", "owner", "correct horse battery")
     users.flags.push("--auth", users.auth)
     await users.up()
     await page.goto(users.url)
@@ -155,7 +159,6 @@ for (const [device, viewport] of [
     await page.getByRole("button", { name: "Log in" }).click()
     await expect(page.getByRole("grid")).toBeVisible()
     await expectAccessible(page, "a viewer's plan")
-    users.addUser("ceo", "owner", "correct horse battery")
     await page.evaluate(() => fetch("accounts/api/logout/", { method: "POST" }))
     await login(ceo, users.url, "ceo")
     await page.getByRole("button", { name: /^Plan: / }).click()

@@ -249,7 +249,7 @@ for (const format of ["Excel", "CSV"] as const) {
       const [sheet] = (await readXlsx(buffer)).sheets
       expect(sheet?.rows[0]).toEqual(expect.arrayContaining(["Due", "Grade"]))
       expect(sheet?.rows[1]?.[8]).toEqual(new Date("2027-06-15T00:00:00Z"))
-    } else expect(buffer.toString()).toContain("createdAt,Due,Grade")
+    } else expect(buffer.toString()).toContain("createdAt,status,start,end,Due,Grade")
 
     const mimeType = format === "Excel" ? XLSX : "text/csv"
     const name = format === "Excel" ? "plan.xlsx" : "plan.csv"

@@ -134,6 +134,7 @@ async function workOnline(ceo: Person): Promise<void> {
   await ceo.expectSync("live", 0)
 
   await command(ceo, "Try a scenario")
+  await expect(page.getByRole("dialog").getByRole("textbox")).toBeFocused()
   await page.keyboard.type("Lean")
   await page.keyboard.press("Enter")
   await expect(page.getByRole("region", { name: "Scenario “Lean” of Growth 2027" })).toBeVisible()

@@ -190,3 +190,23 @@ test("the default plan is kept, and deleting needs a connection", async ({ serve
   await server.up()
   await cfo.expectSync("live", 0)
 })
+
+test("a plan with a successor leads to it", async ({ server, cfo }) => {
+  const { page } = cfo
+  await cfo.set("Office Manager", "budget", "9")
+  await cfo.expectSync("live", 0)
+  const made = await fetch(`${server.url}/api/documents/default/successor`, { method: "POST" })
+  expect(made.status).toBe(201)
+  await expect(page.getByText("This plan goes on in a new document")).toBeVisible()
+  await expect(page.getByText("This plan is archived and cannot be edited.")).toBeHidden()
+  await page.getByRole("button", { name: "Open the new document" }).click()
+  await expect(page.getByText("This plan goes on in a new document")).toBeHidden()
+  await expect(cfo.cell("Office Manager", "budget")).toHaveText("9")
+  await cfo.set("Office Manager", "budget", "11")
+  await cfo.expectSync("live", 0)
+  const { document } = (await made.json()) as { document: { id: string } }
+  const { positions } = (await (await fetch(`${server.url}/api/documents/${document.id}/positions`)).json()) as {
+    positions: { designation: string; budget: number }[]
+  }
+  expect(positions.find(({ designation }) => designation === "Office Manager")?.budget).toBe(11)
+})

@@ -179,6 +179,52 @@ test("a scenario is edited offline; the rest needs a connection", async ({ serve
   await expect(fields.getByRole("row", { name: /^Location/ })).toContainText("Goa")
 })
 
+test("a scenario is updated from the plan, with a conflict", async ({ ceo, cfo }) => {
+  await tryScenario(ceo, "Growth")
+  await ceo.set("Office Manager", "budget", "14")
+  await cfo.set("Office Manager", "budget", "10")
+  await cfo.add("Recruiter", "People", "18", "Pune")
+  await cfo.remove("QA Engineer")
+  for (const user of [ceo, cfo]) await user.expectSync("live", 0)
+  await expect(ceo.row("Recruiter")).toHaveCount(0)
+
+  await bar(ceo).getByRole("button", { name: "Compare" }).click()
+  await dialog(ceo).getByText("Changed only in the plan since (2)").click()
+  await dialog(ceo).getByRole("button", { name: "Update from the plan…" }).click()
+  await expect(dialog(ceo).getByRole("status").first()).toHaveText(/^The update changes: 1 position added(, 1 changed)?, 1 deleted\.$/)
+  await expect(dialog(ceo)).toContainText("Office Manager: budget")
+  await expectAccessible(ceo.page, "the question before an update")
+  await dialog(ceo).getByRole("button", { name: "Update the scenario" }).click()
+  await expect(ceo.page.locator(".toast").filter({ hasText: "Updated “Growth” from the plan" })).toContainText("1 conflict needs review.")
+  await expect(bar(ceo)).toBeVisible()
+  await expect(ceo.row("Recruiter")).toBeVisible()
+  await expect(ceo.row("QA Engineer")).toHaveCount(0)
+  await expect(ceo.page.getByRole("button", { name: /2 conflicting values/ })).toBeVisible()
+  await ceo.expectSync("live", 0)
+
+  // The plan is as it was, and nothing is left to update.
+  await expect(cfo.value("Office Manager", "budget")).toHaveText("10")
+  await bar(ceo).getByRole("button", { name: "Update from the plan…" }).click()
+  await expect(dialog(ceo)).toContainText("The scenario has all changes of Growth 2027.")
+})
+
+test("a scenario is updated offline from the copy of the plan", async ({ server, ceo, cfo }) => {
+  await tryScenario(ceo, "Offline")
+  await openScenario(cfo, "Offline")
+  await bar(ceo).getByRole("button", { name: "Back to the plan" }).click()
+  await whileOffline(server, [ceo, cfo], async () => {
+    await ceo.set("Office Manager", "budget", "10")
+    await openScenario(ceo, "Offline")
+    await expect(ceo.value("Office Manager", "budget")).toHaveText("8")
+    await bar(ceo).getByRole("button", { name: "Update from the plan…" }).click()
+    await expect(dialog(ceo)).toContainText("The server cannot be asked for its newest changes.")
+    await expect(dialog(ceo).getByRole("table", { name: "Changed fields of Office Manager" })).toContainText("10")
+    await dialog(ceo).getByRole("button", { name: "Update the scenario" }).click()
+    await expect(ceo.value("Office Manager", "budget")).toHaveText("10")
+  })
+  await expect(cfo.value("Office Manager", "budget")).toHaveText("10")
+})
+
 withAccounts("viewers compare a scenario but do not create one", async ({ server, browser }) => {
   const [cfo, board] = [await person(browser, ""), await person(browser, "")]
   await login(cfo, server.url, "cfo")
@@ -191,7 +237,8 @@ withAccounts("viewers compare a scenario but do not create one", async ({ server
   await board.page.getByRole("button", { name: /^Plan: / }).click()
   await expect(board.page.getByRole("button", { name: "Try a scenario…" })).toHaveCount(0)
   await board.page.getByRole("list", { name: "Scenarios of Growth 2027" }).getByRole("button", { name: "Board" }).click()
-  for (const name of ["Merge into the plan…", "Drop…"]) await expect(bar(board).getByRole("button", { name })).toHaveCount(0)
+  for (const name of ["Update from the plan…", "Merge into the plan…", "Drop…"])
+    await expect(bar(board).getByRole("button", { name })).toHaveCount(0)
   await bar(board).getByRole("button", { name: "Compare" }).click()
   await expect(dialog(board).getByRole("table", { name: "Changed fields of Office Manager" })).toContainText("11")
   await expect(dialog(board).getByRole("checkbox")).toHaveCount(0)

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use auth::{AccountStore, AuthError, AuthFolder};
 use backup::{
     BackupError, BackupOptions, BackupReport, BackupTarget, Contents, OpenedStore, StorageError, StoreKind,
-    TargetError, back_up,
+    TargetError, back_up_with_progress,
 };
+use serde::Serialize;
 
 use super::config::BackupArgs;
-use super::output::{OutputError, counted, note, print};
+use super::output::{OutputError, counted, note, print, print_json};
+use super::progress::Progress;
 use super::storage::runtime;
 use super::{FAILED, fail};
 
@@ -50,12 +52,66 @@ async fn try_backup(args: &BackupArgs) -> Result<bool, Error> {
     let result = match accounts(args, &source) {
         Ok(accounts) => {
             let options = BackupOptions { retention: args.retention(), is_full: args.full };
-            back_up(&source, accounts.as_ref(), &target, options).await.map_err(Error::from)
+            let bar = Progress::new("documents", 0);
+            let progress = |done, total| bar.set(done, total);
+            let made = back_up_with_progress(&source, accounts.as_ref(), &target, options, &progress).await;
+            made.map_err(Error::from)
         }
         Err(error) => Err(error),
     };
     source.close().await;
-    Ok(print_report(&result?)?)
+    let report = result?;
+    if args.json {
+        print_json(&MadeBackup::from(&report))?;
+        return Ok(report.failed.is_empty());
+    }
+    Ok(print_report(&report)?)
+}
+
+/// The report, as `--json` prints it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MadeBackup {
+    name: String,
+    documents: usize,
+    /// `None` if their folder was not named.
+    accounts: Option<usize>,
+    bytes: u64,
+    /// Bytes that no earlier backup holds.
+    new_bytes: u64,
+    /// Documents that are in it as in an earlier backup, or not at all.
+    failed: Vec<FailedDocument>,
+    removed_backups: Vec<String>,
+    removed_files: usize,
+    /// Why earlier backups were not removed.
+    removal_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FailedDocument {
+    id: String,
+    reason: String,
+}
+
+impl From<&BackupReport> for MadeBackup {
+    fn from(report: &BackupReport) -> Self {
+        let BackupReport { name, documents, accounts, len, stored, failed, removed } = report;
+        let cleanup = removed.as_ref().and_then(|removed| removed.as_ref().ok());
+        let failed = failed.iter().map(|(id, reason)| FailedDocument { id: id.to_string(), reason: reason.clone() });
+        Self {
+            name: name.to_string(),
+            documents: *documents,
+            accounts: *accounts,
+            bytes: *len,
+            new_bytes: *stored,
+            failed: failed.collect(),
+            removed_backups: cleanup
+                .map(|removed| removed.backups.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            removed_files: cleanup.map_or(0, |removed| removed.files),
+            removal_error: removed.as_ref().and_then(|removed| removed.as_ref().err()).map(ToString::to_string),
+        }
+    }
 }
 
 /// The accounts that belong to the documents.

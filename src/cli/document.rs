@@ -1,14 +1,14 @@
-//! `document`: lists, deletes and restores documents: in files while no server runs, in a database at any time.
+//! `document`: deletes and restores documents and chooses the default one: in files while no server runs, in a database at any time.
 
-use std::collections::HashMap;
 use std::process::ExitCode;
 
-use backup::{OpenedStore, StoreKind, read_record};
+use backup::{OpenedStore, StoreKind};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
-use runtime::hub::{AccessRecord, Deletion};
+use runtime::hub::Deletion;
 
-use super::access::{change_access, deleted, load_access};
+use super::access::{change_access, load_access};
+use super::document_list::list;
 use super::fail;
 use super::output::{OutputError, print};
 use super::storage::{open_storage, runtime};
@@ -26,26 +26,32 @@ pub(super) fn run(args: &DocumentArgs) -> ExitCode {
 }
 
 async fn try_run(args: &DocumentArgs) -> Result<(), String> {
-    let (DocumentCommand::List(storage)
-    | DocumentCommand::Delete { storage, .. }
-    | DocumentCommand::Restore { storage, .. }) = &args.command;
-    let documents = Documents::open(storage).await?;
-    let result = match &args.command {
-        DocumentCommand::List(_) => documents.list().await,
-        DocumentCommand::Delete { id, now, .. } => documents.delete(id, *now).await.and_then(|()| {
+    match &args.command {
+        DocumentCommand::List { json, storage } => list(storage, *json).await,
+        DocumentCommand::Delete { id, now, storage } => {
+            let documents = Documents::open(storage).await?;
+            let deleted = documents.delete(id, *now).await;
+            documents.opened.close().await;
             let rest = if *now {
                 "its content is removed"
             } else {
                 "`document restore` can bring it back until --keep-deleted"
             };
-            print(format_args!("{id} deleted; {rest}")).map_err(done)
-        }),
-        DocumentCommand::Restore { id, .. } => {
-            documents.restore(id).await.and_then(|()| print(format_args!("{id} restored")).map_err(done))
+            deleted.and_then(|()| print(format_args!("{id} deleted; {rest}")).map_err(done))
         }
-    };
-    documents.opened.close().await;
-    result
+        DocumentCommand::Default { id, storage } => {
+            let documents = Documents::open(storage).await?;
+            let changed = documents.make_default(id).await;
+            documents.opened.close().await;
+            changed.and_then(|()| print(format_args!("{id} is the default document")).map_err(done))
+        }
+        DocumentCommand::Restore { id, storage } => {
+            let documents = Documents::open(storage).await?;
+            let restored = documents.restore(id).await;
+            documents.opened.close().await;
+            restored.and_then(|()| print(format_args!("{id} restored")).map_err(done))
+        }
+    }
 }
 
 /// Reports a failed print after a successful change, so that the user does not repeat the change.
@@ -62,35 +68,6 @@ impl Documents {
         Ok(Self { opened: open_storage(storage).await.map_err(|error| error.to_string())? })
     }
 
-    async fn stored(&self) -> Result<Vec<DocumentId>, String> {
-        let mut ids = self.opened.store.list().await.map_err(|error| error.to_string())?;
-        ids.sort_by_key(|id| (self.opened.default.as_ref() != Some(id), id.clone()));
-        Ok(ids)
-    }
-
-    async fn list(&self) -> Result<(), String> {
-        let mut records: HashMap<DocumentId, AccessRecord> = HashMap::new();
-        for stored in self.opened.store.load_access().await.map_err(|error| error.to_string())? {
-            let record = read_record(&stored)?;
-            records.insert(stored.document, record);
-        }
-        let none = AccessRecord::default();
-        let stored = self.stored().await?;
-        let mut gone: Vec<&DocumentId> = records.keys().filter(|id| !stored.contains(id)).collect();
-        gone.sort();
-        for id in stored.iter().chain(gone) {
-            let record = records.get(id).unwrap_or(&none);
-            let owner = record.owner.as_deref().unwrap_or("-");
-            let state = match deleted(record) {
-                Some(deleted) => deleted,
-                None if self.opened.default.as_ref() == Some(id) => "default".to_owned(),
-                None => String::new(),
-            };
-            print(format!("{id}  {owner:<20}  {state}").trim_end()).map_err(|error| error.to_string())?;
-        }
-        Ok(())
-    }
-
     async fn delete(&self, id: &DocumentId, now: bool) -> Result<(), String> {
         let store = &*self.opened.store;
         if self.opened.default.as_ref() == Some(id) {
@@ -101,7 +78,8 @@ impl Documents {
             return Err(format!("the default document cannot be deleted{rest}"));
         }
         let (_, record) = load_access(store, id).await?;
-        if record.deleted.is_none() && !self.stored().await?.contains(id) {
+        let stored = store.list().await.map_err(|error| error.to_string())?;
+        if record.deleted.is_none() && !stored.contains(id) {
             return Err(format!("there is no document {id}; list the documents with `happierwork document list`"));
         }
         // Recorded first: even if the removal fails, clients cannot bring the document back.
@@ -121,6 +99,23 @@ impl Documents {
             .await?;
         }
         Ok(())
+    }
+
+    async fn make_default(&self, id: &DocumentId) -> Result<(), String> {
+        let store = &*self.opened.store;
+        let (_, record) = load_access(store, id).await?;
+        if record.deleted.is_some() {
+            return Err(format!("{id} is deleted; restore it first with `happierwork document restore`"));
+        }
+        if let Some(plan) = record.scenario_of {
+            return Err(format!("{id} is a scenario of {plan}; only a plan can be the default document"));
+        }
+        let loaded = store.load(id).await.map_err(|error| error.to_string())?;
+        if loaded.is_none() {
+            return Err(format!("there is no document {id}; list the documents with `happierwork document list`"));
+        }
+        store.close(id).await;
+        self.opened.make_default(id).await.map_err(|error| error.to_string())
     }
 
     async fn restore(&self, id: &DocumentId) -> Result<(), String> {

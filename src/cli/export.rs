@@ -1,4 +1,4 @@
-//! `export`: writes the positions of a document as JSON or CSV, also while servers use it.
+//! `export`: writes the positions of a document as JSON, CSV or an Excel workbook, also while servers use it.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,6 +11,7 @@ use backup::OpenedStore;
 use plan::{Form, View, read_view};
 use primitives::DocumentId;
 use runtime::document::Document;
+use rust_xlsxwriter::XlsxError;
 use store::FileMode;
 use store::check::check_content;
 use store::disk::create_new_file;
@@ -23,6 +24,7 @@ use super::storage::runtime;
 use crate::cli::config::{ExportArgs, ExportFormat};
 use crate::server::csv_table::{CsvTable, omitted_in_json};
 use crate::server::renderings::JSON_AND_CSV;
+use crate::server::xlsx_table::{XlsxContent, XlsxTable};
 
 pub(super) fn run(args: &ExportArgs) -> ExitCode {
     match try_export(args) {
@@ -42,7 +44,7 @@ fn try_export(args: &ExportArgs) -> Result<(), String> {
     let (id, actor) = (DocumentId::from_random([0; 16]), ActorId::from([0u8; 16]));
     let document = Document::load(id, &bytes, actor, JSON_AND_CSV, MessageLimits::default());
     let view = document.map_err(|error| format!("{name}: {error}"))?.view();
-    let (out, omitted) = render(&read_view(&view), args.format);
+    let (out, omitted) = render(&read_view(&view), args.format).map_err(|error| format!("{name}: {error}"))?;
     if omitted > 0 {
         note(format_args!("happierwork: values that the export does not hold: {omitted}; they are still in {name}"));
     }
@@ -106,8 +108,12 @@ fn write(path: &Path, bytes: &[u8], mode: FileMode) -> io::Result<()> {
 }
 
 /// Returns the export and the number of values that it omits.
-fn render(view: &View, format: ExportFormat) -> (Vec<u8>, usize) {
-    match format {
+fn render(view: &View, format: ExportFormat) -> Result<(Vec<u8>, usize), XlsxError> {
+    Ok(match format {
+        ExportFormat::Xlsx => {
+            let XlsxTable { xlsx, omitted } = XlsxContent::from_view(view).write()?;
+            (xlsx, omitted)
+        }
         ExportFormat::Csv => {
             let CsvTable { csv, omitted } = CsvTable::from_view(view);
             (csv, omitted)
@@ -120,5 +126,5 @@ fn render(view: &View, format: ExportFormat) -> (Vec<u8>, usize) {
             let in_root = view.extra().map_or(0, |extra| extra.fields.len() + extra.losing());
             (out, omitted_in_json(view) + in_root)
         }
-    }
+    })
 }

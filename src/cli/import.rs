@@ -1,31 +1,33 @@
-//! `import`: adds the rows of the legacy backend's data.json to a document, in one change.
+//! `import`: adds the rows of the legacy backend's data.json to a document: all rows, or none.
+//!
+//! The rows are added in changes of bounded size, so that neither the import nor a later reader of the history needs much memory. They
+//! become durable in one step.
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use automerge::Automerge;
+use automerge::{Automerge, ChangeHash, ReadDoc};
 use backup::{OpenedStore, StorageError, StoreKind};
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
-use plan::position::DEFAULT_UNIT;
-use plan::{Author, Budget, Edit, NewPosition, Plan, PlanPatch, parse_amount, read_view};
+use plan::position::{DEFAULT_UNIT, read_plan};
+use plan::{Author, Budget, NewPlan, NewPosition, Plan, PlanPatch, add_in_portions, count_positions, parse_amount};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
-use runtime::document::{Applied, AuthoredEdit, Document, Item, Outcome};
 use runtime::document_log::ActorSource;
 use store::disk::{RealDisk, create_new_file};
-use store::{Appended, Batch, FileMode, Loaded, Position, StateFile};
-use sync_engine::MessageLimits;
+use store::{Appended, Batch, FileMode, Loaded, Position, StateFile, StoreError};
+use sync_engine::{DocumentFull, MessageLimits};
 
 use super::access::{deleted, load_access};
 use super::fail;
 use super::output::{OutputError, print};
+use super::progress::Progress;
 use super::storage::{MAX_ATTEMPTS, runtime};
 use crate::cli::config::ImportArgs;
 use crate::legacy::{ImportReport, ImportedRow, ImportedRows, read_rows};
 use crate::server::new_position_id;
-use crate::server::renderings::JSON_AND_CSV;
 
 /// Maximum number of names tried for the file of skipped rows.
 const MAX_NAMES: usize = 1_000;
@@ -49,8 +51,8 @@ async fn try_import(args: &ImportArgs) -> Result<(), String> {
     let total_budget = args.total_budget.as_deref().map(|total| parse_amount(total, &new_plan().scale())).transpose();
     let total_budget = total_budget.map_err(|error| format!("--total-budget: {error}"))?;
     let import = Import { args, json, now: now_ms(), total_budget };
-    let target = import.open_target().await?;
-    let result = import.run(&target).await;
+    let (target, checked) = import.open_target().await?;
+    let result = import.run(&target, checked).await;
     target.close().await;
     result
 }
@@ -66,10 +68,36 @@ struct Import<'a> {
 
 /// A document with the imported rows, which are not stored yet.
 struct Prepared<'a> {
-    document: Document,
-    applied: Applied,
-    rows: ImportedCounts<'a>,
+    document: Automerge,
+    /// Whether it did not exist before.
     is_new: bool,
+    /// The heads before the import.
+    before: Vec<ChangeHash>,
+    /// Number of changes that the import has made.
+    changes: usize,
+    rows: ImportedCounts<'a>,
+}
+
+impl Prepared<'_> {
+    /// Makes the import durable as a whole, after the batch at `after`.
+    async fn store(&self, target: &OpenedStore, id: &DocumentId, after: Position) -> Result<Appended, StoreError> {
+        // A crash during an append to a file may leave some of its chunks. A snapshot is one chunk.
+        if self.changes > 1 && !self.is_new && !target.store.is_shared() {
+            let lengths = target.store.recover(id, self.document.save()).await?;
+            return Ok(Appended::Stored { at: Position::START, lengths });
+        }
+        let chunks = if self.is_new { self.document.save() } else { self.added() };
+        target.store.append(id, after, Batch::changes(chunks, Vec::new())).await
+    }
+
+    /// The changes of the import as chunks.
+    fn added(&self) -> Vec<u8> {
+        let mut chunks = Vec::new();
+        for mut change in self.document.get_changes(&self.before) {
+            chunks.extend_from_slice(&change.bytes());
+        }
+        chunks
+    }
 }
 
 /// The counts of imported rows, and the invalid rows with their report.
@@ -81,29 +109,30 @@ struct ImportedCounts<'a> {
 }
 
 impl Import<'_> {
-    /// Opens the file of the document alone, or the database.
-    async fn open_target(&self) -> Result<OpenedStore, String> {
+    /// Opens the file of the document alone, or the database. Also returns the rows, if they were read for a new document.
+    async fn open_target(&self) -> Result<(OpenedStore, Option<ImportedRows<'_>>), String> {
         let choice = &self.args.document;
         if let Some(options) = choice.storage.database.options() {
-            return OpenedStore::create_database(&options).await.map_err(|error| error.to_string());
+            let target = OpenedStore::create_database(&options).await.map_err(|error| error.to_string())?;
+            return Ok((target, None));
         }
         let path = choice.file();
-        if !path.exists() {
-            // Checked before the file is created, so that a rejected import leaves no trace.
-            self.read_rows(&new_plan())?;
-        }
+        // Checked before the file is created, so that a rejected import leaves no trace.
+        let checked = if path.exists() { None } else { Some(self.read_rows(&new_plan())?) };
         let open = || {
             StateFile::create_folder(&RealDisk::with_mode(self.args.file_mode), &path)?;
             // The import touches no other document, so the store gets a folder that does not exist.
             let nowhere = path.with_extension("import-needs-no-documents");
             OpenedStore::open_files(&path, &nowhere, self.args.file_mode, choice.document.clone())
         };
-        open().map_err(|error: StorageError| error.to_string())
+        let target = open().map_err(|error: StorageError| error.to_string())?;
+        Ok((target, checked))
     }
 
-    /// Appends the rows after the stored content. Starts again if another process appends meanwhile.
-    async fn run(&self, target: &OpenedStore) -> Result<(), String> {
-        let id = self.choose_document(target).await?;
+    /// Adds the rows to the stored content. Starts again if another process appends meanwhile. `checked`: the rows of a new document,
+    /// if they were read already.
+    async fn run<'s>(&'s self, target: &OpenedStore, mut checked: Option<ImportedRows<'s>>) -> Result<(), String> {
+        let id = self.choose_document(target, &mut checked).await?;
         let mut skipped = None;
         for _ in 0..MAX_ATTEMPTS {
             if let Some(deletion) = deleted(&load_access(&*target.store, &id).await?.1) {
@@ -113,35 +142,37 @@ impl Import<'_> {
             }
             let loaded = target.store.load(&id).await.map_err(|error| error.to_string())?;
             let at = loaded.as_ref().map_or(Position::START, |loaded| loaded.position);
-            let Prepared { mut document, mut applied, rows, is_new } = self.prepare(&id, loaded, &target.location)?;
+            let prepared = self.prepare(&id, loaded, &target.location, &mut checked)?;
+            let rows = &prepared.rows;
             // Written before the import. If the import fails, the extra file is harmless; a row in neither file would be lost.
             if skipped.is_none() && !rows.invalid.is_empty() {
                 skipped = Some(write_skipped(&self.args.file, &rows.invalid, self.args.file_mode)?);
             }
-            let added = std::mem::take(&mut applied.chunks);
-            let chunks = if is_new { document.engine.save() } else { added };
-            let appended = target.store.append(&id, at, Batch::changes(chunks, Vec::new())).await;
+            let appended = prepared.store(target, &id, at).await;
             if appended.map_err(|error| error.to_string())? == Appended::Behind {
                 continue;
             }
-            document.publish(&mut applied, |_| false);
-            let held = read_view(&document.view()).len();
+            let held = count_positions(&prepared.document);
             // The positions are stored: without this the user would import them again.
-            return print_summary(&rows, &target.location, held, skipped.as_deref(), &id)
+            return print_summary(rows, &target.location, held, skipped.as_deref(), &id)
                 .map_err(|error| format!("{} positions are imported, but {error}", rows.valid));
         }
         Err(format!("document {id} is changed all the time. Nothing was imported; try again"))
     }
 
     /// The requested document, or the default document. Chooses one in a new database.
-    async fn choose_document(&self, target: &OpenedStore) -> Result<DocumentId, String> {
+    async fn choose_document<'s>(
+        &'s self,
+        target: &OpenedStore,
+        checked: &mut Option<ImportedRows<'s>>,
+    ) -> Result<DocumentId, String> {
         let fresh = || DocumentId::from_random(rand::random());
         match &target.kind {
-            StoreKind::Files { state_id } => Ok(state_id.clone()),
+            StoreKind::Files { state_id, .. } => Ok(state_id.clone()),
             StoreKind::Database(database) => match (&self.args.document.document, &target.default) {
                 (Some(id), _) | (None, Some(id)) => Ok(id.clone()),
                 (None, None) => {
-                    self.read_rows(&new_plan())?;
+                    *checked = Some(self.read_rows(&new_plan())?);
                     database.choose_default_document(&fresh()).await.map_err(|error| error.to_string())
                 }
             },
@@ -149,7 +180,13 @@ impl Import<'_> {
     }
 
     /// Adds the rows to the stored document, in memory.
-    fn prepare(&self, id: &DocumentId, loaded: Option<Loaded>, location: &str) -> Result<Prepared<'_>, String> {
+    fn prepare<'s>(
+        &'s self,
+        id: &DocumentId,
+        loaded: Option<Loaded>,
+        location: &str,
+        checked: &mut Option<ImportedRows<'s>>,
+    ) -> Result<Prepared<'s>, String> {
         let loaded = loaded.filter(|loaded| !loaded.bytes.is_empty());
         let is_new = loaded.is_none();
         let content = match loaded {
@@ -159,31 +196,34 @@ impl Import<'_> {
                 automerge_chunks::load::load(&loaded.bytes).map_err(|error| format!("{location}: {error}"))?
             }
         };
-        let (actor, limits) = (ActorSource::default().fresh(), MessageLimits::default());
-        let mut document = Document::from_automerge(id.clone(), content, actor, JSON_AND_CSV, limits);
-        let plan = if is_new { new_plan() } else { read_view(&document.view()).plan().clone() };
-        let ImportedRows { valid, invalid, report } = self.read_rows(&plan)?;
+        let mut document = content.with_actor(ActorSource::default().fresh());
+        let plan = if is_new { new_plan() } else { read_plan(&document) };
+        let rows = match checked.take().filter(|_| is_new) {
+            Some(rows) => rows,
+            None => self.read_rows(&plan)?,
+        };
+        let ImportedRows { valid, invalid, report } = rows;
         let without_budget = valid.iter().filter(|row| row.budget.is_none()).count();
         let rows = ImportedCounts { valid: valid.len(), without_budget, invalid, report };
-        let positions = valid.into_iter().map(new_position).collect();
-        let edit = if is_new {
-            let plan = PlanPatch {
-                name: Some(self.args.name.clone()),
-                currency: plan.currency,
-                unit: Budget::new_f64(plan.unit).ok(),
-                total_budget: self.total_budget,
-                ..PlanPatch::default()
-            };
-            Edit::Create { id: id.clone(), plan, positions }
-        } else {
-            Edit::AddAll(positions)
+        let settings = PlanPatch {
+            name: Some(self.args.name.clone()),
+            currency: plan.currency,
+            unit: Budget::new_f64(plan.unit).ok(),
+            total_budget: self.total_budget,
+            ..PlanPatch::default()
         };
+        let new_plan = is_new.then(|| NewPlan { id: id.clone(), settings });
         let author = Author { name: "import".to_owned(), now: self.now };
-        let applied = document.engine.apply(vec![Item::Edit { edit: AuthoredEdit { edit, author }, by: None }]);
-        if let Some(Outcome::Edited(Err(error))) = applied.outcomes.first() {
-            return Err(format!("{location}: {error}\nNothing was imported."));
-        }
-        Ok(Prepared { document, applied, rows, is_new })
+        let before = document.get_heads();
+        let progress = Progress::new("positions", rows.valid);
+        let (total, positions) = (rows.valid, valid.into_iter().map(new_position));
+        let added = add_in_portions(&mut document, new_plan, positions, &author, &mut |done| progress.set(done, total));
+        drop(progress);
+        let changes = added
+            .map_err(|error| error.to_string())
+            .and_then(|changes| check_size(&document).map(|()| changes).map_err(|error| error.to_string()))
+            .map_err(|error| format!("{location}: {error}\nNothing was imported."))?;
+        Ok(Prepared { document, is_new, before, changes, rows })
     }
 
     /// Reads the rows, with budgets in the unit of `plan`.
@@ -191,6 +231,16 @@ impl Import<'_> {
         read_valid(&self.json, self.args, plan, self.now)
             .map_err(|error| format!("{}: {error}", self.args.file.display()))
     }
+}
+
+/// Rejects a document that could not be opened any more.
+fn check_size(document: &Automerge) -> Result<(), DocumentFull> {
+    let limit = MessageLimits::default().document_actor_changes;
+    let stats = document.stats();
+    if stats.num_changes.saturating_mul(stats.num_actors) > limit {
+        return Err(DocumentFull::ActorChanges(limit));
+    }
+    Ok(())
 }
 
 fn print_summary(

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use auth::{AuthError, AuthFolder, OwnKeys};
 use primitives::iso_ms;
 use runtime::clock::now;
+use serde::Serialize;
 
 use super::fail;
-use super::output::{OutputError, note, print};
+use super::output::{OutputError, note, print, print_json};
 use crate::cli::config::{KeyArgs, KeyCommand};
 
 /// Why the command failed.
@@ -33,7 +34,7 @@ fn try_run(command: &KeyCommand) -> Result<(), KeyError> {
             let folder = AuthFolder::create(&folder.auth)?;
             print(folder.change_keys(|keys| keys.make(*alg, now()).map(|key| key.id().to_owned()))?)?;
         }
-        KeyCommand::List(folder) => list(&AuthFolder::open(&folder.auth)?.keys()?)?,
+        KeyCommand::List { json, folder } => list(&AuthFolder::open(&folder.auth)?.keys()?, *json)?,
         KeyCommand::Retire { kid, folder } => {
             AuthFolder::open(&folder.auth)?.change_keys(|keys| keys.retire(kid))?;
             note(format_args!("{kid} retired; tokens signed with it are rejected from now on"));
@@ -50,8 +51,28 @@ fn try_run(command: &KeyCommand) -> Result<(), KeyError> {
     Ok(())
 }
 
-fn list(keys: &OwnKeys) -> Result<(), OutputError> {
+/// A key in the list, as `--json` prints it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedKey<'a> {
+    id: &'a str,
+    algorithm: &'a str,
+    created_at: Option<String>,
+    /// Whether new tokens are signed with it. All keys verify.
+    signs: bool,
+}
+
+fn list(keys: &OwnKeys, json: bool) -> Result<(), OutputError> {
     let newest = keys.newest().map(auth::OwnKey::id);
+    if json {
+        let listed = keys.iter().map(|key| ListedKey {
+            id: key.id(),
+            algorithm: key.algorithm().name(),
+            created_at: iso_ms(key.created.saturating_mul(1_000)),
+            signs: newest == Some(key.id()),
+        });
+        return print_json(&listed.collect::<Vec<_>>());
+    }
     print(format_args!("{:<16}  {:<5}  {:<20}  USE", "KEY", "ALG", "CREATED"))?;
     for key in keys.iter() {
         let usage = if newest == Some(key.id()) { "signs, verifies" } else { "verifies" };

@@ -10,15 +10,18 @@ mod backup;
 mod check;
 mod copy_report;
 mod document;
+mod document_list;
 mod export;
 mod generate;
 mod health;
 #[cfg(feature = "legacy")]
 mod import;
+mod import_folder;
 mod key;
 mod logging;
 mod migrate;
 mod output;
+mod progress;
 mod restore;
 mod serve;
 mod storage;
@@ -43,8 +46,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Health(args)) => health::run(&args),
+        Some(Command::Import(args)) if args.file.is_dir() => import_folder::run(&args),
         #[cfg(feature = "legacy")]
         Some(Command::Import(args)) => import::run(&args),
+        #[cfg(not(feature = "legacy"))]
+        Some(Command::Import(args)) => fail(format_args!("{} is not a folder", args.file.display())),
         Some(Command::Check(args)) => check::run(&args),
         Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::Restore(args)) => restore::run(&args),

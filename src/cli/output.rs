@@ -6,6 +6,11 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use serde::Serialize;
+
+/// Most characters of a text that clients have written, in a line for people.
+const MAX_SHOWN: usize = 200;
+
 /// Writing to standard output failed.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output could not be written: {0}")]
@@ -17,6 +22,21 @@ pub(super) struct OutputError(#[from] io::Error);
 /// If the write fails. Part of the line may have been written.
 pub(super) fn print(line: impl Display) -> Result<(), OutputError> {
     print_bytes(format!("{line}\n").as_bytes())
+}
+
+/// Writes a value as indented JSON to standard output.
+///
+/// # Errors
+/// As for [`print`].
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), OutputError> {
+    print(serde_json::to_string_pretty(value).map_err(io::Error::from)?)
+}
+
+/// A text that clients have written, for a line on a terminal: control characters could change what other lines show.
+pub(super) fn printable(text: &str) -> String {
+    let shown = text.chars().take(MAX_SHOWN).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
+    let rest = if text.chars().nth(MAX_SHOWN).is_some() { "…" } else { "" };
+    shown.collect::<String>() + rest
 }
 
 /// Writes bytes to standard output unchanged.
@@ -39,4 +59,16 @@ pub(super) fn note(line: impl Display) {
 pub(super) fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_clients_stay_on_their_line() {
+        assert_eq!(printable("Growth 2027 ₹"), "Growth 2027 ₹");
+        assert_eq!(printable("a\n\u{1b}[2Jb"), "a\u{fffd}\u{fffd}[2Jb");
+        assert_eq!(printable(&"x".repeat(201)), format!("{}…", "x".repeat(200)));
+    }
 }

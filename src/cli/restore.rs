@@ -12,8 +12,9 @@ use primitives::DocumentId;
 use runtime::clock::now;
 
 use super::config::RestoreArgs;
-use super::copy_report::{CopyReport, print_accounts};
-use super::output::{OutputError, counted, note, print};
+use super::copy_report::CopyReport;
+use super::output::{OutputError, counted, note, print, print_json};
+use super::progress::Progress;
 use super::storage::runtime;
 use super::{FAILED, fail};
 
@@ -65,8 +66,11 @@ pub(super) fn run(args: &RestoreArgs) -> ExitCode {
 async fn try_restore(args: &RestoreArgs) -> Result<bool, Error> {
     let place = Arc::new(BackupTarget::open(&args.from, args.file_mode)?);
     if args.list {
-        for name in list_backups(&place).await? {
-            print(name)?;
+        let names = list_backups(&place).await?;
+        if args.json {
+            print_json(&names.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        } else {
+            names.iter().try_for_each(print)?;
         }
         return Ok(true);
     }
@@ -97,15 +101,18 @@ async fn try_restore(args: &RestoreArgs) -> Result<bool, Error> {
 /// Reads everything in the backup, before anything is written. Returns the intact documents.
 async fn check_all(args: &RestoreArgs, source: &Contents) -> Result<Vec<DocumentId>, Error> {
     let (mut intact, mut damaged) = (Vec::new(), 0);
-    for id in source.documents().await? {
+    let ids = source.documents().await?;
+    let progress = Progress::new("documents checked", ids.len());
+    for id in ids {
         match source.read(&id).await {
             Ok(_) => intact.push(id),
             Err(Failure::Document(failure)) => {
                 damaged += 1;
-                note(format_args!("happierwork: {id}: {failure}"));
+                progress.note(format_args!("happierwork: {id}: {failure}"));
             }
             Err(failure) => return Err(failure.into()),
         }
+        progress.step();
     }
     if damaged > 0 && !args.skip_damaged { Err(Error::Damaged(damaged)) } else { Ok(intact) }
 }
@@ -143,7 +150,7 @@ async fn restore(
         is_dry_run: args.dry_run,
     };
     copying.choose_default_document().await?;
-    let mut report = CopyReport::new("restored", ids.len(), args.dry_run);
+    let mut report = CopyReport::new("restored", ids.len(), args.dry_run, args.json);
     for id in ids {
         match copying.copy_document(id).await {
             Ok(copied) => report.copied(id, &copied)?,
@@ -156,15 +163,22 @@ async fn restore(
     }
     report.summary()?;
     let has_accounts = match accounts.filter(|accounts| !accounts.is_empty()) {
-        Some(accounts) => restore_accounts(args, target, accounts).await?,
+        Some(accounts) => restore_accounts(args, target, accounts, &mut report).await?,
         None => true,
     };
     let is_whole = source.documents().await?.len() == ids.len();
-    Ok(report.is_complete() && has_accounts && is_whole)
+    let is_complete = report.is_complete() && has_accounts && is_whole;
+    report.end(is_complete)?;
+    Ok(is_complete)
 }
 
 /// Returns whether the target has all accounts.
-async fn restore_accounts(args: &RestoreArgs, target: &Contents, accounts: &AccountsCopy) -> Result<bool, Error> {
+async fn restore_accounts(
+    args: &RestoreArgs,
+    target: &Contents,
+    accounts: &AccountsCopy,
+    report: &mut CopyReport,
+) -> Result<bool, Error> {
     let to = match (target, &args.auth) {
         (Contents::Store(OpenedStore { kind: StoreKind::Database(database), .. }), _) => {
             Some(AccountStore::Database(database.clone()))
@@ -179,7 +193,7 @@ async fn restore_accounts(args: &RestoreArgs, target: &Contents, accounts: &Acco
         }
     };
     let copied = accounts.write(to.as_ref(), now(), args.dry_run).await?;
-    print_accounts("restored", &copied, args.dry_run)?;
+    report.accounts(&copied)?;
     if !args.dry_run {
         note("happierwork: backups hold no signing keys. If they are lost, create one with `happierwork key new`");
     }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use runtime::clock::now;
 use store::disk::RealDisk;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -13,15 +14,18 @@ use super::{FAILED, fail, logging};
 use crate::cli::config::{LogFormat, ServeArgs};
 use crate::server::{Limits, Started, Tls, start_on, within_open_files};
 
+/// A certificate with fewer days left is warned of.
+const EXPIRY_WARNING_DAYS: i64 = 14;
+
 /// Runs the server until SIGTERM or SIGINT. Exit code 0: it stopped within the grace period, and everything is stored.
 pub(super) fn run(args: &ServeArgs) -> ExitCode {
     let mut options = match args.options() {
         Ok(options) => options,
-        Err(error) => return fail(error),
+        Err(error) => return failed(error, args.log_format),
     };
     let rate_limit = match logging::start(args) {
         Ok(rate_limit) => rate_limit,
-        Err(error) => return fail(error),
+        Err(error) => return failed(error, args.log_format),
     };
     // Every connection is an open file, and many systems allow a process 1,024 by default.
     match rlimit::increase_nofile_limit(u64::MAX) {
@@ -32,7 +36,7 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(format!("the server could not be started: {error}")),
+        Err(error) => return failed(format!("the server could not be started: {error}"), args.log_format),
     };
     let (open, location, format) = (args.open, options.location(), args.log_format);
     let disk = Arc::new(RealDisk::with_mode(args.file_mode));
@@ -40,15 +44,17 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
         tokio::spawn(rate_limit.report_dropped());
         let shutdown = match shutdown_signal() {
             Ok(shutdown) => shutdown,
-            Err(error) => return fail(format!("cannot install a signal handler: {error}")),
+            Err(error) => return failed(format!("cannot install a signal handler: {error}"), format),
         };
         let hangups = match signal(SignalKind::hangup()) {
             Ok(hangups) => hangups,
-            Err(error) => return fail(format!("cannot install a signal handler: {error}")),
+            Err(error) => return failed(format!("cannot install a signal handler: {error}"), format),
         };
         match start_on(disk, options).await {
             Err(error) => failed(error, format),
             Ok(started) => {
+                tracing::info!(version = env!("CARGO_PKG_VERSION"), addresses = ?started.addresses, "started");
+                warn_of_expiry(started.server.tls());
                 if let Err(error) = announce(&started, &location, open, format) {
                     // The server runs anyway: clients do not need the message.
                     tracing::warn!(%error, addresses = ?started.addresses, "could not print the startup message");
@@ -135,6 +141,7 @@ fn as_json(started: &Started, location: &str, open: bool) -> serde_json::Value {
     );
     serde_json::json!({
         "event": "started",
+        "version": env!("CARGO_PKG_VERSION"),
         "document": location,
         "url": started.document.url(),
         "new": started.created,
@@ -164,13 +171,28 @@ fn addresses(started: &Started) -> impl Iterator<Item = (String, String)> + '_ {
     started.addresses.iter().map(move |address| (format!("{http}://{address}/"), format!("{ws}://{address}/sync")))
 }
 
+/// Warns of a certificate that has expired, or expires soon.
+fn warn_of_expiry(tls: Option<&Tls>) {
+    let Some(expires) = tls.and_then(Tls::expires) else { return };
+    let left = i64::try_from(expires).unwrap_or(i64::MAX).saturating_sub(now());
+    let days = left / 86_400;
+    if left <= 0 {
+        tracing::warn!("the certificate has expired: clients refuse it. Replace the files, and send SIGHUP");
+    } else if days < EXPIRY_WARNING_DAYS {
+        tracing::warn!(days, "the certificate expires soon. Replace the files, and send SIGHUP");
+    }
+}
+
 /// Reloads the TLS certificate on SIGHUP. Also runs without TLS: an unhandled SIGHUP would end the process.
 async fn reload(mut hangups: Signal, tls: Option<Tls>) {
     while hangups.recv().await.is_some() {
         match &tls {
             None => tracing::info!("SIGHUP: nothing to reload (--tls-cert was not given)"),
             Some(tls) => match tls.reload().await {
-                Ok(()) => tracing::info!("SIGHUP: certificate reloaded; new connections use it"),
+                Ok(()) => {
+                    tracing::info!("SIGHUP: certificate reloaded; new connections use it");
+                    warn_of_expiry(Some(tls));
+                }
                 Err(error) => tracing::error!(%error, "SIGHUP: certificate not reloaded; the old one stays in use"),
             },
         }

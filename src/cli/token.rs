@@ -54,7 +54,7 @@ async fn make(args: &TokenArgs) -> Result<String, TokenError> {
     }
     let (user, issued) = match account {
         Some(account) => (name.as_str(), account.issued(now())),
-        None => (args.user.trim(), now()),
+        None => (args.user.trim(), accounts.issued(&name, now())),
     };
     let keys = with_a_key(&folder)?;
     let (token, _) = keys.issue(user, (args.role, args.documents.clone()), issued, args.expires)?;

@@ -1,4 +1,4 @@
-//! `user`: adds, changes, disables and lists user accounts.
+//! `user`: adds, changes, disables, deletes and lists user accounts.
 
 use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use auth::{
-    Account, AccountName, AccountStore, Accounts, AuthError, AuthFolder, Copied, HashedPassword, InvalidPassword,
-    MAX_PASSWORD, copy_accounts,
+    Account, AccountName, AccountStore, Accounts, AuthError, AuthFolder, Copied, Documents, HashedPassword,
+    InvalidPassword, MAX_PASSWORD, Role, copy_accounts,
 };
 use runtime::clock::now;
+use serde::Serialize;
 use store::sql::{self, DatabaseOpenError, DatabaseOptions, DatabaseUrl};
 
 use super::fail;
-use super::output::{OutputError, note, print};
+use super::output::{OutputError, note, print, print_json};
 use super::storage::{RuntimeError, runtime};
 use super::token::with_a_key;
 use crate::cli::config::{AccountArgs, AccountsArgs, UserAddArgs, UserArgs, UserCommand, UserSetArgs};
@@ -61,7 +62,12 @@ async fn try_run(command: &UserCommand) -> Result<(), UserError> {
             let name = change(args, Account::enable).await?;
             note(format_args!("{name} is enabled, and can log in again"));
         }
-        UserCommand::List(place) => list(&accounts_at(place).await?.accounts().await?)?,
+        UserCommand::Delete(args) => {
+            let name = AccountName::new(&args.name).map_err(AuthError::from)?;
+            accounts_at(&args.place).await?.delete(&name, now()).await?;
+            note(format_args!("{name} is deleted, and logged out everywhere"));
+        }
+        UserCommand::List(args) => list(&accounts_at(&args.place).await?.accounts().await?, args.json)?,
         UserCommand::Copy { auth, database } => copy(auth, database).await?,
     }
     Ok(())
@@ -142,7 +148,25 @@ async fn copy(auth: &Path, database: &DatabaseUrl) -> Result<(), UserError> {
     Ok(())
 }
 
-fn list(accounts: &Accounts) -> Result<(), OutputError> {
+/// An account in the list, as `--json` prints it.
+#[derive(Serialize)]
+struct ListedAccount<'a> {
+    name: &'a str,
+    role: Role,
+    enabled: bool,
+    documents: &'a Documents,
+}
+
+fn list(accounts: &Accounts, json: bool) -> Result<(), OutputError> {
+    if json {
+        let listed = accounts.iter().map(|(name, account)| ListedAccount {
+            name: name.as_str(),
+            role: account.role,
+            enabled: !account.disabled,
+            documents: &account.documents,
+        });
+        return print_json(&listed.collect::<Vec<_>>());
+    }
     let width = accounts.iter().map(|(name, _)| name.as_str().chars().count()).max().unwrap_or(0).max(4);
     print(format_args!("{:<width$}  {:<6}  {:<8}  DOCUMENTS", "NAME", "ROLE", "STATE"))?;
     for (name, account) in accounts.iter() {

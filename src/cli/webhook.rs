@@ -41,7 +41,8 @@ fn add(args: &WebhookAddArgs) -> Result<(), String> {
     let WebhookAddArgs { url, only, debounce, allow_private, storage } = args;
     let folder = folder(storage)?;
     let (url, documents) = (url.clone(), only.clone());
-    let new = NewWebhook { url, documents, debounce: *debounce, allow_private: *allow_private };
+    let (debounce, allow_private) = (*debounce, *allow_private);
+    let new = NewWebhook { url, documents, debounce, allow_private, added_by: None };
     let webhook = new.create(now_ms()).map_err(text)?;
     folder.add(webhook.clone()).map_err(text)?;
     note(format_args!("added; the secret is shown only now, and verifies the messages"));
@@ -52,8 +53,9 @@ fn list(storage: &StorageArgs) -> Result<(), String> {
     let folder = folder(storage)?;
     for webhook in folder.webhooks().map_err(text)? {
         let progress = folder.progress(&webhook.id).map_err(text)?;
-        let Webhook { id, url, documents, .. } = &webhook;
-        print(format_args!("{id}  {url}  documents {documents}  {}", state(&webhook, &progress))).map_err(text)?;
+        let Webhook { id, url, documents, added_by, .. } = &webhook;
+        let by = added_by.as_ref().map(|user| format!("added by {user}  ")).unwrap_or_default();
+        print(format_args!("{id}  {url}  documents {documents}  {by}{}", state(&webhook, &progress))).map_err(text)?;
     }
     Ok(())
 }

@@ -9,18 +9,26 @@ use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
+use offload::run_cpu_bound;
+use runtime::hub::Unavailable;
+use runtime::memory_budget::Reservation;
+use runtime::metrics::RefusalReason;
 use tokio::time::timeout;
 
-use super::Problem;
+use super::{App, Problem};
 
-/// Maximum size of a body in bytes, both compressed and decompressed. A position has a few hundred.
+/// Maximum size of an ordinary body in bytes, both compressed and decompressed. A position has a few hundred.
 pub const MAX_BODY: usize = 64 << 10;
+/// The same for a body with many positions.
+pub const MAX_BATCH: usize = 1 << 20;
+/// The same for a file to import.
+pub const MAX_IMPORT: usize = 64 << 20;
 /// Bytes of an oversized body that are read before the response. A client that is cut off while it sends often reports a
 /// broken connection instead of the response.
 const MAX_DISCARD: usize = 1 << 20;
 /// Maximum time between two parts of a body.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum time for a whole body: [`MAX_BODY`] at 1 KiB/s.
+/// Maximum time for a whole body of [`MAX_BODY`], at 1 KiB/s. Each further part of this size may take another second.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(64);
 
 /// The compression of a body.
@@ -30,23 +38,71 @@ enum Encoding {
     Gzip,
 }
 
+/// A body that may be large. What exceeds [`MAX_BODY`] counts in the memory budget until it is dropped.
+pub struct LargeBody {
+    bytes: Bytes,
+    reservation: Reservation,
+}
+
+impl LargeBody {
+    /// The content.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Reserves memory for what is read from the content: this many times its size, in place of its size.
+    ///
+    /// # Errors
+    /// When the memory budget is used up.
+    pub fn reserve_for_reading(&mut self, app: &App, times: usize) -> Result<(), Problem> {
+        if self.bytes.len() > MAX_BODY { reserve(app, &mut self.reservation, self.bytes.len() * times) } else { Ok(()) }
+    }
+}
+
 /// Reads the whole body, and decompresses it according to `Content-Encoding`.
 ///
 /// # Errors
 /// When the body is too large, incomplete or late, or its encoding is unsupported.
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let encoding = Encoding::of(headers)?;
-    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if declared > MAX_DISCARD {
-        return Err(too_large());
-    }
-    let bytes = timeout(TOTAL_TIMEOUT, collect(body))
-        .await
-        .unwrap_or_else(|_| Err(timed_out(format!("the body did not arrive within {} s", TOTAL_TIMEOUT.as_secs()))))?;
-    match encoding {
-        Encoding::Identity => Ok(bytes),
-        Encoding::Gzip => inflate(&bytes),
-    }
+    let bytes = collect_in_time(body, MAX_BODY, |_| Ok(())).await?;
+    encoding.decode(bytes, MAX_BODY)
+}
+
+/// Like [`read`], up to `max` bytes.
+///
+/// # Errors
+/// As for [`read`], and when the memory budget is used up.
+pub async fn read_large(app: &App, headers: &HeaderMap, body: Body, max: usize) -> Result<LargeBody, Problem> {
+    let encoding = Encoding::of(headers)?;
+    let LargeBody { bytes, mut reservation } = receive(app, body, max).await?;
+    let bytes = match encoding {
+        Encoding::Identity => bytes,
+        Encoding::Gzip => {
+            let inflated = run_cpu_bound(|| encoding.decode(bytes, max))?;
+            reserve(app, &mut reservation, inflated.len())?;
+            inflated
+        }
+    };
+    Ok(LargeBody { bytes, reservation })
+}
+
+/// Reads the whole body as it was sent, up to `max` bytes.
+///
+/// # Errors
+/// When the body is too large, incomplete or late, and when the memory budget is used up.
+pub async fn receive(app: &App, body: Body, max: usize) -> Result<LargeBody, Problem> {
+    let mut reservation = app.hub.memory_budget().reservation();
+    let bytes = collect_in_time(body, max, |size| reserve(app, &mut reservation, size)).await?;
+    Ok(LargeBody { bytes, reservation })
+}
+
+fn reserve(app: &App, reservation: &mut Reservation, bytes: usize) -> Result<(), Problem> {
+    reservation.resize(bytes as u64).map_err(|full| {
+        app.hub.metrics().record_refusal(RefusalReason::Memory);
+        Problem::from(Unavailable::from(full))
+    })
 }
 
 impl Encoding {
@@ -69,11 +125,40 @@ impl Encoding {
     }
 }
 
+impl Encoding {
+    fn decode(self, bytes: Bytes, max: usize) -> Result<Bytes, Problem> {
+        match self {
+            Self::Identity => Ok(bytes),
+            Self::Gzip => inflate(&bytes, max),
+        }
+    }
+}
+
 fn timed_out(detail: String) -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "Request timeout", detail)
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, Problem> {
+/// Reads a body of at most `max` bytes. `reserve` is called with its size before it grows beyond [`MAX_BODY`].
+async fn collect_in_time(
+    body: Body,
+    max: usize,
+    reserve: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if declared > max.max(MAX_DISCARD) {
+        return Err(too_large(max));
+    }
+    let total = TOTAL_TIMEOUT + Duration::from_secs((max / MAX_BODY) as u64 - 1);
+    timeout(total, collect(body, max, reserve))
+        .await
+        .unwrap_or_else(|_| Err(timed_out(format!("the body did not arrive within {} s", total.as_secs()))))
+}
+
+async fn collect(
+    mut body: Body,
+    max: usize,
+    mut reserve: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
     let mut size = 0;
     loop {
@@ -84,29 +169,31 @@ async fn collect(mut body: Body) -> Result<Bytes, Problem> {
         let frame = frame.map_err(|_| Problem::bad_request("the connection closed before the end of the body"))?;
         let Ok(data) = frame.into_data() else { continue };
         size += data.len();
-        if size > MAX_DISCARD {
+        if size > max.max(MAX_DISCARD) {
             break;
         }
-        if size <= MAX_BODY {
+        if size <= max {
+            if size > MAX_BODY {
+                reserve(size)?;
+            }
             bytes.extend_from_slice(&data);
         }
     }
-    if size > MAX_BODY { Err(too_large()) } else { Ok(bytes.freeze()) }
+    if size > max { Err(too_large(max)) } else { Ok(bytes.freeze()) }
 }
 
-/// Stops at [`MAX_BODY`], so that a small body cannot fill the memory.
-fn inflate(gzip: &[u8]) -> Result<Bytes, Problem> {
+/// Stops at `max` bytes, so that a small body cannot fill the memory.
+fn inflate(gzip: &[u8], max: usize) -> Result<Bytes, Problem> {
     let mut bytes = Vec::new();
-    let limit = MAX_BODY as u64 + 1;
     MultiGzDecoder::new(gzip)
-        .take(limit)
+        .take(max as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|_| Problem::bad_request("the body is not valid gzip data, although its Content-Encoding is gzip"))?;
-    if bytes.len() > MAX_BODY { Err(too_large()) } else { Ok(bytes.into()) }
+    if bytes.len() > max { Err(too_large(max)) } else { Ok(bytes.into()) }
 }
 
-fn too_large() -> Problem {
-    let detail = format!("the body must have at most {MAX_BODY} bytes, both compressed and decompressed");
+fn too_large(max: usize) -> Problem {
+    let detail = format!("the body must have at most {max} bytes, both compressed and decompressed");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
 }
 

@@ -21,30 +21,64 @@ pub struct CsvTable {
     pub omitted: usize,
 }
 
+/// The columns for fields beyond the schema, in the order of their names.
+pub(super) struct ExtraColumns<'a> {
+    names: BTreeSet<&'a str>,
+    /// For each name, its header: distinct from those of all other columns.
+    headers: Vec<String>,
+    /// Fields without a column.
+    dropped: BTreeSet<&'a str>,
+}
+
+impl<'a> ExtraColumns<'a> {
+    /// The columns that these rows need.
+    pub(super) fn of(rows: impl Iterator<Item = &'a Row>) -> Self {
+        let mut names: BTreeSet<&str> = rows.flat_map(extra_cells).map(|(name, _)| name).collect();
+        let dropped: BTreeSet<&str> = names.iter().skip(MAX_COLUMNS).copied().collect();
+        names.retain(|name| !dropped.contains(name));
+        let headers = column_names(&names);
+        Self { names, headers, dropped }
+    }
+
+    /// The headers.
+    pub(super) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(String::as_str)
+    }
+
+    /// The name of each field, with its header.
+    pub(super) fn keys_with_headers(&self) -> impl Iterator<Item = (&'a str, &str)> {
+        self.names.iter().copied().zip(self.headers())
+    }
+
+    /// Number of values of a row without a column.
+    pub(super) fn dropped_in(&self, row: &Row) -> usize {
+        if self.dropped.is_empty() {
+            return 0;
+        }
+        extra_cells(row).filter(|(name, _)| self.dropped.contains(name)).count()
+    }
+}
+
 impl CsvTable {
     /// Renders the positions of a view.
     #[must_use]
     pub fn from_view(view: &View) -> Self {
-        let mut names: BTreeSet<&str> = view.rows().flat_map(|row| extra_cells(row)).map(|(name, _)| name).collect();
-        let dropped: BTreeSet<&str> = names.iter().skip(MAX_COLUMNS).copied().collect();
-        names.retain(|name| !dropped.contains(name));
-        let column_names = column_names(&names);
-
-        let mut out = csv::header(column_names.iter().map(String::as_str));
-        let mut omitted = view.extra().map_or(0, |extra| extra.fields.len() + extra.losing() + extra.omitted);
-        if names.is_empty() {
+        let columns = ExtraColumns::of(view.rows().map(AsRef::as_ref));
+        let mut out = csv::header(columns.headers());
+        let mut omitted = omitted_in_root(view);
+        if columns.names.is_empty() {
             view.join(Form::Csv, b"", &mut out);
         }
         for row in view.rows() {
             omitted += omitted_in_row(row);
-            if names.is_empty() {
+            if columns.names.is_empty() {
                 continue;
             }
+            omitted += columns.dropped_in(row);
             let cells: BTreeMap<&str, &Json> = extra_cells(row).collect();
-            omitted += cells.keys().filter(|name| dropped.contains(*name)).count();
             let line = row.form(Form::Csv);
             out.extend_from_slice(line.strip_suffix(csv::LINE_END).unwrap_or(line));
-            for name in &names {
+            for name in &columns.names {
                 out.push(b',');
                 if let Some(value) = cells.get(name) {
                     csv::write_cell(&mut out, &csv::cell_text(value));
@@ -69,7 +103,7 @@ fn column_names(names: &BTreeSet<&str>) -> Vec<String> {
 }
 
 /// Name and value of each field of a row beyond the schema.
-fn extra_cells(row: &Row) -> impl Iterator<Item = (&str, &Json)> {
+pub(super) fn extra_cells(row: &Row) -> impl Iterator<Item = (&str, &Json)> {
     let extra = row.position.extra.as_deref();
     let fields = extra.into_iter().flat_map(|extra| &extra.fields).map(|(name, value)| (name.as_str(), value));
     fields.chain(extra.and_then(|extra| extra.value.as_ref()).map(|value| (VALUE, value)))
@@ -77,9 +111,14 @@ fn extra_cells(row: &Row) -> impl Iterator<Item = (&str, &Json)> {
 
 /// Number of values of a row that no cell contains: those that lost against a concurrent write, and those that JSON cannot
 /// represent.
-fn omitted_in_row(row: &Row) -> usize {
+pub(super) fn omitted_in_row(row: &Row) -> usize {
     let losing: usize = row.position.conflicts.values().map(Vec::len).sum();
     losing + row.position.extra.as_deref().map_or(0, |extra: &Extra| extra.losing() + extra.omitted)
+}
+
+/// Number of values of the root that a table does not contain: root keys beyond the settings.
+pub(super) fn omitted_in_root(view: &View) -> usize {
+    view.extra().map_or(0, |extra| extra.fields.len() + extra.losing() + extra.omitted)
 }
 
 /// Number of values of a document that its JSON export does not contain.

@@ -55,5 +55,6 @@ async fn metrics(State(app): State<Arc<App>>, authentication: Option<Extension<A
             _ => Problem::from(Refused::Missing).into_response(),
         };
     }
+    app.metrics.update_process(app.hub.metrics());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.hub.metrics().render()).into_response()
 }

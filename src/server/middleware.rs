@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use runtime::metrics::RefusalReason;
+use tokio::time::Instant;
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
 use super::security::https::{hsts_header, is_https};
@@ -25,6 +26,8 @@ use super::{App, Problem, health};
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(86_400);
 /// Prevents pages of other origins from embedding responses that they may not read.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// `Retry-After` in seconds of responses that do not say when to try again.
+const RETRY_LATER: u64 = 5;
 /// Maximum size of the path and query of a request, in bytes.
 const MAX_URL: usize = 8 << 10;
 /// Maximum size of all headers of a request together, in bytes.
@@ -47,6 +50,7 @@ pub fn wrap(routes: Router, app: &Arc<App>) -> Router {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             header::USER_AGENT,
+            HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("x-csrftoken"),
             HeaderName::from_static("x-requested-with"),
@@ -56,12 +60,33 @@ pub fn wrap(routes: Router, app: &Arc<App>) -> Router {
             let https = is_https(&credentials.connection_limiter, &parts.extensions, &parts.headers);
             credentials.origin_policy.is_own_origin(origin, host, https)
         }))
-        .expose_headers([header::ETAG, header::LOCATION, header::CONTENT_DISPOSITION])
+        .expose_headers([
+            header::CONTENT_DISPOSITION,
+            header::ETAG,
+            header::LINK,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            HeaderName::from_static("happierwork-omitted"),
+            HeaderName::from_static("idempotent-replayed"),
+            HeaderName::from_static("ratelimit"),
+            HeaderName::from_static("ratelimit-policy"),
+        ])
         .max_age(PREFLIGHT_MAX_AGE);
     routes
         .layer(from_fn_with_state(Arc::clone(app), compression::layer))
         .layer(cors)
         .layer(from_fn_with_state(Arc::clone(app), add_resource_policy))
+        .layer(from_fn_with_state(Arc::clone(app), measure))
+}
+
+/// Records how long a request took.
+async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (begun, method) = (Instant::now(), request.method().clone());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map(MatchedPath::as_str);
+    app.metrics.record_request(app.hub.metrics(), (&method, route), response.status(), begun.elapsed());
+    response
 }
 
 async fn add_resource_policy(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -179,6 +204,10 @@ fn with_headers(mut response: Response, hsts: Option<(HeaderName, HeaderValue)>)
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    let is_temporary = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    if is_temporary && !response.headers().contains_key(header::RETRY_AFTER) {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_LATER.into());
     }
     response.headers_mut().extend(hsts);
     response

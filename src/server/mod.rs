@@ -11,9 +11,10 @@
 //! | `ws` | WebSockets, and the sync protocols on them |
 //! | `peering` | dials other servers |
 //! | `backups` | makes backups regularly |
+//! | `identity_provider` | keys and logins of an identity provider |
 //! | `api` | the HTTP API below `/api` |
-//! | `dashboard`, `about`, `health` | the web application, a page of endpoints, endpoints for operators |
-//! | `problem`, `body`, `conditional`, `document_view`, `reserved_body`, `csv_table`, `renderings` | helpers of HTTP handlers |
+//! | `dashboard`, `about`, `health`, `server_metrics` | the web application, a page of endpoints, endpoints for operators |
+//! | `problem`, `body`, `conditional`, `document_view`, `reserved_body`, `csv_table`, `xlsx_table`, `renderings` | helpers of HTTP handlers |
 //!
 //! `ws` may import from `security` and `transport`, `security` from `transport`, and `peering` from `ws` and `transport`; not the
 //! other way round.
@@ -30,6 +31,7 @@ pub(crate) mod document_view;
 mod fallback;
 mod header_tokens;
 mod health;
+mod identity_provider;
 mod limits;
 mod middleware;
 mod peering;
@@ -39,32 +41,35 @@ pub mod renderings;
 pub(crate) mod reserved_body;
 mod routes;
 pub(crate) mod security;
+mod server_metrics;
 mod start;
 mod static_files;
 mod storage;
 pub(crate) mod transport;
+mod webhooks;
 pub(crate) mod ws;
+pub mod xlsx_table;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use additional_surface::AdditionalSurface;
-use api::webhooks::Webhooks;
-pub use api::webhooks::{
-    DEFAULT_DEBOUNCE, FolderError as WebhookError, MAX_DEBOUNCE, NewWebhook, Progress, Sender as WebhookSender,
-    Webhook, WebhookFolder, send_test,
-};
+use api::idempotency::IdempotencyStore;
 use auth::Authority;
 pub use backups::BackupSchedule;
 pub use dashboard::{Asset, Content, Dashboard};
+use identity_provider::IdentityProvider;
+pub use identity_provider::{ClientOptions, IdentityProviderOptions, ProviderError, ProviderSource};
 pub use limits::{Limits, MESSAGE_MEMORY, NEW_DOCUMENTS_BURST, within_open_files};
+use parking_lot::Mutex;
 pub use peering::{PeerError, PeerOptions};
 pub use position_id::new_position_id;
 use primitives::DocumentId;
-pub use problem::Problem;
+pub use problem::{InvalidRow, Problem};
 use runtime::hub::Hub;
 use security::origin::OriginPolicy;
 use security::session_monitor::SessionMonitor;
+use server_metrics::ServerMetrics;
 pub use start::{Options, StartError, Started, start, start_on};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -72,6 +77,11 @@ use transport::compression::Compression;
 use transport::connection_limits::ConnectionLimiter;
 pub use transport::listen::Server;
 pub use transport::tls::{Tls, TlsError, TlsFiles};
+use webhooks::Webhooks;
+pub use webhooks::{
+    DEFAULT_DEBOUNCE, FolderError as WebhookError, MAX_DEBOUNCE, NewWebhook, Progress, Sender as WebhookSender,
+    Webhook, WebhookFolder, send_test,
+};
 use ws::ephemeral_rate::EphemeralRateLimits;
 use ws::rate_limit::UserRateLimits;
 pub use ws::server_identity::ServerIdentity;
@@ -100,6 +110,8 @@ pub struct App {
     pub dashboard: Dashboard,
     /// Authenticates users; `None` if authentication is off.
     pub(crate) authority: Option<Authority>,
+    /// `None` without an identity provider that this server asks.
+    identity_provider: Option<Arc<IdentityProvider>>,
     /// `None` if authentication is off.
     session_monitor: Option<SessionMonitor>,
     pub(crate) connection_limiter: ConnectionLimiter,
@@ -107,8 +119,11 @@ pub struct App {
     pub(crate) ephemeral_rate_limits: EphemeralRateLimits,
     user_rate_limits: Arc<UserRateLimits>,
     peers: PeerRegistry,
+    metrics: ServerMetrics,
     /// `None` if the documents are in a database.
     webhooks: Option<Webhooks>,
+    /// The answers that are kept for repeated requests of the API.
+    idempotency: Mutex<IdempotencyStore>,
     /// A further protocol.
     additional: Option<Arc<dyn AdditionalSurface>>,
     /// Cancelled when the server shuts down, which closes all connections.

@@ -46,16 +46,48 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false, example = "budget")]
     pub field: Option<String>,
+    /// The rows of an imported file that are invalid, the first 1,000 of them.
+    #[serde(rename = "invalidRows", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<InvalidRow>, required = false)]
+    pub invalid_rows: Option<Box<[InvalidRow]>>,
     /// Seconds to wait before a retry, sent as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u64>,
+}
+
+/// A row of a file that cannot be imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct InvalidRow {
+    /// The line of the file on which the row begins, from 1.
+    #[schema(example = 3)]
+    pub line: usize,
+    /// The number of the row, from 1.
+    #[schema(example = 2)]
+    pub row: usize,
+    /// All problems of the row, at least one.
+    #[schema(example = json!(["budget: must be a number"]))]
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for InvalidRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {} (row {}): {}", self.line, self.row, self.problems.join("; "))
+    }
 }
 
 impl Problem {
     /// Creates a problem without a field and without `Retry-After`.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, title, status: status.as_u16(), detail: detail.into(), field: None, retry_after: None }
+        Self {
+            kind,
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            field: None,
+            invalid_rows: None,
+            retry_after: None,
+        }
     }
 
     /// 400: the request is malformed.
@@ -120,6 +152,13 @@ impl Problem {
         Self { retry_after: Some(seconds), ..self }
     }
 
+    /// Names the item of a list that the problem is about: `add[2].budget`.
+    #[must_use]
+    pub fn within(self, item: &str) -> Self {
+        let field = self.field.map_or_else(|| item.to_owned(), |field| format!("{item}.{field}"));
+        Self { field: Some(field), detail: format!("{item}: {}", self.detail), ..self }
+    }
+
     fn storage(full: bool, detail: &str) -> Self {
         let status = if full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::SERVICE_UNAVAILABLE };
         Self::new(status, "storage", "The change could not be stored", detail)
@@ -173,7 +212,12 @@ impl From<TooManyConnections> for Problem {
 
 impl From<EditError> for Problem {
     fn from(error: EditError) -> Self {
+        if let EditError::InBatch { item, error } = error {
+            return Self::from(*error).within(&item);
+        }
         match &error {
+            // Handled above.
+            EditError::InBatch { .. } => Self::bad_request(error.to_string()),
             EditError::NotFound(_) => Self::not_found(error.to_string()),
             EditError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", "Already exists", error.to_string()),
             EditError::NotAMap(_) => {

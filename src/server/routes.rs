@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use super::{App, about, api, fallback, health, middleware, ws};
+use super::{App, about, api, fallback, health, identity_provider, middleware, ws};
 
 /// Returns the routes of all protocols, wrapped in the middleware.
 pub fn router(app: &Arc<App>) -> Router {
@@ -12,7 +12,8 @@ pub fn router(app: &Arc<App>) -> Router {
     let routes = Router::new()
         .merge(ws::routes::router())
         .merge(additional)
-        .merge(api::router())
+        .merge(api::router(app))
+        .merge(identity_provider::routes::router())
         .merge(health::router())
         .merge(about::router())
         .fallback(fallback::fallback)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use auth::{AccountStore, AuthError, AuthFolder, AuthOptions, Authority, Role};
 use backup::TargetError;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use plan::{Author, Budget, Condition, Edit, EditError, PlanPatch, read_view};
 use primitives::DocumentId;
 use runtime::clock::{now, now_ms};
@@ -24,22 +25,24 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::api::webhooks::{WebhookFolder, Webhooks};
 use super::backups::{BackupSource, Backups, open_target};
+use super::identity_provider::IdentityProvider;
 use super::peering::Peering;
 use super::renderings::{JSON_AND_CSV, renderings};
 use super::security::origin::OriginPolicy;
 use super::security::session_monitor::SessionMonitor;
+use super::server_metrics::ServerMetrics;
 use super::storage::{Missing, Storage};
 use super::transport::compression::Compression;
 use super::transport::connection_limits::ConnectionLimiter;
 use super::transport::listen::Background;
+use super::webhooks::{WebhookFolder, Webhooks};
 use super::ws::ephemeral_rate::EphemeralRateLimits;
 use super::ws::rate_limit::UserRateLimits;
 use super::ws::sync::PeerRegistry;
 use super::{
-    AdditionalSurface, App, BackupSchedule, Dashboard, Limits, PeerError, PeerOptions, Server, SocketTimeouts, Tls,
-    TlsError, TlsFiles,
+    AdditionalSurface, App, BackupSchedule, Dashboard, IdentityProviderOptions, Limits, PeerError, PeerOptions,
+    ProviderError, Server, SocketTimeouts, Tls, TlsError, TlsFiles,
 };
 
 /// The configuration of a server.
@@ -66,6 +69,8 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Authentication; `None` disables it, so that all clients may do everything.
     pub auth: Option<AuthOptions>,
+    /// An identity provider to get keys from; requires [`auth`](Self::auth).
+    pub identity_provider: Option<IdentityProviderOptions>,
     /// The lowest role that may create documents; `None` if no user may.
     pub who_may_create: Option<Role>,
     /// Maximum size of a WebSocket message, in bytes.
@@ -116,6 +121,7 @@ impl Default for Options {
             allowed_origins: Vec::new(),
             hosts: Vec::new(),
             auth: None,
+            identity_provider: None,
             who_may_create: Some(Role::Editor),
             max_message: usize::try_from(limits.largest_message()).unwrap_or(usize::MAX),
             idle_after: Duration::from_secs(300),
@@ -176,6 +182,9 @@ pub enum StartError {
     /// Keys or accounts cannot be loaded.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The identity provider cannot be used.
+    #[error(transparent)]
+    IdentityProvider(#[from] ProviderError),
     /// An address cannot be bound.
     #[error("cannot listen on {address}: {source}{}", bind_hint(.source))]
     Bind {
@@ -269,6 +278,10 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         }
         _ => authority,
     };
+    let identity_provider = match (&options.identity_provider, &authority) {
+        (Some(provider), Some(authority)) => Some(Arc::new(IdentityProvider::open(provider, authority.clone())?)),
+        _ => None,
+    };
     let session = format!("{:032x}", u128::from_be_bytes(rand::random()));
     let surface = options.additional.map(|surface| surface());
     let additional = surface.as_deref();
@@ -309,12 +322,14 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         }
     };
     let app = App {
+        metrics: ServerMetrics::new(hub.metrics()),
         hub,
         default_id: document.clone(),
         identity: Arc::new(identity),
         origin_policy: OriginPolicy::new(options.allowed_origins, options.hosts, authority.is_none()),
         session_monitor: authority.clone().map(SessionMonitor::new),
         authority,
+        identity_provider: identity_provider.clone(),
         timeouts: options.timeouts,
         max_message: options.max_message,
         keep_deleted: options.keep_deleted,
@@ -326,6 +341,7 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         dashboard: options.dashboard,
         peers: PeerRegistry::default(),
         webhooks: options.database.is_none().then(|| Webhooks::new(WebhookFolder::of_documents(&options.documents))),
+        idempotency: Mutex::default(),
         additional: surface,
         stopping: CancellationToken::new(),
         connections: TaskTracker::new(),
@@ -346,7 +362,8 @@ pub async fn start_on(disk: Arc<dyn Disk>, options: Options) -> Result<Started, 
         };
         Backups::new(&schedule, target, source, accounts).run(app.hub.clone()).boxed()
     });
-    let tasks = backups.into_iter().collect();
+    let keys = identity_provider.map(|provider| provider.run().boxed());
+    let tasks = backups.into_iter().chain(keys).collect();
     let outgoing = peerings.into_iter().map(|peering| peering.run(Arc::clone(&app)).boxed()).collect();
     let server = Server::new(app, database, listeners, tls, Background { outgoing, tasks }, options.grace);
     Ok(Started { server, addresses, document, positions, created, repaired: repair })

@@ -225,8 +225,8 @@ impl Stage {
         } else {
             String::new()
         };
-        let deletes = operation == "DELETE /api/documents/{documentId}";
-        let document = if deletes { doomed.clone() } else { self.document.clone() };
+        let ends = operation == "DELETE /api/documents/{documentId}" || operation.ends_with("/successor");
+        let document = if ends { doomed.clone() } else { self.document.clone() };
         let view = self.server.app.hub.view(&Requester::server(), &document).await.unwrap().unwrap();
         let heads: Vec<String> = read_view(&view).heads().iter().map(ToString::to_string).collect();
         let path = path
@@ -242,6 +242,8 @@ impl Stage {
             ("POST", ..) if path.ends_with("/merge") => merge.as_str(),
             ("POST", ..) if path == "/api/setup" => r#"{"code":"guessed","name":"intruder","password":"long enough"}"#,
             ("PATCH", ..) if path.contains("/scenarios/") => r#"{"name":"Renamed"}"#,
+            ("POST", ..) if path.ends_with("/import") => r#"[{"designation":"UI"}]"#,
+            ("POST", ..) if path.ends_with(":batch") => r#"{"add":[{"designation":"UI"}]}"#,
             ("POST", true, _) | ("POST", _, true) => {
                 r#"{"designation":"UI","department":"Product","budget":1,"location":""}"#
             }

@@ -628,3 +628,31 @@ async fn viewer_changes_are_not_decoded() {
     assert!(editor.until_refused(&server.document).await.contains("corrupt"));
     assert!(server.metric("happierwork_refusals_total{reason=\"bad_sync_message\"}") > 0.0);
 }
+
+#[tokio::test]
+async fn successor_keeps_the_roles_of_its_predecessor() {
+    let users = Users::new();
+    let server = TestServer::start_in(Arc::new(TempDir::new().unwrap()), users.known()).await;
+    let owner = users.token("owner", "owner", "*");
+    let (status, made) = call(&server, &owner, "POST", "/api/documents", r#"{"name":"Growth"}"#).await;
+    assert_eq!(status, 201, "{made}");
+    let id = |answer: &str| serde_json::from_str::<Value>(answer).unwrap();
+    let old = id(&made)["id"].as_str().unwrap().to_owned();
+    let editor = users.token("cfo", "editor", &old);
+    let (granted, stranger) = (users.token("guest", "editor", "default"), users.token("other", "editor", "default"));
+    let access = format!("/api/documents/{old}/access/guest");
+    assert_eq!(call(&server, &owner, "PUT", &access, r#"{"role":"viewer"}"#).await.0, 204);
+    let (status, made) = call(&server, &owner, "POST", &format!("/api/documents/{old}/successor"), "").await;
+    assert_eq!(status, 201, "{made}");
+    let new = id(&made)["document"]["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/documents/{new}");
+    for (token, status, right) in
+        [(&owner, 200, "own"), (&editor, 200, "write"), (&granted, 200, "read"), (&stranger, 404, "")]
+    {
+        let (answered, body) = call(&server, token, "GET", &path, "").await;
+        assert_eq!(answered, status, "{right}: {body}");
+        if status == 200 {
+            assert_eq!(id(&body)["access"], right);
+        }
+    }
+}

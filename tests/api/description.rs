@@ -223,8 +223,32 @@ async fn api_description_matches_the_server() {
         ("get", "/api/documents", 200, server.get("/api/documents").await),
         ("get", "/api/session", 200, server.get("/api/session").await),
         ("get", &format!("{document}/access"), 200, server.get(&format!("{DOCUMENT}/access")).await),
+        ("get", &format!("{document}/problems"), 200, server.get(&format!("{DOCUMENT}/problems")).await),
         ("get", &format!("{document}/history"), 200, server.get(&format!("{DOCUMENT}/history")).await),
         ("get", &format!("{document}/history"), 400, server.get(&format!("{DOCUMENT}/history?limit=x")).await),
+        ("get", &format!("{document}/content"), 200, server.get(&format!("{DOCUMENT}/content")).await),
+        ("get", positions, 200, server.get(&format!("{POSITIONS}?limit=1")).await),
+        (
+            "post",
+            &format!("{positions}:batch"),
+            200,
+            server
+                .send("POST", &format!("{POSITIONS}:batch"), &json!({ "change": [{ "id": "ui", "budget": 7 }] }))
+                .await,
+        ),
+        (
+            "post",
+            "/api/documents/import",
+            201,
+            server.send("POST", "/api/documents/import?skipInvalid=true", &json!([{ "designation": "UI" }, {}])).await,
+        ),
+        ("post", "/api/documents/import", 422, server.send("POST", "/api/documents/import", &json!([{}])).await),
+        (
+            "post",
+            &format!("{document}/import"),
+            200,
+            server.send("POST", &format!("{DOCUMENT}/import"), &json!([{ "designation": "UI" }])).await,
+        ),
         ("get", &format!("{document}/export.json"), 200, server.get(&format!("{DOCUMENT}/export.json")).await),
         ("post", positions, 409, server.send("POST", POSITIONS, &ui()).await),
         ("post", positions, 422, server.send("POST", POSITIONS, &json!({})).await),

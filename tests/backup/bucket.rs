@@ -1,12 +1,13 @@
 //! Backups in a bucket: against the server of moto, which `make` installs with the tests of the API's clients.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::place::{Place, contents, files, stored, text};
 use super::support::http_to;
+use super::support::ports::free_port;
 use super::support::process::{Ended, folder, program};
 
 /// A service that is compatible with S3. It ends when this is dropped.
@@ -20,7 +21,7 @@ impl Service {
     async fn start() -> Self {
         let moto = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python-venv/bin/moto_server");
         assert!(moto.exists(), "{} is missing: run `make target/python-venv`", moto.display());
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = Command::new(moto);
         command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

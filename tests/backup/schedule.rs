@@ -4,7 +4,7 @@ use std::fs;
 
 use super::place::{Place, contents, files, succeeds, text};
 use super::support::http_to;
-use super::support::process::{Running, folder, run, serve};
+use super::support::process::{Running, folder, names, program, run, serve};
 
 /// The value of a metric of the server.
 async fn metric(address: std::net::SocketAddr, name: &str) -> f64 {
@@ -63,4 +63,40 @@ async fn failed_backup_is_counted_and_the_server_continues() {
     fs::remove_file(&place.backups).unwrap();
     server.until_logged("made a backup");
     server.stop();
+}
+
+#[tokio::test]
+async fn servers_of_one_database_back_up_one_at_a_time() {
+    let folder = folder();
+    let (database, backups) = (folder.path().join("plan.db"), folder.path().join("backup"));
+    // Another server has begun a backup.
+    let mark = backups.join("running/other");
+    fs::create_dir_all(mark.parent().unwrap()).unwrap();
+    fs::write(&mark, b"").unwrap();
+    let database = format!("sqlite:{}", database.display());
+    let flags = ["serve", "--listen", "127.0.0.1:0", "--database", &database, "--backup", text(&backups)];
+    let (server, _) = Running::server(program(&[&flags[..], &["--backup-every", "20s"]].concat()));
+    server.until_logged("waiting for the backup of another server");
+    assert_eq!(names(&backups), ["running"]);
+    fs::remove_file(&mark).unwrap();
+    server.until_logged("made a backup");
+    server.stop();
+}
+
+/// The time of the last backup would look recent for ever, although no more backups are made.
+#[tokio::test]
+async fn backup_from_the_future_does_not_hide_that_others_fail() {
+    let place = Place::filled(0);
+    place.back_up(&[]);
+    let backups = place.backups.join("backups");
+    let made = place.made().remove(0);
+    fs::rename(made, backups.join("2099-01-01T000000.000Z-00000000")).unwrap();
+    let flags = ["--backup", text(&place.backups), "--backup-every", "1d"];
+    let (server, address) = Running::server(serve(&place.state(), &flags));
+    server.until_logged("made a backup");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    let last = metric(address, "happierwork_last_backup_timestamp_seconds").await;
+    assert!((1.0..=now).contains(&last), "{last}");
+    server.stop();
+    assert_eq!(place.made().len(), 2);
 }

@@ -115,6 +115,26 @@ async fn disabled_account_loses_logins_and_tokens() {
     assert!(auth.login("cfo", PASSWORD).await.is_ok());
 }
 
+#[tokio::test]
+async fn deleted_account_is_gone_and_its_tokens_stay_refused() {
+    let auth = Auth::new();
+    auth.add("cfo", "owner");
+    let (session, _) = auth.login("cfo", PASSWORD).await.unwrap();
+    let program = auth.prints(&["token", "--user", "cfo", "--role", "viewer"]);
+    let ended = auth.run(&["user", "delete", "CFO"]);
+    assert_eq!((ended.code, &*ended.out), (Some(0), ""), "{}", ended.err);
+    assert!(ended.err.contains("cfo is deleted"), "{}", ended.err);
+    assert_eq!(auth.login("cfo", PASSWORD).await.err(), Some(LoginRefused::Wrong));
+    assert_eq!(auth.prints(&["user", "list"]).lines().count(), 1, "only the header");
+    assert!(auth.refuses(&["user", "delete", "cfo"]).contains("there is no account cfo"));
+    auth.add("cfo", "viewer");
+    for old in [&session, &program] {
+        assert_eq!(auth.verify(old), Err(Refused::Disabled));
+    }
+    let (_, grant) = auth.login("cfo", PASSWORD).await.unwrap();
+    assert_eq!(grant.role, Role::Viewer);
+}
+
 #[test]
 fn user_list_shows_rights_and_no_secret() {
     let auth = Auth::new();
@@ -141,9 +161,13 @@ fn user_list_shows_rights_and_no_secret() {
 fn missing_account_error_names_the_list_command() {
     let auth = Auth::new();
     auth.add("cfo", "owner");
-    for command in
-        [&["passwd", "ceo"][..], &["set", "ceo", "--role", "viewer"], &["disable", "ceo"], &["enable", "ceo"]]
-    {
+    for command in [
+        &["passwd", "ceo"][..],
+        &["set", "ceo", "--role", "viewer"],
+        &["disable", "ceo"],
+        &["enable", "ceo"],
+        &["delete", "ceo"],
+    ] {
         let ended = auth.given(&[&["user"], command].concat(), "another horse\n");
         let error = refused(&ended);
         assert!(error.contains("there is no account ceo") && error.contains("happierwork user list"), "{error}");

@@ -155,6 +155,56 @@ fn import_into_existing_document_is_atomic() {
     assert!(rows.iter().any(|row| row["designation"] == "Cook" && row["budget"] == 1_200));
 }
 
+/// Writes a file with more rows than one change of an import has, whose ids begin with `prefix`.
+fn many_rows(file: &Path, prefix: &str) -> usize {
+    const ROWS: usize = 3_000;
+    let row = |row: usize| {
+        format!(
+            r#"{{"id": "{prefix}{row}", "designation": "Engineer {row}", "department": "Product", "budget": {row},
+                "location": "Pune", "lastUpdated": ["Jane", "Nov 22, 2026 02:21 PM"]}}"#
+        )
+    };
+    fs::write(file, format!("[{}]", (0..ROWS).map(row).collect::<Vec<_>>().join(","))).unwrap();
+    ROWS
+}
+
+#[test]
+fn import_of_many_rows_makes_several_changes() {
+    let folder = folder();
+    let (source, state) = (folder.path().join("data.json"), folder.path().join("plan.automerge"));
+    let import = || run(&["import", source.to_str().unwrap(), "--state", state.to_str().unwrap()]);
+    let mut rows = 0;
+    // Into a new document, then into an existing one.
+    for prefix in ["a", "b"] {
+        let added = many_rows(&source, prefix);
+        rows += added;
+        let ended = import();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(ended.out.contains(&format!("{added} positions imported")), "{}", ended.out);
+        assert!(ended.out.contains(&format!("now holds {rows}\n")), "{}", ended.out);
+        assert_eq!(ended.err, "", "progress is for terminals");
+        let checked = run(&["check", state.to_str().unwrap()]);
+        assert_eq!(checked.code, Some(0), "{}", checked.out);
+        let exported: Vec<Value> = serde_json::from_str(&export(&state, "json")).unwrap();
+        assert_eq!(exported.len(), rows);
+        let of_this_import = exported.iter().filter(|row| row["id"].as_str().unwrap().starts_with(prefix));
+        assert!(of_this_import.enumerate().all(|(index, row)| row["id"] == format!("{prefix}{index}")), "the order");
+    }
+    let document = automerge::Automerge::load(&fs::read(&state).unwrap()).unwrap();
+    let messages: Vec<String> =
+        document.get_changes_meta(&[]).iter().map(|change| change.message.as_deref().unwrap().to_owned()).collect();
+    assert!(messages.iter().any(|message| message.ends_with("(3000 of 3000)")), "{messages:?}");
+    // Of a file whose last row exists already, nothing is imported.
+    let before = fs::read(&state).unwrap();
+    let text =
+        fs::read_to_string(&source).unwrap().replace("\"id\": \"b", "\"id\": \"c").replace("\"c2999\"", "\"b2999\"");
+    fs::write(&source, text).unwrap();
+    let ended = import();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("b2999") && ended.err.contains("Nothing was imported"), "{}", ended.err);
+    assert_eq!(fs::read(&state).unwrap(), before);
+}
+
 #[test]
 fn import_of_missing_or_invalid_file_fails() {
     let folder = folder();

@@ -105,7 +105,7 @@ async fn documents_are_deleted_and_restored_beside_a_server() {
     let document = |arguments: &[&str]| on_database(folder.path(), &[&["document"], arguments].concat());
     let listed = succeeds(document(&["list"]));
     let lines: Vec<&str> = listed.lines().collect();
-    assert!(lines.len() == 2 && lines[0].ends_with("default") && lines[1].starts_with(id), "{lines:?}");
+    assert!(lines.len() == 2 && lines[0].ends_with("  (default)") && lines[1].starts_with(id), "{lines:?}");
     let default = lines[0].split(' ').next().unwrap();
     fails(&document(&["delete", default]), "default document");
     fails(&document(&["delete", "4NMNnkMhL8jXrdJ9jamS58PAVdXu"]), "there is no document");
@@ -181,4 +181,40 @@ fn flags_win_over_the_database_variable() {
     }
     let ended = run(&["export", "--database", &url(folder.path()), "--state", state]);
     assert!(ended.code == Some(2) && ended.err.contains("--state"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn default_document_of_a_database_can_be_changed() {
+    let folder = folder();
+    let (server, address) = server(folder.path());
+    let (_, made) = post_to(address, "/api/documents", &json!({ "name": "Growth" })).await;
+    let id = made["id"].as_str().unwrap();
+    let changed = succeeds(on_database(folder.path(), &["document", "default", id]));
+    assert_eq!(changed.trim(), format!("{id} is the default document"));
+    assert_eq!(server.stop().code, Some(0));
+    let (server, address) = self::server(folder.path());
+    answers(address, "/api/documents/default", |status, answer| status == 200 && answer.contains("Growth")).await;
+    assert_eq!(server.stop().code, Some(0));
+}
+
+#[tokio::test]
+async fn server_is_ready_again_when_a_document_is_in_order_again() {
+    let folder = folder();
+    let (server, address) = server(folder.path());
+    let (_, made) = post_to(address, "/api/documents", &json!({ "name": "Growth" })).await;
+    let id = made["id"].as_str().unwrap();
+    let database = rusqlite::Connection::open(folder.path().join("plan.db")).unwrap();
+    let read = "SELECT chunks FROM batch WHERE document = ?1 AND kind = 0";
+    let whole: Vec<u8> = database.query_row(read, [id], |row| row.get(0)).unwrap();
+    let set = |chunks: &[u8]| {
+        let changed = "UPDATE batch SET chunks = ?1 WHERE document = ?2 AND kind = 0";
+        assert_eq!(database.execute(changed, (chunks, id)).unwrap(), 1);
+    };
+    set(&[0; 100]);
+    answers(address, &format!("/api/documents/{id}/export.automerge"), |status, _| status == 503).await;
+    answers(address, "/readyz", |status, answer| status == 503 && answer.contains(id)).await;
+    set(&whole);
+    // Nobody asks for the document.
+    answers(address, "/readyz", |status, _| status == 200).await;
+    assert_eq!(server.stop().code, Some(0));
 }

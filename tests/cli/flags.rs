@@ -158,6 +158,7 @@ async fn log_format_json_writes_json_lines() {
     let started: Vec<serde_json::Value> = ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(started.len(), 1, "{}", ended.out);
     assert_eq!((&started[0]["event"], &started[0]["new"]), (&"started".into(), &true.into()));
+    assert_eq!(started[0]["version"], env!("CARGO_PKG_VERSION"));
     assert!(started[0]["url"].as_str().unwrap().starts_with("automerge:"), "{}", started[0]);
     let mut messages = Vec::new();
     for line in ended.err.lines() {

@@ -4,12 +4,15 @@
 
 mod accounts;
 mod commands;
+mod configuration;
 mod containers;
 mod databases;
 mod displaced;
 mod documents;
 mod flags;
+mod import_folder;
 mod in_use;
+mod json_output;
 mod keys_and_tokens;
 mod memory;
 mod migrate;
@@ -26,3 +29,5 @@ mod state_files;
 #[path = "../support/mod.rs"]
 mod support;
 mod torn;
+
+use support::ports;

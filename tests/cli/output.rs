@@ -2,9 +2,10 @@
 
 use std::fs::OpenOptions;
 use std::io::pipe;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 
+use super::support::ports::free_port;
 use super::support::process::{FIXTURES, folder, imported, program, serve};
 use super::support::{PATIENCE, http_to};
 
@@ -21,11 +22,6 @@ fn closed() -> Stdio {
 }
 
 const UNWRITABLE: [fn() -> Stdio; 2] = [full, closed];
-
-/// An address that was free a moment ago: a server without output cannot print its address.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 /// Waits until the server listens.
 async fn until_up(server: &mut Child, address: SocketAddr) {
@@ -45,7 +41,8 @@ async fn server_runs_with_unwritable_output() {
         for format in ["text", "json"] {
             let folder = folder();
             let state = imported(folder.path());
-            let address = free_address();
+            // A server without output cannot print its address.
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
             let mut command = serve(&state, &["--log", "debug", "--log-format", format]);
             command.arg("--listen").arg(address.to_string()).stdout(unwritable()).stderr(unwritable());
             let mut server = command.spawn().unwrap();
@@ -75,6 +72,9 @@ fn command_reports_unwritable_output() {
             &["check", state],
             &["export", "--state", state],
             &["document", "list", "--state", state],
+            &["document", "list", "--state", state, "--json"],
+            &["check", state, "--json"],
+            &["user", "list", "--auth", auth, "--json"],
         ] {
             let output = program(arguments).stdout(unwritable()).stderr(Stdio::piped()).output().unwrap();
             let error = String::from_utf8(output.stderr).unwrap();

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot run fails; it prints its findings")]
 
 mod cluster;
+mod followers;
 mod stopped;
 #[path = "../support/mod.rs"]
 mod support;
@@ -217,6 +218,44 @@ fn kill_during_import_imports_all_or_nothing() {
             assert!(again.status.success(), "round {round}: {again:?}");
         }
         assert_eq!(rows(&place, &state), 60, "round {round}");
+    }
+    println!("imported: {all}; not imported: {none}");
+}
+
+#[test]
+fn kill_during_large_import_into_a_document_adds_all_or_nothing() {
+    let mut rng = StdRng::seed_from_u64(number("SEED", 1).into());
+    let place = folder();
+    // More than one change of an import has.
+    let many = 3_000;
+    let positions = place.path().join("more.json");
+    let row =
+        |row: usize| format!(r#"{{"id": "m{row}", "designation": "Engineer", "department": "", "location": ""}}"#);
+    fs::write(&positions, format!("[{}]", (0..many).map(row).collect::<Vec<_>>().join(","))).unwrap();
+    let import = |state: &Path| program(&["import", positions.to_str().unwrap(), "--state", state.to_str().unwrap()]);
+    let begun = Instant::now();
+    assert!(import(&imported(folder().path())).output().unwrap().status.success());
+    let whole = begun.elapsed();
+    let (mut all, mut none) = (0, 0);
+    for round in 0..number("ROUNDS", ROUNDS / 5) {
+        let place = folder();
+        let state = imported(place.path());
+        let importing = Running::spawn(&mut import(&state));
+        std::thread::sleep(whole.mul_f64(rng.random_range(0.0..1.2)));
+        importing.signal("KILL");
+        drop(importing);
+        match rows(&place, &state) {
+            60 => {
+                none += 1;
+                let again = import(&state).output().unwrap();
+                assert!(again.status.success(), "round {round}: {again:?}");
+                assert_eq!(rows(&place, &state), 60 + many, "round {round}");
+            }
+            rows => {
+                all += 1;
+                assert_eq!(rows, 60 + many, "round {round}");
+            }
+        }
     }
     println!("imported: {all}; not imported: {none}");
 }

@@ -153,7 +153,7 @@ async fn posts(address: SocketAddr, name: String) -> Told {
 }
 
 /// Adds rows over one HTTP connection. Returns the names of the acknowledged ones.
-async fn http(address: SocketAddr, path: &str, row: impl Fn(u32) -> (String, Value)) -> Vec<String> {
+pub async fn http(address: SocketAddr, path: &str, row: impl Fn(u32) -> (String, Value)) -> Vec<String> {
     let mut made = Vec::new();
     let Ok(stream) = TcpStream::connect(address).await else { return made };
     let Ok((mut http, connection)) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await else {

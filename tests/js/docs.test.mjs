@@ -15,6 +15,7 @@ const SKIPPED = [
   ["docs/cluster.md", "happierwork user add", "names a missing database; tests/cli/shared_accounts.rs uses another one"],
   ["docs/soak.md", "make soak", "takes an hour"],
   ["docs/testing.md", "", "`make test` runs a part of each of these tests"],
+  ["docs/operations.md", "happierwork document default", "names a missing document; tests/cli/documents.rs runs such a command"],
   ["docs/operations.md", "happierwork token", "needs the keys of a server; docs/security.md runs such a command"],
   ["docs/peering.md", "", "needs two servers at once; tests/peering/page.rs runs these commands"],
   ["docs/sync.md", 'import { Presence', "prints the presence of others; presence.test.mjs tests it"],
@@ -27,6 +28,9 @@ const SKIPPED = [
   ["docs/install.md", "", "changes the system; packaging/check.sh installs the files of a release"],
   ["docs/start-operator.md", "", "asks for a password on a terminal; docs/security.md has these commands with a file"],
   ["docs/security.md", "happierwork user add ceo@example.com", "asks for a password on a terminal"],
+  ["docs/security.md", "happierwork --auth auth --oidc-issuer", "names a missing provider; identity_provider.test.mjs starts one"],
+  ["docs/security.md", "  --oidc-client-id", "a part of that command"],
+  ["docs/security.md", "  --jwt-user-claim", "a part of that command"],
 ];
 /** Replacements: the text, the function that returns its replacement in this home, reason. */
 const REPLACED = [["/var/lib/", (home) => `${home}/var/lib/`, "a folder of the system, which tests must not change"]];

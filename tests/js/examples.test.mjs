@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { EventEmitter } from "node:events";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 
-import { chromium } from "playwright-core";
-
+import { launch } from "./support/browser.mjs";
 import { testOfOwnServers as test } from "./support/needs.mjs";
 import { freePort } from "./support/ports.mjs";
 import { ROOT, killAtExit } from "./support/program.mjs";
@@ -134,9 +134,7 @@ test("react/ builds, and its page edits a budget", async (t) => {
   });
   await preview.line(/127\.0\.0\.1/);
 
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args });
-  t.after(() => browser.close());
+  const browser = await launch(t);
   const page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${port}/`);
   const position = async () => (await (await fetch(server.http("/api/documents/default/positions"))).json()).positions[0];
@@ -147,4 +145,16 @@ test("react/ builds, and its page edits a budget", async (t) => {
   assert.equal(await field.inputValue(), String(budget));
   await field.fill("42");
   await eventually(async () => (await position()).budget === 42, "the server to have the budget of the page");
+});
+
+test("swift/ and kotlin/ use the documented path and fields", () => {
+  const documented = readFileSync(path.join(ROOT, "docs/sync.md"), "utf8");
+  assert.ok(documented.includes("/sync/default"));
+  for (const name of ["swift/Plan.swift", "kotlin/Plan.kt"]) {
+    const program = readFileSync(path.join(EXAMPLES, name), "utf8");
+    assert.ok(program.includes("/sync/default"), name);
+    const fields = [...program.matchAll(/(?:key: |get\(row, |map\(ObjectId\.ROOT, |set\(row, )"(\w+)"/g)].map(([, field]) => field);
+    assert.deepEqual([...new Set(fields)].sort(), ["budget", "designation", "positions", "updatedAt"], name);
+    for (const field of fields) assert.match(documented, new RegExp(`\\b${field}\\b`), `${name}: ${field}`);
+  }
 });

@@ -233,6 +233,17 @@ test("an ephemeral message reaches its document's clients once", async (t) => {
   await sender.client.saved(elsewhere);
   const [outsider, neighbour] = [await listen(elsewhere.url), await listen(elsewhere.url)];
 
+  // Servers of a cluster hear of each other within a second of their start, and relay nothing to each other before.
+  for (const [from, to] of [[sender, [second, third]], [second, [sender, third]], [third, [sender, second]], [neighbour, [outsider]]]) {
+    const heard = (word) =>
+      until(() => to.every(({ understood }) => understood.includes(word)), word, ...to.map(({ handle }) => [handle, "ephemeral-message"]));
+    const repeat = setInterval(() => from.handle.broadcast("hello"), 50);
+    await heard("hello").finally(() => clearInterval(repeat));
+    from.handle.broadcast("begin");
+    await heard("begin");
+    for (const { heard, understood } of ears) heard.length = understood.length = 0;
+  }
+
   sender.handle.broadcast({ cursor: 1 });
   sender.handle.broadcast({ cursor: 2 });
   const heardBy = (ear, count) =>

@@ -111,3 +111,36 @@ async fn slow_reader_delays_no_one_and_catches_up() {
     there.sort_unstable();
     assert_eq!(shown, there, "every row once, and no deleted row");
 }
+
+/// A text that does not compress.
+fn noise(seed: u64) -> String {
+    let number = |part: u64| (seed * 4 + part + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (0..4).map(|part| format!("{:016x}", number(part) ^ (number(part) >> 29))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn viewers_that_join_while_a_large_plan_is_read_hear_every_edit() {
+    const ROWS: u64 = 5_000;
+    let server = TestServer::start().await;
+    let first = NewPosition::new("first", "First").with(BUDGET, Budget::Int(0));
+    let rows = (1..ROWS).map(|row| NewPosition::new(format!("row {row}"), noise(row)));
+    server.edit(Edit::AddAll([first].into_iter().chain(rows).collect())).await;
+    // Nobody has read the plan so far.
+    let edits = async {
+        for budget in 1..=20 {
+            server.edit(budget_of_first(budget)).await;
+        }
+    };
+    let (mut sockets, (), read) =
+        tokio::join!(futures_util::future::join_all((0..4).map(|_| server.legacy())), edits, server.positions());
+    assert_eq!(read.len() as u64, ROWS);
+    for socket in &mut sockets {
+        // The answer shows that the socket has joined.
+        socket.send(add("new")).await;
+        while socket.json().await["status"] != "Data processed" {}
+    }
+    server.edit(budget_of_first(99)).await;
+    for mut socket in sockets {
+        while socket.json().await["entry"]["budget"].as_str() != Some("99") {}
+    }
+}

@@ -1,11 +1,11 @@
 //! The commands of docs/peering.md as written, except for ports and folders.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::support::PATIENCE;
+use super::support::ports::free_port;
 use super::support::process::{Running, folder, program};
 use crate::support::users::Users;
 
@@ -15,10 +15,6 @@ fn commands() -> Vec<String> {
     let page = std::fs::read_to_string(path).unwrap().replace(" \\\n", " ");
     let blocks = page.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     blocks.flat_map(str::lines).map(str::to_owned).collect()
-}
-
-fn free_port() -> String {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port().to_string()
 }
 
 /// Starts a server with the flags of a command, in this folder.
@@ -40,7 +36,7 @@ fn shell(command: &str, home: &Path) -> String {
 fn commands_of_the_page_work_as_written() {
     let commands = commands();
     let [hq, branch, create, list, office, token] = &commands[..] else { panic!("six commands: {commands:?}") };
-    let (home, ports) = (folder(), [free_port(), free_port()]);
+    let (home, ports) = (folder(), [free_port().to_string(), free_port().to_string()]);
     let here = |command: &str| command.replace("8100", &ports[0]).replace("8200", &ports[1]);
     let _hq = start(&here(hq), home.path());
     let branch = start(&here(branch), home.path());

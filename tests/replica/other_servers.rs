@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_async, connect_async};
 
 use crate::support::TestServer;
+use crate::support::ports::free_port;
 use crate::support::replica::{add, options, rows, set_budget, synced, until};
 
 type Socket = WebSocketStream<TcpStream>;
@@ -228,8 +229,8 @@ async fn problem_with(url: &str) -> Problem {
 
 #[tokio::test]
 async fn problems_are_reported() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    assert!(matches!(problem_with(&format!("ws://{nobody}/")).await, Problem::Unreachable(_)));
+    let nobody = free_port();
+    assert!(matches!(problem_with(&format!("ws://127.0.0.1:{nobody}/")).await, Problem::Unreachable(_)));
 
     let url = fake_server(|_, mut socket| async move {
         receive(&mut socket).await;

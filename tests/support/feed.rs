@@ -54,20 +54,35 @@ impl FeedStream {
         path: &str,
         headers: &[(&str, &str)],
     ) -> Result<Self, StatusCode> {
+        Self::attempt(stream, address, path, headers).await.expect("answers")
+    }
+
+    /// Opens a stream at a server that may be killed meanwhile. `None` if it is.
+    pub async fn open_while_it_lives(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Option<Self> {
+        let stream = TcpStream::connect(address).await.ok()?;
+        let opened = Self::attempt(stream, address, path, headers).await.ok()?;
+        Some(opened.expect("a stream"))
+    }
+
+    async fn attempt(
+        stream: TcpStream,
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Result<Self, StatusCode>, hyper::Error> {
         let mut request = Request::get(path).header("host", address.to_string()).header("accept", "text/event-stream");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Empty::<Bytes>::new()).expect("a request");
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP");
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
-        let (head, body) = sender.send_request(request).await.expect("answers").into_parts();
+        let (head, body) = sender.send_request(request).await?.into_parts();
         if head.status != StatusCode::OK {
-            return Err(head.status);
+            return Ok(Err(head.status));
         }
         assert!(is_stream(&head.headers), "{:?}", head.headers);
-        Ok(Self { body, text: String::new(), connection })
+        Ok(Ok(Self { body, text: String::new(), connection }))
     }
 
     /// The next event; `None` at the end of the stream. Comments are skipped.

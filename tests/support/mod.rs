@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`server`] | [`TestServer`]: a real server in this process, on a free port and in a folder of its own |
+//! | [`ports`] | ports that stay free between two starts |
 //! | [`process`] | the program as a child process |
 //! | [`http`] | HTTP requests to a server |
 //! | [`feed`] | a client of the change feed |
@@ -18,6 +19,7 @@
 pub mod feed;
 pub mod http;
 pub mod plain_peer;
+pub mod ports;
 pub mod process;
 pub mod promises;
 pub mod replica;

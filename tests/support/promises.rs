@@ -5,7 +5,7 @@ use std::path::Path;
 
 use automerge::{Automerge, ChangeHash, ROOT, ReadDoc};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Promises {
     /// Heads that the server sent to a peer.
     pub changes: BTreeSet<ChangeHash>,

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use automerge::ChangeHash;
 use bytes::Bytes;
 use happierwork::legacy;
-use happierwork::server::{App, Options, Started, start_on};
+use happierwork::server::{App, Options, StartError, Started, start_on};
 use hyper::HeaderMap;
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::{Author, Edit, NewPosition};
@@ -16,6 +16,7 @@ use primitives::DocumentId;
 use runtime::hub::Requester;
 use rustls::ClientConfig;
 use serde_json::Value;
+use store::OpenError;
 use store::disk::{Disk, RealDisk};
 use store::sql::{DatabaseOptions, DatabaseUrl};
 use tempfile::TempDir;
@@ -87,7 +88,18 @@ impl TestServer {
     pub async fn start_on(disk: Arc<dyn Disk>, folder: Arc<TempDir>, adjust: impl FnOnce(&mut Options)) -> Self {
         let mut options = options(folder.path());
         adjust(&mut options);
-        let started = start_on(disk, options).await.expect("the server starts");
+        let begun = Instant::now();
+        let started = loop {
+            match start_on(Arc::clone(&disk), options.clone()).await {
+                // A detached call of an earlier server in this process may hold the locks for a moment longer.
+                Err(StartError::Open(OpenError::Locked { pid: Some(pid), .. }))
+                    if pid == std::process::id() && begun.elapsed() < PATIENCE =>
+                {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                started => break started.expect("the server starts"),
+            }
+        };
         Self::run(started, folder, None)
     }
 

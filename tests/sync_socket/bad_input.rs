@@ -180,6 +180,7 @@ async fn unknown_message_type_is_ignored_and_counted() {
     peer.send(&unknown).await;
     peer.until_agreed(&mut PeerDocument::empty(&server.document)).await;
     assert_eq!(server.metric("happierwork_refusals_total{reason=\"unknown_type\"}"), 2.0);
+    assert_eq!(server.metric("happierwork_unknown_messages_total{type=\"gossip\"}"), 2.0);
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
 use super::authority::{Authority, files};
+use super::support::TestServer;
 use super::support::process::{Running, program, refused, serve};
 
 fn with_files(folder: &Path) -> std::process::Command {
@@ -85,4 +87,14 @@ fn chains_and_combined_files_are_accepted() {
     let ended = server.stop();
     assert!(ended.out.contains(&format!("listening https://{address}/  (wss://{address}/sync)\n")), "{}", ended.out);
     assert_eq!(ended.code, Some(0));
+}
+
+#[tokio::test]
+async fn metric_tells_when_the_certificate_expires() {
+    let folder = Arc::new(TempDir::new().unwrap());
+    let files = Authority::new("tests").issue_expired(&["127.0.0.1"]).write(folder.path());
+    let server = TestServer::start_in(folder, |options| options.tls = Some(files)).await;
+    // 2020-02-29
+    let expected = 1_582_934_400.0;
+    server.until_metric("happierwork_certificate_expiry_timestamp_seconds", |expiry| expiry == expected).await;
 }

@@ -4,6 +4,7 @@ pub mod answers;
 mod crowd;
 mod desk;
 pub mod envelope;
+mod follower;
 mod http;
 pub mod ledger;
 pub mod newcomer;
@@ -15,6 +16,7 @@ mod writer;
 pub mod yjs;
 
 pub use crowd::{Audience, Crowd, IN_ORDER, Sleepers, source};
+pub use follower::Followers;
 pub use http::Http;
 pub use socket::{Outbox, Socket};
 pub use viewer::{Hello, Language, Viewer};

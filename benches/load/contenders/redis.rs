@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::Fallible;
 use crate::measure::Process;
-use crate::server::{Workplace, free_port, is_running, note_ended, note_running, process};
+use crate::ports::free_port;
+use crate::server::{Workplace, is_running, note_ended, note_running, process};
 
 /// The program.
 const REDIS: &str = "redis-server";
@@ -35,7 +36,7 @@ pub fn installed() -> Result<(), String> {
 impl Redis {
     /// Starts it on a free port.
     pub async fn start(place: &Workplace) -> Fallible<Self> {
-        let (folder, port) = (place.folder()?, free_port()?);
+        let (folder, port) = (place.folder()?, free_port());
         let mut command = Command::new(REDIS);
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string(), "--dir"]);
         command.arg(folder.path()).stdin(Stdio::null()).stdout(Stdio::null());

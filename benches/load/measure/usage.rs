@@ -31,6 +31,12 @@ impl Process {
         self.status("VmHWM:")
     }
 
+    /// Begins to measure the peak again.
+    pub fn reset_peak_rss(self) -> io::Result<()> {
+        // See proc(5).
+        std::fs::write(format!("/proc/{}/clear_refs", self.0), "5")
+    }
+
     /// Number of open file descriptors.
     pub fn files(self) -> io::Result<usize> {
         Ok(std::fs::read_dir(format!("/proc/{}/fd", self.0))?.count())

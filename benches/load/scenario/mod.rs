@@ -6,7 +6,9 @@ mod cold_start;
 mod documents;
 mod export;
 mod fan_out;
+mod feed;
 mod join;
+mod large;
 mod legacy;
 mod memory;
 mod reconnect;
@@ -68,7 +70,14 @@ pub const ALL: &[Scenario] = &[
     },
     Scenario { name: "sequential", about: "each edit waits for the last", only_if_named: false, run: sequential::run },
     Scenario { name: "legacy", about: "many legacy sockets", only_if_named: false, run: legacy::run },
+    Scenario {
+        name: "feed",
+        about: "subscribers of the change feed beside viewers",
+        only_if_named: false,
+        run: feed::run,
+    },
     Scenario { name: "export", about: "the document as JSON", only_if_named: false, run: export::run },
+    Scenario { name: "large-plan", about: "plans of up to 100,000 positions", only_if_named: false, run: large::run },
     Scenario { name: "memory", about: "memory of connections and documents", only_if_named: false, run: memory::run },
     Scenario { name: "cold-start", about: "start with a long history", only_if_named: false, run: cold_start::run },
     Scenario { name: "cluster", about: "several servers on one database", only_if_named: false, run: cluster::run },

@@ -139,6 +139,11 @@ impl Stage {
         self.server.explain(error)
     }
 
+    /// The edits of the first document.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledgers[0]
+    }
+
     /// Number of edits of all writers.
     pub fn edits(&self) -> u64 {
         self.ledgers.iter().flat_map(|ledger| ledger.totals()).map(u64::from).sum()

@@ -40,11 +40,30 @@ impl AccountStore {
     pub async fn add(&self, name: &AccountName, account: Account) -> Result<(), AuthError> {
         match self {
             Self::Folder(folder) => folder.change_accounts(|accounts| accounts.add(name.clone(), account)),
-            Self::Database(database) => match database.put_account(name.as_str(), 0, written(&account)?).await? {
-                Changed::Stored(_) => Ok(()),
-                Changed::Behind => Err(AuthError::AccountExists(name.clone())),
-            },
+            Self::Database(database) => {
+                let mut accounts = Accounts::default();
+                let mut version = 0;
+                if let Some(stored) = database.account(name.as_str()).await? {
+                    accounts.add(name.clone(), parse(&stored)?.1)?;
+                    version = stored.version;
+                }
+                // In place of a deleted one.
+                accounts.add(name.clone(), account)?;
+                let account = accounts.record(name).ok_or_else(|| AuthError::NoAccount(name.clone()))?;
+                match database.put_account(name.as_str(), version, written(account)?).await? {
+                    Changed::Stored(_) => Ok(()),
+                    Changed::Behind => Err(AuthError::AccountExists(name.clone())),
+                }
+            }
         }
+    }
+
+    /// Deletes an account at `now` (Unix seconds). Its tokens stay refused.
+    ///
+    /// # Errors
+    /// When there is no account of that name, or the deletion cannot be stored.
+    pub async fn delete(&self, name: &AccountName, now: i64) -> Result<(), AuthError> {
+        self.change(name, |account| account.delete(now)).await
     }
 
     /// Adds an account if there are none. Returns whether it was added.
@@ -91,6 +110,9 @@ impl AccountStore {
             let stored = database.account(name.as_str()).await?;
             let stored = stored.ok_or_else(|| AuthError::NoAccount(name.clone()))?;
             let (_, mut account) = parse(&stored)?;
+            if account.is_deleted() {
+                return Err(AuthError::NoAccount(name.clone()));
+            }
             change(&mut account);
             if let Changed::Stored(_) = database.put_account(name.as_str(), stored.version, written(&account)?).await? {
                 return Ok(());

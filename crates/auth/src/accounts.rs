@@ -27,13 +27,17 @@ pub struct Account {
     /// at any other count, so the decision does not depend on clocks.
     #[serde(default)]
     pub generation: u64,
+    /// Whether the account was deleted. The record stays, so that tokens that were issued before stay refused, also when there is
+    /// an account of this name again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
 }
 
 impl Account {
     /// Creates an enabled account.
     #[must_use]
     pub fn new(password: HashedPassword, role: Role, documents: Documents) -> Self {
-        Self { password, role, documents, disabled: false, since: 0, generation: 0 }
+        Self { password, role, documents, disabled: false, since: 0, generation: 0, deleted: false }
     }
 
     pub(super) fn password(&self) -> &HashedPassword {
@@ -57,6 +61,29 @@ impl Account {
         self.disabled = false;
     }
 
+    /// Deletes the account, and revokes its tokens for good. Forgets its password and its rights.
+    pub(super) fn delete(&mut self, now: i64) {
+        self.end_sessions(now);
+        self.deleted = true;
+        self.disabled = false;
+        if let Some(placeholder) = HashedPassword::placeholder() {
+            self.password = placeholder;
+        }
+        (self.role, self.documents) = (Role::Viewer, Documents::none());
+    }
+
+    /// Whether the account was deleted.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
+    /// This account in the place of a deleted one of the same name, whose tokens stay refused.
+    fn after(mut self, deleted: &Self) -> Self {
+        self.since = self.since.max(deleted.since);
+        self.generation = self.generation.max(deleted.generation);
+        self
+    }
+
     /// Ends all sessions and refuses all tokens issued until now.
     ///
     /// Tokens have their issue time in whole seconds, so a token issued within this second is refused too. The next one
@@ -72,10 +99,10 @@ impl Account {
         now.max(self.since)
     }
 
-    /// Whether the account accepts this token.
+    /// Whether the account accepts this token. A deleted account accepts new tokens of programs, as if there had been none.
     pub(super) fn accepts(&self, token: &Grant) -> bool {
         // Also for sessions: files from before `generation` existed rely on the issue time.
-        let is_current = !token.session || token.generation == self.generation;
+        let is_current = !token.session || (token.generation == self.generation && !self.deleted);
         !self.disabled && is_current && token.issued >= self.since
     }
 }
@@ -87,7 +114,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Whether there is no account.
+    /// Whether there is no account, and never was one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
@@ -95,16 +122,33 @@ impl Accounts {
 
     /// Iterates over the accounts in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&AccountName, &Account)> {
-        self.users.iter()
+        self.records().filter(|(_, account)| !account.deleted)
     }
 
     /// Returns the account of this name.
     #[must_use]
     pub fn get(&self, name: &AccountName) -> Option<&Account> {
+        self.record(name).filter(|account| !account.deleted)
+    }
+
+    /// Issue time (`iat`) for a token of this user issued now: late enough for the account, or the record of a deleted one, to accept
+    /// it.
+    #[must_use]
+    pub fn issued(&self, name: &AccountName, now: i64) -> i64 {
+        self.record(name).map_or(now, |account| account.issued(now))
+    }
+
+    /// The accounts and the records of deleted ones, in the order of their names.
+    pub(super) fn records(&self) -> impl Iterator<Item = (&AccountName, &Account)> {
+        self.users.iter()
+    }
+
+    /// The account of this name, or the record of a deleted one.
+    pub(super) fn record(&self, name: &AccountName) -> Option<&Account> {
         self.users.get(name)
     }
 
-    /// Finds the account of the user that a token names.
+    /// Finds the account of the user that a token names, or the record of a deleted one.
     pub(super) fn of_user(&self, user: &str) -> Option<&Account> {
         // Lower case, like `AccountName`: otherwise another spelling would get past a disabled account.
         self.users.get(user.to_ascii_lowercase().as_str())
@@ -112,7 +156,7 @@ impl Accounts {
 
     /// The names of the accounts that `others` lack.
     pub(super) fn missing_in<'a>(&'a self, others: &'a Self) -> impl Iterator<Item = &'a AccountName> {
-        self.users.keys().filter(|name| !others.users.contains_key(*name))
+        self.iter().map(|(name, _)| name).filter(|name| !others.users.contains_key(*name))
     }
 
     /// Adds an account.
@@ -120,9 +164,11 @@ impl Accounts {
     /// # Errors
     /// When there is an account of that name.
     pub fn add(&mut self, name: AccountName, account: Account) -> Result<(), AuthError> {
-        if self.users.contains_key(&name) {
-            return Err(AuthError::AccountExists(name));
-        }
+        let account = match self.users.get(&name) {
+            Some(existing) if !existing.deleted => return Err(AuthError::AccountExists(name)),
+            Some(deleted) => account.after(deleted),
+            None => account,
+        };
         self.users.insert(name, account);
         Ok(())
     }
@@ -132,7 +178,8 @@ impl Accounts {
     /// # Errors
     /// When there is no account of that name.
     pub fn account(&mut self, name: &AccountName) -> Result<&mut Account, AuthError> {
-        self.users.get_mut(name).ok_or_else(|| AuthError::NoAccount(name.clone()))
+        let account = self.users.get_mut(name).filter(|account| !account.deleted);
+        account.ok_or_else(|| AuthError::NoAccount(name.clone()))
     }
 }
 
@@ -219,6 +266,33 @@ mod tests {
         assert!(read(&format!("\"cfo\":{}", one.replace("disabled", "disbled"))).is_err());
         assert!(read(&format!("\"\":{one}")).is_err());
         assert!(serde_json::from_str::<Accounts>("{}").is_err());
+    }
+
+    #[test]
+    fn deleted_account_is_gone_and_its_tokens_stay_refused() {
+        let mut accounts = Accounts::default();
+        let cfo = name("cfo");
+        let password = HashedPassword::new("correct horse").expect("long enough");
+        accounts.add(cfo.clone(), Account::new(password, Role::Owner, Documents::All)).expect("new");
+        let first = accounts.get(&cfo).expect("there").clone();
+        let [session, program] = [true, false].map(|session| token(&first, session, 100));
+        accounts.account(&cfo).expect("there").delete(100);
+        assert_eq!((accounts.get(&cfo), accounts.iter().count()), (None, 0));
+        assert!(matches!(accounts.account(&cfo), Err(AuthError::NoAccount(_))));
+        let record = accounts.of_user("CFO").expect("kept").clone();
+        assert_ne!(record.password(), first.password(), "the password is forgotten");
+        assert!(!record.accepts(&session) && !record.accepts(&program));
+        let later = token(&record, false, accounts.issued(&cfo, 100));
+        assert!(record.accepts(&later), "as without an account");
+        assert!(!record.accepts(&token(&record, true, 200)), "nobody can log in");
+        let written = serde_json::to_string(&accounts).expect("JSON");
+        assert_eq!(serde_json::from_str::<Accounts>(&written).expect("accounts"), accounts);
+        assert!(!serde_json::to_string(&first).expect("JSON").contains("deleted"), "readable by earlier versions");
+
+        accounts.add(cfo.clone(), account()).expect("again");
+        let again = accounts.get(&cfo).expect("there");
+        assert!(!again.accepts(&session) && !again.accepts(&program));
+        assert!(again.accepts(&token(again, true, 200)));
     }
 
     /// A token that is issued to the user at `now`: for a session or for a program.

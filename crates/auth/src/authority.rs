@@ -12,7 +12,7 @@ use std::time::Duration;
 use offload::run_cpu_bound;
 use parking_lot::{Mutex, RwLock};
 use store::sql::Database;
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::folder::{self, MAX_KEYS};
@@ -36,9 +36,9 @@ pub(super) struct Inner {
     pub(super) folder: Option<AuthFolder>,
     /// `None` if accounts are not kept in the folder.
     pub(super) setup: Option<SetupCode>,
-    expected: Expected,
+    pub(super) expected: Expected,
     /// Lifetime of a session in seconds.
-    session: i64,
+    pub(super) session: i64,
     keys: RwLock<Keys>,
     accounts: RwLock<Arc<Accounts>>,
     revocations: RwLock<Revocations>,
@@ -50,6 +50,8 @@ pub(super) struct Inner {
     logging_out: AsyncMutex<()>,
     changes: watch::Sender<u64>,
     pub(super) logins: Logins,
+    /// Notified when a token names an unknown key.
+    pub(super) unknown_key: Notify,
 }
 
 struct Sources {
@@ -141,14 +143,18 @@ impl Authority {
                 Some(Provider { keys: watched, path: path.clone() })
             }
         };
-        if keys.is_empty() {
+        if keys.is_empty() && !options.expects_provider_keys {
             return Err(folder.map_or(AuthError::Nothing, |folder| AuthError::NoKey(folder.path().to_owned())));
         }
         let has_own_accounts = own.as_ref().is_some_and(|own| own.accounts.is_some());
         Ok(Self(Arc::new(Inner {
             folder,
             setup: has_own_accounts.then(SetupCode::new),
-            expected: Expected { issuer: options.issuer.clone(), audience: options.audience.clone() },
+            expected: Expected {
+                issuer: options.issuer.clone(),
+                audience: options.audience.clone(),
+                mapping: options.claims.clone(),
+            },
             session: i64::try_from(options.session.as_secs()).unwrap_or(i64::MAX),
             keys: RwLock::new(keys),
             accounts: RwLock::new(Arc::new(accounts)),
@@ -159,6 +165,7 @@ impl Authority {
             logging_out: AsyncMutex::default(),
             changes: watch::Sender::new(0),
             logins: Logins::new(),
+            unknown_key: Notify::new(),
         })))
     }
 
@@ -167,7 +174,12 @@ impl Authority {
     /// # Errors
     /// When the token is not valid.
     pub fn verify(&self, token: &str, now: i64) -> Result<Grant, Refused> {
-        let (grant, not_before) = token::read(token, &self.0.keys(), &self.0.expected)?;
+        let keys = self.0.keys();
+        let read = token::read(token, &keys, &self.0.expected);
+        if read.is_err() && token::key_id(token).is_some_and(|kid| keys.get(&kid).is_none()) {
+            self.0.unknown_key.notify_one();
+        }
+        let (grant, not_before) = read?;
         token::check_not_before(not_before, now)?;
         self.0.admit(grant, now)
     }
@@ -302,7 +314,7 @@ impl Authority {
 }
 
 impl Inner {
-    fn keys(&self) -> Keys {
+    pub(super) fn keys(&self) -> Keys {
         self.keys.read().clone()
     }
 
@@ -312,6 +324,12 @@ impl Inner {
 
     fn is_revoked(&self, token: &str) -> bool {
         self.revocations.read().contains(token)
+    }
+
+    /// Replaces the keys of the provider.
+    pub(super) fn set_provider_keys(&self, keys: KeySet) {
+        self.keys.write().provider = Arc::new(keys);
+        self.changed();
     }
 
     /// Whether revocations by other servers may be unknown here.
@@ -329,7 +347,7 @@ impl Inner {
     }
 
     /// Checks expiry, revocation and account of a verified token, and returns what it grants now.
-    fn admit(&self, mut grant: Grant, now: i64) -> Result<Grant, Refused> {
+    pub(super) fn admit(&self, mut grant: Grant, now: i64) -> Result<Grant, Refused> {
         if self.is_stale() {
             return Err(Refused::Unavailable);
         }

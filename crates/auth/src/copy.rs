@@ -93,8 +93,12 @@ impl AccountsCopy {
             }
             copied.revocations += 1;
         }
-        for (name, account) in self.accounts.iter() {
-            if let Some(known) = there.get(name) {
+        // With the records of deleted accounts, so that their tokens stay refused at the target.
+        for (name, account) in self.accounts.records() {
+            if let Some(known) = there.record(name) {
+                if account.is_deleted() && known.is_deleted() {
+                    continue;
+                }
                 copied.existing.push(name.clone());
                 if known != account {
                     copied.differing.push(name.clone());
@@ -104,7 +108,9 @@ impl AccountsCopy {
             if let Some(to) = to {
                 to.add(name, account.clone()).await?;
             }
-            copied.accounts.push(name.clone());
+            if !account.is_deleted() {
+                copied.accounts.push(name.clone());
+            }
         }
         Ok(copied)
     }
@@ -128,6 +134,31 @@ pub async fn copy_accounts(
 mod tests {
     use super::*;
     use crate::{Account, Documents, HashedPassword, Role};
+
+    #[tokio::test]
+    async fn copy_brings_no_deleted_account_back() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let [from, to] = folders
+            .each_ref()
+            .map(|folder| AccountStore::Folder(crate::AuthFolder::create(folder.path()).expect("created")));
+        let account = || {
+            let password = HashedPassword::new("correct horse battery staple").expect("a password");
+            Account::new(password, Role::Owner, Documents::All)
+        };
+        let [kept, deleted] = ["ceo", "cfo"].map(|name| AccountName::new(name).expect("a name"));
+        for place in [&from, &to] {
+            place.add(&deleted, account()).await.expect("added");
+        }
+        from.add(&kept, account()).await.expect("added");
+        to.delete(&deleted, 7).await.expect("deleted");
+        let copied = copy_accounts(&from, Some(&to), 8, false).await.expect("copied");
+        assert_eq!((copied.accounts, copied.differing), (vec![kept], vec![deleted.clone()]));
+        assert_eq!(to.accounts().await.expect("readable").get(&deleted), None);
+
+        from.delete(&deleted, 9).await.expect("deleted");
+        let copied = copy_accounts(&from, Some(&to), 10, false).await.expect("copied");
+        assert!(copied.accounts.is_empty() && copied.differing.is_empty(), "{copied:?}");
+    }
 
     #[test]
     fn copy_survives_a_round_trip_through_files() {

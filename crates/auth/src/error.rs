@@ -79,8 +79,11 @@ pub enum AuthError {
     #[error("there is no key in {}; create one with `happierwork key new --auth {}`", .0.display(), .0.display())]
     NoKey(PathBuf),
     /// Neither a folder nor a provider's keys are configured.
-    #[error("no source of keys: use --auth DIR, --jwks FILE, or both")]
+    #[error("no source of keys: use --auth DIR, --jwks FILE, --oidc-issuer URL, or several of them")]
     Nothing,
+    /// The keys of a provider cannot be used.
+    #[error("the keys of the identity provider cannot be used: {0}. The previous ones stay in use")]
+    ProviderKeys(String),
     /// The account name is invalid.
     #[error(transparent)]
     Name(#[from] InvalidName),

@@ -11,6 +11,7 @@
 //! | `principal`, `grant` | who makes a request, and what the token grants |
 //! | `token`, `claims` | the format of tokens |
 //! | `key`, `keys`, `provider_keys` | our own keys, and those of an identity provider |
+//! | `claim_mapping`, `provider_login` | how a provider's claims are read, and logins by its tokens |
 //! | `accounts`, `password`, `name` | who can log in |
 //! | `account_store` | where accounts are kept |
 //! | `first_owner`, `setup` | the first account of a new server: from its configuration, or by a link |
@@ -41,6 +42,7 @@
 mod account_store;
 mod accounts;
 mod authority;
+mod claim_mapping;
 mod claims;
 mod copy;
 mod documents;
@@ -56,6 +58,7 @@ mod options;
 mod password;
 mod principal;
 mod provider_keys;
+mod provider_login;
 mod revocations;
 mod role;
 mod setup;
@@ -69,6 +72,7 @@ mod watched;
 pub use account_store::AccountStore;
 pub use accounts::{Account, Accounts};
 pub use authority::Authority;
+pub use claim_mapping::ClaimMapping;
 pub use copy::{AccountsCopy, Copied, copy_accounts};
 pub use documents::{DocumentName, Documents, InvalidDocuments};
 pub use error::AuthError;
@@ -82,6 +86,7 @@ pub use name::{AccountName, InvalidName, MAX_NAME};
 pub use options::AuthOptions;
 pub use password::{HashedPassword, InvalidHash, InvalidPassword, MAX_PASSWORD, MIN_PASSWORD_CHARS};
 pub use principal::Principal;
+pub use provider_login::{IdToken, ProviderLoginRefused};
 pub use role::Role;
 pub use setup::SetupRefused;
 pub use shared::MAX_STALENESS;

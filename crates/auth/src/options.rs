@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use store::sql::Database;
 
-use super::{AccountStore, AuthError, AuthFolder, FirstOwner};
+use super::{AccountStore, AuthError, AuthFolder, ClaimMapping, FirstOwner};
 
 /// Sources of keys and accounts, and requirements for a provider's tokens.
 #[derive(Debug, Clone)]
@@ -19,6 +19,10 @@ pub struct AuthOptions {
     pub first_owner: Option<FirstOwner>,
     /// File with the public keys of an identity provider: a JWK set.
     pub jwks: Option<PathBuf>,
+    /// The program sets the provider's keys later, see [`Authority::set_provider_keys`](super::Authority::set_provider_keys).
+    pub expects_provider_keys: bool,
+    /// How the claims of the provider's tokens are read.
+    pub claims: ClaimMapping,
     /// Audience (`aud`) that the provider's tokens must name.
     pub audience: Option<String>,
     /// Issuer (`iss`) that the provider's tokens must name.
@@ -67,6 +71,8 @@ impl Default for AuthOptions {
             create: false,
             first_owner: None,
             jwks: None,
+            expects_provider_keys: false,
+            claims: ClaimMapping::default(),
             audience: None,
             issuer: None,
             session: Duration::from_secs(12 * 3_600),

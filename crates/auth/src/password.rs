@@ -52,7 +52,7 @@ impl HashedPassword {
 
     /// The hash that guesses for unknown accounts are compared with. Nothing hashes to it in practice, and a match
     /// would not count.
-    fn placeholder() -> Option<Self> {
+    pub(super) fn placeholder() -> Option<Self> {
         let params = hasher().params().try_into().ok()?;
         let (salt, hash) = (Salt::new(&[0; 16]).ok()?, Output::new(&[0; 32]).ok()?);
         let version = Some(Version::V0x13.into());

@@ -29,6 +29,11 @@ pub enum Role {
 }
 
 impl Role {
+    /// The role of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::Viewer, Self::Editor, Self::Owner].into_iter().find(|role| role.as_str() == name)
+    }
+
     /// Name of the role in tokens, files and flags.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -102,6 +102,22 @@ mod tests {
         assert_eq!(session.grant.role, Role::Owner);
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_of_two_simultaneous_setups_succeeds() {
+        let home = tempfile::tempdir().expect("folder");
+        let authority = authority(&home);
+        let code = authority.setup_code().expect("no accounts").to_owned();
+        let set_up = |name: &'static str| {
+            let (authority, code) = (authority.clone(), code.clone());
+            tokio::spawn(async move { authority.set_up(&code, name, "correct horse").await.is_ok() })
+        };
+        let (one, other) = (set_up("ceo"), set_up("cfo"));
+        let created = [one.await.expect("no panic"), other.await.expect("no panic")];
+        assert_eq!(created.into_iter().filter(|created| *created).count(), 1);
+        let folder = AuthFolder::open(home.path().join("auth")).expect("opens");
+        assert_eq!(folder.accounts().expect("readable").iter().count(), 1);
+    }
+
     #[tokio::test]
     async fn account_of_another_process_ends_the_setup() {
         let home = tempfile::tempdir().expect("folder");

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use primitives::strict_json;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use super::claims::{Audience, Claims, ISSUER, NumericDate};
 use super::key::{SigningKey, VerifyingKey, decode};
 use super::keys::Keys;
 use super::name::{MAX_NAME, is_user_name};
-use super::{AuthError, Documents, Grant, InvalidName, OwnKeys, Refused, Role};
+use super::{AuthError, ClaimMapping, Documents, Grant, InvalidName, OwnKeys, Refused, Role};
 
 /// Longest accepted token, in bytes.
 pub const MAX_TOKEN: usize = 4 << 10;
@@ -19,11 +20,12 @@ pub const LEEWAY: i64 = 5;
 /// Longest lifetime of a token, in seconds.
 pub const MAX_LIFETIME: i64 = 400 * 86_400;
 
-/// Issuer and audience required of a provider's tokens.
+/// What a provider's tokens must contain, and how it is read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Expected {
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
+    pub(super) mapping: ClaimMapping,
 }
 
 /// The header, checked before the signature: the key, and whether we understand this kind of token.
@@ -104,9 +106,37 @@ pub(super) fn is_expired(expires: i64, now: i64) -> bool {
 }
 
 /// Reason a token is refused, for the log only.
-type Reason = &'static str;
+pub(super) type Reason = &'static str;
 
 fn decode_claims(token: &str, keys: &Keys, expected: &Expected) -> Result<(Grant, Option<i64>), Reason> {
+    let key = key_of(token, keys)?;
+    let claims =
+        if key.own { key.verify(token).ok_or(UNVERIFIED)? } else { provided(raw_claims(token, key)?, expected)? };
+    let not_before = claims.nbf.map(|moment| moment.0);
+    Ok((grant(claims, key, expected)?, not_before))
+}
+
+const UNVERIFIED: Reason = "its signature is wrong, or its claims cannot be read";
+
+/// The id of the key that a token names, without any verification.
+pub(super) fn key_id(token: &str) -> Option<String> {
+    let header = decode(token.split('.').next()?)?;
+    strict_json::from_slice::<Header>(&header).ok()?.kid
+}
+
+/// The claims of a provider's token whose signature is right.
+pub(super) fn raw_claims(token: &str, key: &VerifyingKey) -> Result<Map<String, Value>, Reason> {
+    key.verify(token).ok_or(UNVERIFIED)
+}
+
+/// Reads the claims of a provider.
+pub(super) fn provided(mut claims: Map<String, Value>, expected: &Expected) -> Result<Claims, Reason> {
+    expected.mapping.apply(&mut claims)?;
+    serde_json::from_value(Value::Object(claims)).map_err(|_| "its claims cannot be read")
+}
+
+/// The key that a token names. Checks everything in its header.
+pub(super) fn key_of<'a>(token: &str, keys: &'a Keys) -> Result<&'a VerifyingKey, Reason> {
     let mut parts = token.split('.');
     let header = parts.next().and_then(decode).and_then(|header| strict_json::from_slice::<Header>(&header).ok());
     let header = header.filter(|_| parts.count() == 2).ok_or("it is not a compact JWS")?;
@@ -119,12 +149,11 @@ fn decode_claims(token: &str, keys: &Keys, expected: &Expected) -> Result<(Grant
     if header.alg != key.algorithm.name() {
         return Err("its algorithm is not that of its key");
     }
-    let claims: Claims = key.verify(token).ok_or("its signature is wrong, or its claims cannot be read")?;
-    let not_before = claims.nbf.map(|moment| moment.0);
-    Ok((grant(claims, key, expected)?, not_before))
+    Ok(key)
 }
 
-fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Result<Grant, Reason> {
+/// What the claims of a token grant.
+pub(super) fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> Result<Grant, Reason> {
     let issuer = if key.own { Some(ISSUER) } else { expected.issuer.as_deref() };
     if issuer.is_some_and(|issuer| claims.iss.as_deref() != Some(issuer)) {
         return Err("its issuer (iss) is not the expected one");

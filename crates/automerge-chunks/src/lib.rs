@@ -6,6 +6,7 @@
 //! | [`chunk`] | splits bytes into chunks, verifies checksums, inflates columns within a limit |
 //! | [`cost`] | estimates the memory that a chunk takes, before the library builds it |
 //! | [`load`] | loads a chain of chunks strictly: an error instead of a partial document |
+//! | [`operations`] | reads the operations of a document one by one |
 //!
 //! Pure: no clock, no disk, no socket.
 //!
@@ -27,6 +28,7 @@
 pub mod chunk;
 pub mod cost;
 pub mod load;
+pub mod operations;
 pub mod reader;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

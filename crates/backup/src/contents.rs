@@ -12,8 +12,8 @@ use store::sql::{self, DatabaseError, StoredDocument};
 use store::{FileReader, OpenError, Position, StoreError, StoredAccess};
 
 use crate::{
-    DocumentFailure, Failure, OpenedStore, SavedBackup, StorageError, StoreKind, StoreLocation, database_options,
-    read_record, sha256,
+    DocumentFailure, Failure, OpenedStore, RepoFolder, SavedBackup, StorageError, StoreKind, StoreLocation,
+    database_options, read_record, sha256,
 };
 
 /// The documents of a store.
@@ -29,6 +29,8 @@ pub enum Contents {
     Store(OpenedStore),
     /// A backup.
     Backup(SavedBackup),
+    /// The folder of a stock automerge-repo server.
+    RepoFolder(Arc<RepoFolder>),
     /// A store that does not exist.
     Nothing,
 }
@@ -124,7 +126,7 @@ impl Contents {
             Self::Files { default, .. } => default.as_ref(),
             Self::Store(opened) => opened.default.as_ref(),
             Self::Backup(backup) => backup.default_document(),
-            Self::Nothing => None,
+            Self::RepoFolder(_) | Self::Nothing => None,
         }
     }
 
@@ -141,6 +143,7 @@ impl Contents {
                 ids
             }
             Self::Backup(backup) => backup.documents().cloned().collect(),
+            Self::RepoFolder(folder) => folder.list(),
             Self::Nothing => BTreeSet::new(),
         };
         let default = self.default_document().cloned();
@@ -197,6 +200,11 @@ impl Contents {
                 Ok(DocumentCopy { content, authors, access, position: None, torn: 0 })
             }
             Self::Backup(backup) => backup.read(id).await,
+            Self::RepoFolder(folder) => {
+                let (folder, id) = (Arc::clone(folder), id.clone());
+                let read = move || with_low_priority(|| read_repo_folder(&folder, &id));
+                Ok(DocumentCopy { content: run_blocking(read).await?, ..DocumentCopy::default() })
+            }
             Self::Nothing => Ok(DocumentCopy::default()),
         }
     }
@@ -268,6 +276,16 @@ pub async fn load(bytes: Vec<u8>) -> Result<Option<Content>, DocumentFailure> {
         return Ok(None);
     }
     run_blocking(move || with_low_priority(|| load_strictly(bytes))).await.map(Some)
+}
+
+/// Reads a document of a stock server, and joins its chunks to one.
+fn read_repo_folder(folder: &RepoFolder, id: &DocumentId) -> Result<Option<Content>, DocumentFailure> {
+    let bytes = folder.read(id)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let Content { document, .. } = load_strictly(bytes)?;
+    Ok(Some(Content { bytes: document.save(), document }))
 }
 
 fn load_strictly(bytes: Vec<u8>) -> Result<Content, DocumentFailure> {

@@ -91,6 +91,12 @@ pub enum BackupError {
     /// It took so long that its files may have been removed as those of an interrupted backup.
     #[error("the backup was given up after {} hours", MAX_DURATION.as_secs() / 3_600)]
     TookTooLong,
+    /// Its mark is gone, for example because the computer was suspended for a day.
+    #[error(
+        "the backup was given up: another backup took it for an interrupted one, and may have removed its files. \
+         Run it again"
+    )]
+    MarkRemoved,
     /// The manifest cannot be encoded. Does not occur.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -112,10 +118,24 @@ pub async fn back_up(
     target: &BackupTarget,
     options: BackupOptions,
 ) -> Result<BackupReport, BackupError> {
+    back_up_with_progress(source, accounts, target, options, &|_, _| {}).await
+}
+
+/// Like [`back_up`], and calls `progress` with the number of finished documents and that of all documents.
+///
+/// # Errors
+/// As for [`back_up`].
+pub async fn back_up_with_progress(
+    source: &Contents,
+    accounts: Option<&AccountStore>,
+    target: &BackupTarget,
+    options: BackupOptions,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<BackupReport, BackupError> {
     let begun = Instant::now();
     // Before the list of files: see `cleanup`.
     let marker = Marker::set(target).await?;
-    let made = make(source, accounts, target, options, begun).await;
+    let made = make(source, accounts, target, options, (&marker, begun), progress).await;
     let report = match made {
         Ok(mut report) => {
             if report.failed.is_empty() {
@@ -134,7 +154,8 @@ async fn make(
     accounts: Option<&AccountStore>,
     target: &BackupTarget,
     options: BackupOptions,
-    begun: Instant,
+    (marker, begun): (&Marker, Instant),
+    progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<BackupReport, BackupError> {
     let ids = source.documents().await?;
     if ids.is_empty() {
@@ -170,7 +191,9 @@ async fn make(
     // Documents of the last backup that have disappeared count as damaged: they are not removed without a trace.
     let known = base.iter().flat_map(|(_, manifest)| manifest.documents.iter().map(|entry| entry.id.clone()));
     let all: BTreeSet<DocumentId> = ids.iter().cloned().chain(known).collect();
-    for id in all {
+    let total = all.len();
+    for (done, id) in all.into_iter().enumerate() {
+        progress(done, total);
         match backup.document(&id, positions.get(&id)).await {
             Ok(entry) => manifest.documents.push(entry),
             Err(DocumentError::Local(reason)) => {
@@ -194,6 +217,9 @@ async fn make(
     put_verified(target, &path_in(&name, CHECKSUM), checksum).await?;
     if begun.elapsed() > MAX_DURATION {
         return Err(BackupError::TookTooLong);
+    }
+    if !marker.is_set(target).await? {
+        return Err(BackupError::MarkRemoved);
     }
     put_manifest(target, &name, bytes).await?;
     let (documents, len) = (manifest.documents.len(), manifest.files().map(|file| file.len).sum());
@@ -408,5 +434,29 @@ fn check_removed(copy: &DocumentCopy) -> Result<(), DocumentFailure> {
     match record.and_then(|record| record.deleted) {
         Some(_) => Ok(()),
         None => Err(DocumentFailure::Disappeared),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use store::FileMode;
+
+    use super::*;
+    use crate::{BackupLocation, list_backups};
+
+    #[tokio::test]
+    async fn backup_whose_mark_was_removed_does_not_count() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (state, documents) = (folder.path().join("state.automerge"), folder.path().join("documents"));
+        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../../state.automerge"), &state).expect("copied");
+        let place = folder.path().join("backup");
+        let mut target = BackupTarget::open(&BackupLocation::Folder(place.clone()), FileMode::PRIVATE).expect("opens");
+        let source = Contents::open_files_in_use(&state, &documents).expect("opens");
+        target.before_list(move || drop(fs::remove_dir_all(place.join("running"))));
+        let refused = back_up(&source, None, &target, BackupOptions::default()).await;
+        assert!(matches!(refused, Err(BackupError::MarkRemoved)), "{refused:?}");
+        assert_eq!(list_backups(&target).await.expect("lists"), []);
     }
 }

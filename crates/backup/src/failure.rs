@@ -1,5 +1,7 @@
 //! Why one document is not copied.
 
+use std::path::PathBuf;
+
 use store::StoreError;
 use store::sql::DatabaseError;
 
@@ -28,6 +30,16 @@ pub enum DocumentFailure {
     /// Its chunks are not a document.
     #[error("damaged: Automerge cannot load it ({0}). Restore it from a backup")]
     Unloadable(String),
+    /// A file of a stock server is damaged.
+    #[error(
+        "damaged: {}: {reason}. Remove the file if the server was killed while it wrote it, and run the command again", .file.display()
+    )]
+    RepoFile {
+        /// The file.
+        file: PathBuf,
+        /// The reason.
+        reason: String,
+    },
     /// The backup does not hold what was stored in it.
     #[error("damaged: in the backup, {0}. Choose an earlier backup with --backup")]
     Backup(String),

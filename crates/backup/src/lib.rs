@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `location`, `opened_store` | where a store is; an opened store |
 //! | `contents`, `access` | reads documents with their authors and rights |
+//! | `repo_folder` | reads the folder of a stock automerge-repo server |
 //! | `difference`, `write`, `copying` | copies them to a store |
 //! | `target` | where backups are: a folder or a bucket |
 //! | `name`, `manifest`, `pieces` | the format of a backup |
@@ -74,6 +75,7 @@ mod marker;
 mod name;
 mod opened_store;
 mod pieces;
+mod repo_folder;
 mod retention;
 mod saved;
 mod target;
@@ -83,13 +85,15 @@ pub use access::read_record;
 pub use cleanup::Cleanup;
 pub use contents::{Content, Contents, DocumentCopy, Positions};
 pub use copying::{CopiedDocument, CopyError, Copying, open_target};
-pub use create::{BackupError, BackupOptions, BackupReport, back_up};
+pub use create::{BackupError, BackupOptions, BackupReport, back_up, back_up_with_progress};
 pub use difference::{Difference, Existing};
 pub use failure::{DocumentFailure, Failure};
 pub use location::{InvalidStoreLocation, StoreLocation};
 pub use manifest::{AccountsEntry, DocumentEntry, FileEntry, Manifest, ManifestError, Outdated, Piece, sha256};
+pub use marker::running_backups;
 pub use name::{BackupName, InvalidBackupName};
 pub use opened_store::{OpenedStore, StorageError, StoreKind, database_options};
+pub use repo_folder::RepoFolder;
 pub use retention::Retention;
 pub use saved::{SavedBackup, SavedError, list_backups};
 pub use target::{BackupLocation, BackupTarget, InvalidBackupLocation, StoredFile, TargetError};

@@ -19,6 +19,11 @@ impl Marker {
         Ok(Self { path })
     }
 
+    /// Whether the mark is still there. Without it, another backup has taken this one for an interrupted one.
+    pub(crate) async fn is_set(&self, target: &BackupTarget) -> Result<bool, TargetError> {
+        Ok(running_backups(target).await?.contains(&self.path))
+    }
+
     /// Removes the mark. If that fails, the mark delays the removal of files by a day.
     pub(crate) async fn clear(self, target: &BackupTarget) {
         if let Err(error) = target.delete(&self.path).await {
@@ -35,6 +40,14 @@ impl Marker {
         }
         Ok(running)
     }
+}
+
+/// The marks of all backups that are being made, or were interrupted within the last day.
+///
+/// # Errors
+/// When they cannot be listed.
+pub async fn running_backups(target: &BackupTarget) -> Result<Vec<String>, TargetError> {
+    Ok(target.list(RUNNING).await?.into_iter().map(|mark| mark.path).collect())
 }
 
 /// The marks of interrupted backups, and whether there is one of a running backup besides the own. By the clock of the target: those

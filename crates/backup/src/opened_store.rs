@@ -25,6 +25,20 @@ pub enum StorageError {
     /// A call on a store failed.
     #[error(transparent)]
     Store(#[from] Box<StoreError>),
+    /// The folder of a stock server cannot be read.
+    #[error("{}: {source}", .folder.display())]
+    RepoFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// The folder is not that of a stock server.
+    #[error(
+        "{} holds no documents of an automerge-repo server. Give the folder that its NodeFSStorageAdapter writes to, in which folders have \
+         names of two letters", .0.display()
+    )]
+    NoRepoFolder(PathBuf),
     /// The database has no tables.
     #[error(
         "the database {0} holds no documents yet. Start a server on it, or use `happierwork import` or `happierwork migrate`"
@@ -77,6 +91,8 @@ pub enum StoreKind {
     Files {
         /// The id of the document in the state file, whether the file exists or not.
         state_id: DocumentId,
+        /// The files.
+        store: Arc<FileStore>,
     },
     /// A database, which servers may use meanwhile.
     Database(Arc<dyn Database>),
@@ -100,7 +116,8 @@ impl OpenedStore {
         // The store requires a default document. Without one, a random id stands in and is never stored.
         let id = default.clone().unwrap_or_else(|| DocumentId::from_random(rand::random()));
         let store = Arc::new(FileStore::open(state, id.clone(), documents)?);
-        Ok(Self { store, default, location, kind: StoreKind::Files { state_id: id } })
+        let kind = StoreKind::Files { state_id: id, store: Arc::clone(&store) };
+        Ok(Self { store, default, location, kind })
     }
 
     /// Opens a database that holds documents.
@@ -130,6 +147,18 @@ impl OpenedStore {
         let location = options.url.to_string();
         let store = Arc::clone(&database) as Arc<dyn Store>;
         Ok(Self { store, default, location, kind: StoreKind::Database(database) })
+    }
+
+    /// Makes another stored document the default one. Close the storage afterwards. Servers that use the database keep the old one until
+    /// they start again.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn make_default(&self, id: &DocumentId) -> Result<(), StoreError> {
+        match &self.kind {
+            StoreKind::Files { store, .. } => store.make_default(id).await,
+            StoreKind::Database(database) => Ok(database.set_default_document(id).await?),
+        }
     }
 
     /// Closes the storage.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use back_off::{BackOff, BackOffPolicy, equal_jitter, full_jitter};
 pub use concurrency::{Full, KeyedLimit, KeyedPermit};
-pub use rate::{KeyedRate, Rate, Wait};
+pub use rate::{KeyedRate, Quota, Rate, Wait};
 
 /// The principal that is charged for a client's use.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

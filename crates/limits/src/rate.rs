@@ -24,10 +24,20 @@ pub struct Rate {
 #[derive(Debug)]
 pub struct KeyedRate<K> {
     total: TokenBucket,
+    total_rate: Rate,
     each: Rate,
     by_key: HashMap<K, TokenBucket>,
     /// Number of keys at which idle ones are removed.
     prune_at: usize,
+}
+
+/// How much of a rate limit is left.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quota {
+    /// The limit of the key; without a key, that of all together.
+    pub rate: Rate,
+    /// Number of events that may come now.
+    pub available: f64,
 }
 
 /// An event must wait.
@@ -53,8 +63,8 @@ impl<K: Hash + Eq + Clone> KeyedRate<K> {
     /// Allows `total` for all keys together, and `each` per key.
     #[must_use]
     pub fn new(total: Rate, each: Rate, now: Instant) -> Self {
-        let total = TokenBucket::new(total.per_second, total.burst, now);
-        Self { total, each, by_key: HashMap::new(), prune_at: MIN_KEYS }
+        let bucket = TokenBucket::new(total.per_second, total.burst, now);
+        Self { total: bucket, total_rate: total, each, by_key: HashMap::new(), prune_at: MIN_KEYS }
     }
 
     /// Counts one event. With `None` as the key, only the total is counted.
@@ -72,6 +82,21 @@ impl<K: Hash + Eq + Clone> KeyedRate<K> {
             }
             Wait::Total(wait)
         })
+    }
+
+    /// How much is left for a key, also of the total. `None` if there is no limit.
+    pub fn quota(&mut self, key: Option<&K>, now: Instant) -> Option<Quota> {
+        let total = (self.total_rate.per_second > 0.0)
+            .then(|| Quota { rate: self.total_rate, available: self.total.available(now) });
+        let key = key.filter(|_| self.each.per_second > 0.0);
+        let each = key.map(|key| {
+            let bucket = self.by_key.get_mut(key);
+            Quota { rate: self.each, available: bucket.map_or(self.each.burst, |bucket| bucket.available(now)) }
+        });
+        match (total, each) {
+            (Some(total), Some(each)) => Some(Quota { available: each.available.min(total.available), ..each }),
+            (total, each) => each.or(total),
+        }
     }
 
     /// Charges `amount` to a key, going into debt if necessary. Returns how long the key should pause.
@@ -124,6 +149,24 @@ mod tests {
         rate.give_back(Some(&1));
         assert_eq!(rate.take(Some(&3), now), Ok(()));
         assert_eq!(rate.take(Some(&3), now + Duration::from_secs(1)), Ok(()));
+    }
+
+    #[test]
+    fn quota_is_that_of_the_key_within_the_total() {
+        let now = Instant::now();
+        let mut limit = rate(now);
+        let quota =
+            |limit: &mut KeyedRate<u32>, key| limit.quota(key, now).map(|quota| (quota.rate.burst, quota.available));
+        assert_eq!((quota(&mut limit, Some(&1)), quota(&mut limit, None)), (Some((2.0, 2.0)), Some((4.0, 4.0))));
+        assert_eq!(limit.by_key.len(), 0, "a question needs no bucket");
+        assert_eq!(
+            (limit.take(Some(&1), now), limit.take(Some(&2), now), limit.take(Some(&2), now)),
+            (Ok(()), Ok(()), Ok(()))
+        );
+        assert_eq!(quota(&mut limit, Some(&1)), Some((2.0, 1.0)));
+        assert_eq!((quota(&mut limit, Some(&2)), quota(&mut limit, Some(&3))), (Some((2.0, 0.0)), Some((2.0, 1.0))));
+        let none = Rate { per_second: 0.0, burst: 0.0 };
+        assert_eq!(KeyedRate::new(none, none, now).quota(Some(&1), now), None);
     }
 
     #[test]

@@ -60,6 +60,12 @@ impl TokenBucket {
         self.left = (self.left + amount).min(self.burst);
     }
 
+    /// Number of tokens that are available now. 0 in debt.
+    pub fn available(&mut self, now: Instant) -> f64 {
+        self.fill(now);
+        self.left.max(0.0)
+    }
+
     /// Whether the bucket is full, like a new one.
     pub fn is_full(&mut self, now: Instant) -> bool {
         self.fill(now);

@@ -119,7 +119,9 @@ pub fn with_low_priority<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 #[cfg(target_os = "linux")]
 fn lower_priority() {
     // On Linux this affects the calling thread alone. A sandbox may forbid it; all threads have one priority then.
-    let _ = rustix::process::setpriority_process(None, NICE);
+    if rustix::process::getpriority_process(None).is_ok_and(|now| now < NICE) {
+        let _ = rustix::process::setpriority_process(None, NICE);
+    }
 }
 
 /// Elsewhere a priority belongs to the whole process.

@@ -67,6 +67,14 @@ impl Budget {
         Ok(whole.map_or(Self::Float(number), Self::Int))
     }
 
+    /// The amount that a stored value counts as: a number, or digits that another program wrote as text.
+    pub(super) fn of_stored(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => text.trim().parse().ok().and_then(|number| Self::new_f64(number).ok()),
+            value => Self::from_json(value).ok(),
+        }
+    }
+
     /// A budget from a JSON number. For text see [`parse_amount`](super::parse_amount).
     ///
     /// # Errors

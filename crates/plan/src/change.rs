@@ -1,7 +1,7 @@
 //! What all edits share: their author, their result, and how a change is written.
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, ObjId, ObjType, ReadDoc};
+use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, PatchLog, ReadDoc, ScalarValue};
 
 use super::Budget;
 
@@ -46,6 +46,14 @@ pub enum EditError {
         /// The reason.
         reason: String,
     },
+    /// One item of a batch is rejected, and with it all.
+    #[error("{item}: {error}")]
+    InBatch {
+        /// The item, such as `change[3]`.
+        item: String,
+        /// The reason.
+        error: Box<EditError>,
+    },
     /// The Automerge library failed.
     #[error("the document could not be edited: {0}")]
     Automerge(#[from] AutomergeError),
@@ -66,10 +74,15 @@ pub(super) fn put_number(
     key: &str,
     number: Budget,
 ) -> Result<(), AutomergeError> {
+    tx.put(object, key, scalar(number))
+}
+
+/// A number as it is stored.
+pub(super) fn scalar(number: Budget) -> ScalarValue {
     match number {
         // Below 2^53, so it fits.
-        Budget::Int(number) => tx.put(object, key, i64::try_from(number).unwrap_or(i64::MAX)),
-        Budget::Float(number) => tx.put(object, key, number),
+        Budget::Int(number) => ScalarValue::Int(i64::try_from(number).unwrap_or(i64::MAX)),
+        Budget::Float(number) => ScalarValue::F64(number),
     }
 }
 
@@ -79,7 +92,27 @@ pub(super) fn commit(
     message: String,
     write: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
 ) -> Result<Done, EditError> {
-    let mut tx = doc.transaction();
+    finish(doc.transaction(), author, message, write)
+}
+
+/// Writes on top of earlier heads, concurrently to the changes since.
+pub(super) fn commit_at(
+    doc: &mut Automerge,
+    heads: &[ChangeHash],
+    author: &Author,
+    message: String,
+    write: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
+) -> Result<Done, EditError> {
+    let tx = doc.transaction_at(PatchLog::inactive(), heads).map_err(|_| AutomergeError::Fail)?;
+    finish(tx, author, message, write)
+}
+
+fn finish(
+    mut tx: Transaction<'_>,
+    author: &Author,
+    message: String,
+    write: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
+) -> Result<Done, EditError> {
     if let Err(error) = write(&mut tx) {
         tx.rollback();
         return Err(error.into());

@@ -28,10 +28,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::Budget;
+    use crate::PositionPatch;
     use crate::change::{Author, EditError};
-    use crate::edit::{Edit, NewPosition, PositionPatch, run};
+    use crate::edit::{Edit, run};
     use crate::fields::BUDGET;
+    use crate::{Budget, NewPosition};
 
     fn edit(doc: &mut Automerge, edit: &Edit) -> Result<bool, EditError> {
         run(doc, edit, &Author { name: "cfo".to_owned(), now: 1_000 }).map(|done| done.changed)

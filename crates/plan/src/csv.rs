@@ -23,7 +23,8 @@ const EDIT_COLUMNS: [&str; 3] = [UPDATED_BY, UPDATED_AT, CREATED_AT];
 pub const LINE_END: &[u8] = b"\r\n";
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-fn columns() -> impl Iterator<Item = &'static str> {
+/// The names of the standard columns.
+pub fn columns() -> impl Iterator<Item = &'static str> {
     let keys = || FieldId::all().map(FieldId::key);
     [ID].into_iter().chain(keys().take(FIRST_FIELDS)).chain(EDIT_COLUMNS).chain(keys().skip(FIRST_FIELDS))
 }

@@ -4,81 +4,24 @@
 //! conflict instead of a merged text. A row is never replaced after it was created. Every edit is one change, with a message
 //! that names its author and its effect.
 
-use std::collections::HashSet;
-use std::sync::Arc;
-
-use automerge::transaction::{Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ScalarValue};
+use automerge::transaction::Transactable;
+use automerge::{Automerge, ChangeHash, ObjId, ROOT};
 use primitives::DocumentId;
 
+use super::batch::{self, Batch};
 use super::change::{Author, Done, EditError, commit, delete_if_present, put_number, put_text};
 use super::condition::Condition;
-use super::fields::{DESIGNATION, FieldId, FieldKind, FieldMap, FieldValue};
+use super::fields::DESIGNATION;
+use super::new_position::NewPosition;
 use super::plan_patch::{self, PlanPatch};
 use super::position::{
-    CREATED_AT, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, Position, TOTAL_BUDGET, UPDATED_AT, UPDATED_BY,
-    candidates, position_maps, read_plan, read_position,
+    ARCHIVED, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, SUCCESSOR, TOTAL_BUDGET, candidates, position_maps, read_plan,
 };
+
+use super::position_patch::{PositionPatch, PreparedDeletion, PreparedPatch};
 use super::scenarios::{self, ScenarioEdit};
 use super::snapshot::Snapshot;
-use super::{Budget, check_position_id, department_budgets};
-
-/// A position to be created.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewPosition {
-    /// Key in the map of positions. Opaque; see [`check_position_id`].
-    pub id: String,
-    /// The value of each field.
-    pub fields: FieldMap<FieldValue>,
-    /// Milliseconds since 1970. `None` stands for the time of the edit.
-    pub created_at: Option<i64>,
-    /// Name of the last editor, and the time of the last edit in milliseconds since 1970. `None` stands for the author and
-    /// the time of this edit.
-    pub updated: Option<(String, i64)>,
-}
-
-impl NewPosition {
-    /// A position with only an id and a designation. The other fields are empty, or unknown.
-    #[must_use]
-    pub fn new(id: impl Into<String>, designation: impl Into<String>) -> Self {
-        let fields = FieldMap::from_fn(|field| FieldValue::empty(field.kind()));
-        Self { id: id.into(), fields, created_at: None, updated: None }.with(DESIGNATION, designation.into())
-    }
-
-    /// Sets a field.
-    #[must_use]
-    pub fn with(mut self, field: FieldId, value: impl Into<FieldValue>) -> Self {
-        self.fields[field] = value.into();
-        self
-    }
-
-    fn validate(&self) -> Result<(), EditError> {
-        check_position_id(&self.id).map_err(|error| EditError::Invalid { field: "id", reason: error.to_string() })?;
-        self.fields.iter().try_for_each(|(field, value)| check_field(field, value))
-    }
-}
-
-/// Changes to one position.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct PositionPatch {
-    /// The new value of each field; `None` leaves the field unchanged.
-    pub fields: FieldMap<Option<FieldValue>>,
-}
-
-impl PositionPatch {
-    /// A patch that sets one field.
-    #[must_use]
-    pub fn set(field: FieldId, value: impl Into<FieldValue>) -> Self {
-        Self::default().with(field, value)
-    }
-
-    /// Sets another field.
-    #[must_use]
-    pub fn with(mut self, field: FieldId, value: impl Into<FieldValue>) -> Self {
-        self.fields[field] = Some(value.into());
-        self
-    }
-}
+use super::{Budget, bulk, department_budgets};
 
 /// One edit.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +37,8 @@ pub enum Edit {
     },
     /// Stores its id in a document that has none.
     CarryId(DocumentId),
+    /// Stores where the plan goes on, and archives it.
+    NameSuccessor(DocumentId),
     /// Creates one position.
     Add(NewPosition),
     /// Creates all of these positions, or none if one is invalid.
@@ -110,6 +55,8 @@ pub enum Edit {
         /// The position.
         id: String,
     },
+    /// Creates, changes and deletes positions: all of them, or none if one is rejected.
+    Batch(Box<Batch>),
     /// Changes the settings of the plan.
     Describe(PlanPatch),
     /// Sets the total budget to an amount in currency units (not in units of the plan).
@@ -136,19 +83,16 @@ impl Edit {
     pub fn rows(&self) -> usize {
         match self {
             Self::Create { positions, .. } | Self::AddAll(positions) => positions.len(),
+            Self::Batch(batch) => batch.rows(),
             Self::OnlyIf { edit, .. } => edit.rows(),
             Self::Scenario { edit, .. } => match &**edit {
                 ScenarioEdit::Pick(pick) => pick.rows.len(),
                 _ => 0,
             },
-            Self::CarryId(_) | Self::Describe(_) | Self::SetTotalAmount(_) => 0,
+            Self::CarryId(_) | Self::NameSuccessor(_) | Self::Describe(_) | Self::SetTotalAmount(_) => 0,
             Self::Add(_) | Self::Patch { .. } | Self::Delete { .. } => 1,
         }
     }
-}
-
-fn check_field(field: FieldId, value: &FieldValue) -> Result<(), EditError> {
-    value.check(field).map_err(|reason| EditError::Invalid { field: field.key(), reason })
 }
 
 /// Makes an edit as one change, or as none if it has no effect. An edit of the budgets of departments first applies the change that
@@ -160,27 +104,17 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
     let maps = position_maps(doc);
     let message = match edit {
         Edit::Create { id, plan, positions } => {
-            positions.iter().try_for_each(NewPosition::validate)?;
-            plan_patch::check(plan)?;
-            if !plan.department_budgets.is_empty() {
-                // Their shared map would come before the first change of the document.
-                let reason = "can be set when the document exists".to_owned();
-                return Err(EditError::Invalid { field: DEPARTMENT_BUDGETS, reason });
-            }
-            let message = match positions.len() {
-                0 => format!("{}: new plan", author.name),
-                rows => format!("{}: new plan with {rows} positions", author.name),
-            };
-            return commit(doc, author, message, |tx| {
-                put_text(tx, &ROOT, DOCUMENT_ID, id.as_str())?;
-                plan_patch::write(tx, plan)?;
-                let map = tx.put_object(ROOT, POSITIONS, ObjType::Map)?;
-                positions.iter().try_for_each(|position| add(tx, &map, position, author))
-            });
+            return bulk::create(doc, id, plan, positions, author, "");
         }
         Edit::CarryId(id) => {
             return commit(doc, author, format!("{}: document id", author.name), |tx| {
                 put_text(tx, &ROOT, DOCUMENT_ID, id.as_str())
+            });
+        }
+        Edit::NameSuccessor(id) => {
+            return commit(doc, author, format!("{}: goes on in {}", author.name, id.url()), |tx| {
+                put_text(tx, &ROOT, SUCCESSOR, &id.url())?;
+                tx.put(ROOT, ARCHIVED, true)
             });
         }
         Edit::Add(position) => {
@@ -191,39 +125,18 @@ pub fn run(doc: &mut Automerge, edit: &Edit, author: &Author) -> Result<Done, Ed
             let designation = position.fields[DESIGNATION].as_text().unwrap_or_default();
             let message = format!("{}: added {designation}", author.name);
             return commit(doc, author, message, |tx| {
-                let map = positions_map(tx, &maps)?;
-                add(tx, &map, position, author)
+                let map = bulk::positions_map(tx, &maps)?;
+                bulk::add_row(tx, &map, position, author)
             });
         }
-        Edit::AddAll(positions) => {
-            let mut ids = HashSet::new();
-            for position in positions {
-                position.validate()?;
-                if !candidates(doc, &maps, &position.id).is_empty() || !ids.insert(position.id.as_str()) {
-                    return Err(EditError::Exists(position.id.clone()));
-                }
-            }
-            return commit(doc, author, format!("{}: added {} positions", author.name, positions.len()), |tx| {
-                let map = positions_map(tx, &maps)?;
-                positions.iter().try_for_each(|position| add(tx, &map, position, author))
-            });
-        }
+        Edit::AddAll(positions) => return bulk::add_all(doc, positions, author),
         Edit::Scenario { id, edit } => return scenarios::run(doc, id, edit, author),
         Edit::Patch { id, patch } => return run_patch(doc, &maps, id, patch, author),
         Edit::Delete { id } => {
-            let found = candidates(doc, &maps, id);
-            if found.is_empty() {
-                return Err(EditError::NotFound(id.clone()));
-            }
-            let name = read_position(doc, &maps, &Arc::from(id.as_str()))
-                .and_then(|reading| name_of(&reading.position))
-                .unwrap_or_else(|| id.clone());
-            let mut maps: Vec<ObjId> = found.into_iter().map(|candidate| candidate.map).collect();
-            maps.dedup();
-            return commit(doc, author, format!("{}: deleted {name}", author.name), |tx| {
-                maps.iter().try_for_each(|map| tx.delete(map, id.as_str()))
-            });
+            let deletion = PreparedDeletion::new(doc, &maps, id)?;
+            return commit(doc, author, format!("{}: deleted {}", author.name, deletion.name), |tx| deletion.write(tx));
         }
+        Edit::Batch(batch) => return batch::run(doc, batch, author),
         Edit::Describe(patch) => {
             plan_patch::check(patch)?;
             department_budgets::check(doc, &patch.department_budgets)
@@ -254,74 +167,8 @@ fn run_patch(
     patch: &PositionPatch,
     author: &Author,
 ) -> Result<Done, EditError> {
-    let wanted = || patch.fields.iter().filter_map(|(field, value)| Some((field, value.as_ref()?)));
-    wanted().try_for_each(|(field, value)| check_field(field, value))?;
-    let not_found = || EditError::NotFound(id.to_owned());
-    let mut found = candidates(doc, maps, id);
-    let row = found.pop().ok_or_else(not_found)?.row.ok_or_else(|| EditError::NotAMap(id.to_owned()))?;
-    let losing: Vec<ObjId> = found.into_iter().filter_map(|candidate| candidate.row).collect();
-    let now = read_position(doc, maps, &Arc::from(id)).ok_or_else(not_found)?.position;
-
-    let mut changes: Vec<(FieldId, &FieldValue)> =
-        wanted().filter(|(field, value)| is_change(&now, *field, value)).collect();
-    if changes.is_empty() {
-        return Ok(Done { changed: false });
-    }
-    // Texts come before amounts in the message and in the operations.
-    changes.sort_by_key(|(field, _)| field.kind() == FieldKind::Amount);
-    let name = name_of(&now).unwrap_or_else(|| id.to_owned());
-    let said: Vec<String> = changes.iter().map(|(field, value)| describe_change(*field, value)).collect();
-    commit(doc, author, format!("{}: {name}: {}", author.name, said.join(", ")), |tx| {
-        for (field, value) in &changes {
-            if value.unsets(field.kind()) {
-                delete_if_present(tx, &row, field.key())?;
-            } else {
-                put_field(tx, &row, *field, value)?;
-            }
-        }
-        // Two positions under one id are shown as one. Deleting the field from the losing rows settles their conflict about
-        // it; their other fields stay.
-        for (field, _) in &changes {
-            losing.iter().try_for_each(|row| delete_if_present(tx, row, field.key()))?;
-        }
-        tx.put(&row, UPDATED_AT, ScalarValue::Timestamp(author.now))?;
-        put_text(tx, &row, UPDATED_BY, &author.name)
-    })
-}
-
-/// Whether setting a field to `value` changes the position. Writing the same value again changes it only if that settles a
-/// conflict.
-fn is_change(position: &Position, field: FieldId, value: &FieldValue) -> bool {
-    let current = position.fields[field].as_ref();
-    if value.unsets(field.kind()) {
-        return current.is_some();
-    }
-    let is_same = match value {
-        FieldValue::Text(text) => position.text(field) == Some(text),
-        FieldValue::Amount(amount) => current.and_then(serde_json::Value::as_f64) == Some(amount.as_f64()),
-        FieldValue::Unset => current.is_none(),
-    };
-    !is_same || position.conflicts.contains_key(field.key())
-}
-
-/// A change of a field as the change message says it.
-fn describe_change(field: FieldId, value: &FieldValue) -> String {
-    match value {
-        value if value.unsets(field.kind()) => format!("no {field}"),
-        FieldValue::Text(text) => format!("{field} {text}"),
-        FieldValue::Amount(amount) => format!("{field} {amount}"),
-        FieldValue::Unset => format!("no {field}"),
-    }
-}
-
-/// Writes a field. A value that unsets the field writes nothing.
-fn put_field(tx: &mut Transaction<'_>, row: &ObjId, field: FieldId, value: &FieldValue) -> Result<(), AutomergeError> {
-    match value {
-        value if value.unsets(field.kind()) => Ok(()),
-        FieldValue::Text(text) => put_text(tx, row, field.key(), text),
-        FieldValue::Amount(amount) => put_number(tx, row, field.key(), *amount),
-        FieldValue::Unset => Ok(()),
-    }
+    let Some(change) = PreparedPatch::new(doc, maps, id, patch)? else { return Ok(Done { changed: false }) };
+    commit(doc, author, format!("{}: {}", author.name, change.said()), |tx| change.write(tx, author))
 }
 
 /// Rounds a number to 12 significant digits, to remove the noise of binary fractions.
@@ -348,22 +195,4 @@ pub fn keep_name(doc: &mut Automerge, heads: &[ChangeHash], author: &Author) -> 
         Some(serde_json::Value::String(name)) => put_text(tx, &ROOT, NAME, name),
         _ => delete_if_present(tx, &ROOT, NAME),
     })
-}
-
-fn name_of(position: &Position) -> Option<String> {
-    position.text(DESIGNATION).map(str::to_owned)
-}
-
-/// The map for new positions. Creates it if the document has none.
-fn positions_map(tx: &mut Transaction<'_>, maps: &[ObjId]) -> Result<ObjId, AutomergeError> {
-    maps.last().map_or_else(|| tx.put_object(ROOT, POSITIONS, ObjType::Map), |map| Ok(map.clone()))
-}
-
-fn add(tx: &mut Transaction<'_>, map: &ObjId, position: &NewPosition, author: &Author) -> Result<(), AutomergeError> {
-    let row = tx.put_object(map, position.id.as_str(), ObjType::Map)?;
-    position.fields.iter().try_for_each(|(field, value)| put_field(tx, &row, field, value))?;
-    let (who, when) = position.updated.as_ref().map_or((&author.name, author.now), |(who, when)| (who, *when));
-    tx.put(&row, CREATED_AT, ScalarValue::Timestamp(position.created_at.unwrap_or(author.now)))?;
-    tx.put(&row, UPDATED_AT, ScalarValue::Timestamp(when))?;
-    put_text(tx, &row, UPDATED_BY, who)
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use automerge::{Automerge, ObjId, ObjType, ROOT, Value};
 use serde_json::Value as Json;
 
+use super::document_id::document_of_url;
 use super::json_encoder::Encoder;
 use super::position::{
-    ARCHIVED, CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, TOTAL_BUDGET, UNIT, YEAR_START,
+    ARCHIVED, CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, PREDECESSOR, SUCCESSOR, TOTAL_BUDGET, UNIT,
+    YEAR_START,
 };
 use super::shared_map::{COLUMNS_MAP, SCENARIOS_MAP};
 use super::snapshot::Snapshot;
@@ -69,6 +71,7 @@ fn is_of_schema(key: &str, value: &Value<'_>, shown: Option<&Json>) -> bool {
         DOCUMENT_ID | NAME | CURRENCY => shown.is_some_and(Json::is_string),
         UNIT => shown.and_then(Json::as_f64).is_some_and(|unit| unit > 0.0),
         YEAR_START => shown.and_then(Json::as_str).is_some_and(|month| Month::parse(month).is_some()),
+        SUCCESSOR | PREDECESSOR => shown.and_then(Json::as_str).is_some_and(|url| document_of_url(url).is_some()),
         ARCHIVED => shown.is_some_and(Json::is_boolean),
         TOTAL_BUDGET => shown.and_then(Json::as_f64).is_some_and(|total| total >= 0.0),
         _ => false,

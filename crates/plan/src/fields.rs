@@ -307,7 +307,7 @@ impl FieldValue {
     ///
     /// # Errors
     /// The reason, when the field does not accept the value.
-    pub(super) fn check(&self, field: FieldId) -> Result<(), String> {
+    pub fn check(&self, field: FieldId) -> Result<(), String> {
         match (field.kind(), self) {
             (FieldKind::Text { required: true }, Self::Text(text)) if is_blank(text) => {
                 Err("must not be empty".to_owned())

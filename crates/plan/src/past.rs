@@ -9,9 +9,9 @@ use std::sync::{Arc, Weak};
 
 use automerge::{Automerge, ChangeHash};
 
+use super::list_cursor::order_key;
 use super::position::{Position, position_maps_at, read_position_at};
 use super::snapshot::Snapshot;
-use super::view::order_key;
 
 /// A document at given heads.
 pub struct Past {
@@ -30,6 +30,14 @@ impl Past {
     #[must_use]
     pub fn heads(&self) -> &[ChangeHash] {
         &self.heads
+    }
+
+    /// The document at these heads.
+    pub(super) fn snapshot(&self) -> Snapshot<'_> {
+        let mut now = self.doc.get_heads();
+        now.sort_unstable();
+        // Reading earlier heads takes several times as long.
+        if now == self.heads { Snapshot::now(&self.doc) } else { Snapshot::at(&self.doc, &self.heads) }
     }
 
     /// The positions at these heads, in the order of the view. Slow if there are many.

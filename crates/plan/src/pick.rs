@@ -7,10 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, PatchLog, ROOT, ReadDoc, ScalarValue, Value};
+use automerge::transaction::{Transactable, Transaction};
+use automerge::{Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, Value};
 
-use super::change::{Author, EditError};
+use super::change::{Author, EditError, commit_at};
 use super::position::{POSITIONS, position_maps_at};
 use super::shared_map::{SHARED_MAPS, SharedMap};
 use super::snapshot::Snapshot;
@@ -211,14 +211,8 @@ fn write_at(doc: &mut Automerge, base: &[ChangeHash], rows: &[&PickedRow], autho
             base.extend(map.hash().filter(|hash| doc.get_change_meta_by_hash(hash).is_some()));
         }
     }
-    let mut tx = doc.transaction_at(PatchLog::inactive(), &base).map_err(|_| AutomergeError::Fail)?;
-    let written = rows.iter().try_for_each(|row| write_row(&mut tx, row));
-    if let Err(error) = written {
-        tx.rollback();
-        return Err(error.into());
-    }
     let message = format!("{}: merged {} positions of a scenario", author.name, rows.len());
-    tx.commit_with(CommitOptions::default().with_message(message).with_time(author.now / 1_000));
+    commit_at(doc, &base, author, message, |tx| rows.iter().try_for_each(|row| write_row(tx, row)))?;
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! The schema of a plan inside an Automerge document, and how positions are read.
 //!
 //! ```text
-//! { documentId, name, currency, unit, totalBudget, yearStart?, archived?, departmentBudgets?: { "<department>": <amount> },
-//!   scenarios?: { "<documentId>": <entry> }, columns?: { "<key>": <entry> },
+//! { documentId, name, currency, unit, totalBudget, yearStart?, archived?, successor?, predecessor?,
+//!   departmentBudgets?: { "<department>": <amount> }, scenarios?: { "<documentId>": <entry> }, columns?: { "<key>": <entry> },
 //!   positions: { "<id>": { <fields>, <values of columns>, createdAt, updatedAt, updatedBy } } }
 //! ```
 //!
@@ -13,11 +13,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::{Automerge, ChangeHash, ObjId, ObjType, ROOT, ScalarValue, Value};
+use automerge::{Automerge, ObjId, ObjType, ROOT, ScalarValue, Value};
 use primitives::DocumentId;
 pub use primitives::{DOCUMENT_ID, POSITIONS};
 use serde_json::Value as Json;
 
+use super::document_id::document_of_url;
 use super::extra::{Extra, MAX_ROW_BYTES, distinct};
 use super::json_encoder::{Encoder, show_scalar};
 use super::scenarios::{ScenarioMap, read_map};
@@ -39,6 +40,11 @@ pub const YEAR_START: &str = "yearStart";
 pub const DEPARTMENT_BUDGETS: &str = "departmentBudgets";
 /// Root key that is true in an archived plan.
 pub const ARCHIVED: &str = "archived";
+
+/// Root key of the URL of the document in which a plan goes on without its history.
+pub const SUCCESSOR: &str = "successor";
+/// Root key of the URL of the document of which a plan is the successor.
+pub const PREDECESSOR: &str = "predecessor";
 
 /// Key of a position's creation time, a timestamp. Rows are ordered by it. The editable fields are in [`FIELDS`](super::FIELDS).
 pub const CREATED_AT: &str = "createdAt";
@@ -88,6 +94,10 @@ pub struct Plan {
     pub department_budgets: Option<Arc<BTreeMap<String, Json>>>,
     /// Whether the plan is archived. Other values than `true` do not archive it.
     pub archived: bool,
+    /// The document in which the plan goes on without its history.
+    pub successor: Option<DocumentId>,
+    /// The document of which the plan is the successor.
+    pub predecessor: Option<DocumentId>,
     /// The entries of scenarios. `None` without a map of them.
     pub scenarios: Option<Arc<ScenarioMap>>,
     /// The columns that people have added, by the key of their values in the positions. `None` without a map of them.
@@ -119,6 +129,8 @@ impl Default for Plan {
             year_start: None,
             department_budgets: None,
             archived: false,
+            successor: None,
+            predecessor: None,
             scenarios: None,
             columns: None,
         }
@@ -151,10 +163,8 @@ pub fn read_plan(doc: &Automerge) -> Plan {
     let now = Snapshot::now(doc);
     let text = |key: &str| root_value(now, key).and_then(|value| value.as_str().map(str::to_owned));
     let number = |key: &str| root_value(now, key).and_then(|value| value.as_f64());
-    let map = |key: &str| match now.all(&ROOT, key).pop() {
-        Some((Value::Object(ObjType::Map), map)) => Some(map),
-        _ => None,
-    };
+    let document = |key: &str| text(key).and_then(|url| document_of_url(&url));
+    let map = |key: &str| now.map(&ROOT, key);
     Plan {
         name: text(NAME),
         currency: text(CURRENCY),
@@ -163,24 +173,11 @@ pub fn read_plan(doc: &Automerge) -> Plan {
         year_start: text(YEAR_START).and_then(|month| Month::parse(&month)),
         department_budgets: map(DEPARTMENT_BUDGETS).map(|map| Arc::new(root_map::read(now, &map).values)),
         archived: root_value(now, ARCHIVED) == Some(Json::Bool(true)),
+        successor: document(SUCCESSOR),
+        predecessor: document(PREDECESSOR),
         scenarios: map(SCENARIOS_MAP.key).map(|map| Arc::new(read_map(now, &map))),
         columns: map(COLUMNS_MAP.key).map(|map| Arc::new(root_map::read(now, &map).values)),
     }
-}
-
-/// The text under the root key of the document id, if there is one. It need not be a valid id.
-#[must_use]
-pub fn read_document_id(doc: &Automerge) -> Option<String> {
-    root_value(Snapshot::now(doc), DOCUMENT_ID)?.as_str().map(str::to_owned)
-}
-
-/// The document that the root key of the document id names, and the change that set it.
-#[must_use]
-pub fn read_named_document(doc: &Automerge) -> Option<(DocumentId, ChangeHash)> {
-    let now = Snapshot::now(doc);
-    let (value, object) = now.all(&ROOT, DOCUMENT_ID).pop()?;
-    let id = now.show(&value, &object)?.as_str()?.parse().ok()?;
-    Some((id, doc.hash_for_opid(&object)?))
 }
 
 /// One of the values under a position's id.
@@ -373,10 +370,7 @@ impl Position {
     /// The amount of a field, if it holds one. Digits that another program wrote as text count as an amount.
     #[must_use]
     pub fn amount(&self, field: FieldId) -> Option<Budget> {
-        match self.fields[field].as_ref()? {
-            Json::String(text) => text.trim().parse().ok().and_then(|number| Budget::new_f64(number).ok()),
-            value => Budget::from_json(value).ok(),
-        }
+        Budget::of_stored(self.fields[field].as_ref()?)
     }
 
     /// The month of a field, if it holds a valid one.

@@ -102,14 +102,9 @@ pub struct ScenarioMap {
     pub stored: BTreeMap<String, Json>,
 }
 
-fn child(snapshot: Snapshot<'_>, object: &ObjId, key: &str) -> Option<ObjId> {
-    let (value, child) = snapshot.all(object, key).pop()?;
-    matches!(value, Value::Object(ObjType::Map)).then_some(child)
-}
-
 fn entry_of(doc: &Automerge, id: &DocumentId) -> Option<ObjId> {
     let now = Snapshot::now(doc);
-    child(now, &child(now, &ROOT, SCENARIOS_MAP.key)?, id.as_str())
+    now.map(&now.map(&ROOT, SCENARIOS_MAP.key)?, id.as_str())
 }
 
 /// Reads the entry of a scenario; the default if there is none.
@@ -132,7 +127,7 @@ fn read_entry_at(now: Snapshot<'_>, entry: &ObjId) -> ScenarioEntry {
 
 /// Reads the map of scenarios.
 pub(super) fn read_map(now: Snapshot<'_>, map: &ObjId) -> ScenarioMap {
-    let maps = now.keys(map).into_iter().filter_map(|id| Some((child(now, map, &id)?, id)));
+    let maps = now.keys(map).into_iter().filter_map(|id| Some((now.map(map, &id)?, id)));
     let entries = maps.map(|(entry, id)| (id, read_entry_at(now, &entry))).collect();
     ScenarioMap { entries, stored: root_map::read(now, map).values }
 }
@@ -140,7 +135,7 @@ pub(super) fn read_map(now: Snapshot<'_>, map: &ObjId) -> ScenarioMap {
 /// Where a row of a scenario was picked last.
 pub(super) fn picked_at(plan: &Automerge, id: &DocumentId, row: &str) -> Option<PickedAt> {
     let now = Snapshot::now(plan);
-    let picked = child(now, &child(now, &entry_of(plan, id)?, PICKED)?, row)?;
+    let picked = now.map(&now.map(&entry_of(plan, id)?, PICKED)?, row)?;
     let heads = |key: &str| -> Vec<ChangeHash> {
         let text = now.all(&picked, key).pop().and_then(|(value, object)| now.show(&value, &object));
         let text = text.as_ref().and_then(Json::as_str).unwrap_or_default();
@@ -154,7 +149,7 @@ pub(super) fn picked_at(plan: &Automerge, id: &DocumentId, row: &str) -> Option<
 #[must_use]
 pub fn is_picked(plan: &Automerge, id: &DocumentId) -> bool {
     let now = Snapshot::now(plan);
-    let picked = entry_of(plan, id).and_then(|entry| child(now, &entry, PICKED));
+    let picked = entry_of(plan, id).and_then(|entry| now.map(&entry, PICKED));
     picked.is_some_and(|picked| !now.keys(&picked).is_empty())
 }
 

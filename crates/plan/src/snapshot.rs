@@ -1,6 +1,6 @@
 //! Reads a document at its current heads or at earlier ones, with one interface.
 
-use automerge::iter::{ListRange, MapRange};
+use automerge::iter::{ListRange, MapRange, Span};
 use automerge::{Automerge, ChangeHash, ObjId, ObjType, Prop, ReadDoc, Value};
 use serde_json::Value as Json;
 
@@ -34,6 +34,12 @@ impl<'a> Snapshot<'a> {
         .unwrap_or_default()
     }
 
+    /// The map under a key, if its value is one.
+    pub(super) fn map(self, object: &ObjId, key: &str) -> Option<ObjId> {
+        let (value, map) = self.all(object, key).pop()?;
+        matches!(value, Value::Object(ObjType::Map)).then_some(map)
+    }
+
     /// The keys of a map.
     pub(super) fn keys(self, object: &ObjId) -> Vec<String> {
         match self.heads {
@@ -65,6 +71,15 @@ impl<'a> Snapshot<'a> {
             Some(heads) => self.doc.text_at(object, heads),
         }
         .unwrap_or_default()
+    }
+
+    /// The content of a Text object: parts with the same marks, and blocks.
+    pub(super) fn spans(self, object: &ObjId) -> impl Iterator<Item = Span> + use<'a> {
+        let spans = match self.heads {
+            None => self.doc.spans(object),
+            Some(heads) => self.doc.spans_at(object, heads),
+        };
+        spans.ok().into_iter().flatten()
     }
 
     /// The length of a text or a list.

@@ -8,16 +8,18 @@
 
 mod touched;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ReadDoc};
 use touched::{Touch, Touched};
 
 use super::extra::{Extra, read_root_extra};
+use super::list_cursor::{ListCursor, OrderKey, order_key};
 use super::position::{Plan, Position, PositionKey, Reading, position_maps, read_plan, read_position, reread_field};
+use super::problems::{PlacedProblem, SchemaProblem, plan_problems, position_problems};
 
 /// Functions that render a position. The server passes them in, so that this crate does not depend on its protocols.
 #[derive(Clone, Copy)]
@@ -55,6 +57,8 @@ pub struct Row {
     /// The position.
     pub position: Position,
     forms: [Box<[u8]>; 3],
+    /// Number of its values that do not fit the schema.
+    problems: usize,
 }
 
 impl Row {
@@ -65,7 +69,8 @@ impl Row {
             out.into_boxed_slice()
         };
         let forms = [render(renderings.json), render(renderings.additional), render(renderings.csv)];
-        Self { position, forms }
+        let problems = position_problems(&position).len();
+        Self { position, forms, problems }
     }
 
     /// The row in a rendered form.
@@ -156,8 +161,6 @@ pub(super) fn write_view(view: &SharedView) -> RwLockWriteGuard<'_, View> {
     view.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Order of rows: the newest first, then by id. Rows without a creation time come last.
-pub(super) type OrderKey = (bool, Reverse<i64>, Arc<str>);
 /// An object id without the library's actor index, which differs between copies of a document.
 type ObjectKey = (u64, ActorId);
 
@@ -188,6 +191,11 @@ pub struct View {
     map_keys: HashSet<ObjectKey>,
     plan: Plan,
     extra: Option<Box<Extra>>,
+    plan_problems: Vec<SchemaProblem>,
+    /// The rows with values that do not fit the schema, in order.
+    flawed: BTreeMap<OrderKey, Arc<Row>>,
+    /// Number of these values.
+    row_problems: usize,
     heads: Vec<ChangeHash>,
 }
 
@@ -211,6 +219,9 @@ impl View {
             maps,
             plan: Plan::default(),
             extra: read_root_extra(doc),
+            plan_problems: Vec::new(),
+            flawed: BTreeMap::new(),
+            row_problems: 0,
             heads: Vec::new(),
         };
         let keys: BTreeSet<String> = view.maps.iter().flat_map(|map| doc.keys(map)).collect();
@@ -218,6 +229,7 @@ impl View {
             view.reread(doc, &Arc::from(key));
         }
         view.plan = read_plan(doc);
+        view.plan_problems = plan_problems(&view.plan, view.extra.as_deref());
         view.heads = doc.get_heads();
         view
     }
@@ -238,6 +250,22 @@ impl View {
     #[must_use]
     pub fn extra(&self) -> Option<&Extra> {
         self.extra.as_deref()
+    }
+
+    /// Number of values that do not fit the schema.
+    #[must_use]
+    pub fn problem_count(&self) -> usize {
+        self.plan_problems.len() + self.row_problems
+    }
+
+    /// The values that do not fit the schema: of the settings, then of the positions in order.
+    pub fn problems(&self) -> impl Iterator<Item = PlacedProblem> {
+        let settings = self.plan_problems.iter().map(|problem| (None, problem.clone()));
+        let rows = self.flawed.values().flat_map(|row| {
+            let position = &row.position;
+            position_problems(position).into_iter().map(|problem| (Some(Arc::clone(&position.id)), problem))
+        });
+        settings.chain(rows).map(|(position, problem)| PlacedProblem { position, problem })
     }
 
     /// How many positions there are.
@@ -261,6 +289,11 @@ impl View {
     /// The positions in order.
     pub fn rows(&self) -> impl Iterator<Item = &Arc<Row>> {
         self.order.values()
+    }
+
+    /// The positions after a place, in order.
+    pub fn rows_after(&self, cursor: &ListCursor) -> impl Iterator<Item = &Arc<Row>> {
+        self.order.range((Bound::Excluded(cursor.order_key()), Bound::Unbounded)).map(|(_, row)| row)
     }
 
     /// Appends all rows in one form to `out`, joined by `separator`. Rows with an empty rendering are left out.
@@ -344,6 +377,9 @@ impl View {
         if let Some(event) = &plan {
             self.plan = event.plan().clone();
         }
+        if touched.plan {
+            self.plan_problems = plan_problems(&self.plan, self.extra.as_deref());
+        }
         self.heads = doc.get_heads();
         ViewChange { rows, plan }
     }
@@ -380,7 +416,11 @@ impl View {
     /// Removes a row from the view.
     fn take(&mut self, id: &str) -> Option<Entry> {
         let entry = self.entries.remove(id)?;
-        self.order.remove(&order_key(&entry.row.position));
+        let key = order_key(&entry.row.position);
+        self.order.remove(&key);
+        if self.flawed.remove(&key).is_some() {
+            self.row_problems -= entry.row.problems;
+        }
         for (object, _) in &entry.objects {
             self.owners.remove(object);
         }
@@ -407,7 +447,12 @@ impl View {
                 (row, Some(event))
             }
         };
-        self.order.insert(order_key(&row.position), Arc::clone(&row));
+        let key = order_key(&row.position);
+        if row.problems > 0 {
+            self.row_problems += row.problems;
+            self.flawed.insert(key.clone(), Arc::clone(&row));
+        }
+        self.order.insert(key, Arc::clone(&row));
         self.entries.insert(id, Entry { row, map, objects });
         event
     }
@@ -416,10 +461,6 @@ impl View {
 fn changed(before: &Row, row: &Arc<Row>) -> RowEvent {
     let event = if before.position.has_fields_of(&row.position) { RowEvent::Extended } else { RowEvent::Edited };
     event(Arc::clone(row))
-}
-
-pub(super) fn order_key(position: &Position) -> OrderKey {
-    (position.created_at.is_none(), Reverse(position.created_at.unwrap_or_default()), Arc::clone(&position.id))
 }
 
 fn object_key(object: &ObjId) -> Option<ObjectKey> {

@@ -16,6 +16,7 @@ mod families;
 mod followers;
 mod hints;
 mod history;
+mod imports;
 mod legacy_presence;
 mod mailbox_quota;
 mod news;
@@ -33,6 +34,7 @@ mod refusals;
 mod registry;
 mod requester;
 mod scenarios;
+mod successors;
 mod sync;
 mod task;
 mod text;
@@ -58,6 +60,7 @@ pub use followers::{Changes, Follower};
 use history::HistoryReaders;
 pub use history::PastGuard;
 pub use legacy_presence::{LegacyPresence, RenderPresence};
+use limits::Quota;
 pub use mailbox_quota::MailboxQuota;
 use open_failures::OpenFailures;
 pub use outbox::{
@@ -224,6 +227,12 @@ impl Hub {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.inner.metrics
+    }
+
+    /// How many documents `requester` may create now. `None` if there is no limit.
+    #[must_use]
+    pub fn new_document_quota(&self, requester: &Requester) -> Option<Quota> {
+        self.inner.creation_rate_limit.quota(requester.payer().as_ref())
     }
 
     /// The memory budget of large messages.
@@ -406,6 +415,7 @@ impl Hub {
             return Err("the server is shutting down".to_owned());
         }
         let health = self.inner.store.health();
+        self.retry_unavailable(&health);
         // A displaced file may return: the store checks for it again.
         if health.unavailable.iter().any(|(_, reason)| *reason != UnavailableReason::ExternalChange) {
             return Err(health.to_string());

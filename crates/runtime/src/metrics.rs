@@ -2,10 +2,13 @@
 //!
 //! Each server has a set of its own, so that servers in one process (in tests) do not count for each other.
 
+mod unknown_messages;
+
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use unknown_messages::UnknownMessages;
 
 /// Upper bounds of the latency histograms, in seconds.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -96,10 +99,13 @@ pub struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     connections: [Gauge; 5],
     refusals: Vec<Counter>,
+    unknown_messages: UnknownMessages,
     /// Documents in memory.
     pub documents_open: Gauge,
     /// Documents in memory that have used four fifths of a limit.
     pub documents_nearly_full: Gauge,
+    /// Values that do not fit the plan's schema, in the documents that have a view.
+    pub schema_problems: Gauge,
     /// Changes stored.
     pub changes: Counter,
     /// Commands per batch.
@@ -224,8 +230,16 @@ impl Metrics {
         use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
         describe_gauge!("happierwork_connections", "Open WebSocket connections and change feeds, by kind");
         describe_counter!("happierwork_refusals_total", "Refused or ignored requests and messages, by reason");
+        describe_counter!(
+            "happierwork_unknown_messages_total",
+            "Ignored messages of types that the server does not know, by type"
+        );
         describe_gauge!("happierwork_documents_open", "Documents in memory");
         describe_gauge!("happierwork_documents_nearly_full", "Documents in memory that have used most of a limit");
+        describe_gauge!(
+            "happierwork_schema_problems",
+            "Values that do not fit the plan's schema, in documents that are read as positions"
+        );
         describe_counter!("happierwork_changes_total", "Changes made durable");
         describe_histogram!("happierwork_batch_size", Unit::Count, "Commands per batch of a document");
         describe_histogram!(
@@ -299,8 +313,10 @@ impl Metrics {
                 .iter()
                 .map(|(_, reason)| counter!("happierwork_refusals_total", "reason" => *reason))
                 .collect(),
+            unknown_messages: UnknownMessages::default(),
             documents_open: gauge!("happierwork_documents_open"),
             documents_nearly_full: gauge!("happierwork_documents_nearly_full"),
+            schema_problems: gauge!("happierwork_schema_problems"),
             changes: counter!("happierwork_changes_total"),
             batch_size: histogram!("happierwork_batch_size"),
             append_seconds: histogram!("happierwork_append_seconds"),
@@ -336,11 +352,24 @@ impl Metrics {
         &self.connections[kind as usize]
     }
 
+    /// Runs a function whose metrics belong to this set.
+    pub fn within<T>(&self, register: impl FnOnce() -> T) -> T {
+        metrics::with_local_recorder(&*self.recorder, register)
+    }
+
+    /// Counts an ignored message of an unknown type.
+    pub fn record_unknown_message(&self, name: &str) {
+        self.record_refusal(RefusalReason::UnknownType);
+        self.unknown_messages.record(name, |name| {
+            self.within(|| metrics::counter!("happierwork_unknown_messages_total", "type" => name.to_owned()))
+        });
+    }
+
     /// Registers the metrics of a peering with this name, at zero.
     #[must_use]
     pub fn peering(&self, name: &str) -> PeeringMetrics {
         use metrics::{counter, gauge};
-        metrics::with_local_recorder(&*self.recorder, || {
+        self.within(|| {
             let name = name.to_owned();
             let connected = gauge!("happierwork_peering_connected", "peer" => name.clone());
             let documents = gauge!("happierwork_peering_documents", "peer" => name.clone());

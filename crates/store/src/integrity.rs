@@ -202,7 +202,7 @@ impl VerifiedContent {
 
     /// Whether this document holds every change of `other`.
     pub(super) fn contains_changes_of(&self, other: &Self) -> bool {
-        other.document.get_heads().iter().all(|head| self.document.get_change_by_hash(head).is_some())
+        other.document.get_heads().iter().all(|head| self.document.get_change_meta_by_hash(head).is_some())
     }
 }
 

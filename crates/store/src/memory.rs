@@ -31,6 +31,7 @@ pub struct MemoryStore {
     processes: Arc<AtomicU64>,
     peers: Mutex<HashMap<DocumentId, Vec<PeerRecord>>>,
     failing_appends: AtomicUsize,
+    failing_loads: AtomicUsize,
     /// Shared by all processes.
     obstructed_appends: Arc<AtomicUsize>,
 }
@@ -91,6 +92,7 @@ impl Default for MemoryStore {
             processes: Arc::default(),
             peers: Mutex::default(),
             failing_appends: AtomicUsize::new(0),
+            failing_loads: AtomicUsize::new(0),
             obstructed_appends: Arc::default(),
         }
     }
@@ -150,6 +152,11 @@ impl MemoryStore {
     /// Makes the next `count` appends fail with [`StoreError::Full`].
     pub fn fail_appends(&self, count: usize) {
         self.failing_appends.store(count, Ordering::SeqCst);
+    }
+
+    /// Makes the next `count` loads fail.
+    pub fn fail_loads(&self, count: usize) {
+        self.failing_loads.store(count, Ordering::SeqCst);
     }
 
     /// Makes the next `count` appends of any process answer [`Appended::Behind`], as if there were a batch of another process
@@ -232,6 +239,11 @@ impl Store for MemoryStore {
     fn load(&self, id: &DocumentId) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
         let id = id.clone();
         async move {
+            let failing =
+                self.failing_loads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
+            if failing.is_ok() {
+                return Err(StoreError::Read { id, source: io::Error::other("made to fail") });
+            }
             let database = self.database.lock();
             let is_stored = |document: &&MemoryDocument| {
                 !document.is_removed() && (document.position != Position::START || !document.content.is_empty())

@@ -156,8 +156,8 @@ impl<S: Schema> Engine<S> {
             }
             let before = changes.len();
             let outcome = match quota.take_edit() {
-                Ok(()) => self.edit(&edit, &mut changes),
-                Err(full) => Err(EditRefused::Full(full)),
+                Err(full) if !S::is_made_when_full(&edit) => Err(EditRefused::Full(full)),
+                _ => self.edit(&edit, &mut changes),
             };
             if let Some(by) = by {
                 let origin = Origin::Contributed(by);
@@ -240,6 +240,10 @@ impl<S: Schema> Engine<S> {
         relatives: &Relatives,
     ) -> Result<Vec<Change>, BadMessage> {
         let fresh: Vec<Change> = changes.into_iter().filter(|change| !self.has(&change.hash())).collect();
+        // The changes of a file that is imported come from anywhere.
+        if fresh.iter().any(|change| S::actor_owner(change) == ActorOwner::Nobody) {
+            return Err(BadMessage::ForeignActor);
+        }
         quota.take(&fresh)?;
         self.claim(by, &fresh, origins, relatives)?;
         Ok(fresh)

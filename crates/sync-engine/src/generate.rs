@@ -6,7 +6,7 @@
 //!
 //! - The changes to send are those after the changes that the peer has or that are in transit. For the latter `sent_hashes` holds
 //!   the *heads* of what was sent instead of every hash: a connection delivers everything, in order. So a state stays small
-//!   however much was sent.
+//!   however much was sent. After a filter has withheld changes, it holds nothing of that message.
 //! - A peer that lacks more than a third of the history gets the whole document, as in the library. But the document is saved
 //!   once for all such peers ([`Saved`]), and a few later edits are appended to that copy instead of saving again.
 //! - `have` names our heads: after this message the peer has everything up to them, and should send everything else. The
@@ -188,12 +188,16 @@ fn guess(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<
     // Changes on their way to the peer count as changes that it has.
     let sent = std::mem::take(&mut state.sent_hashes);
     let said = state.their_have.clone();
-    let mut brings_all = false;
+    // What the peer has for certain, if the message brings the rest.
+    let mut certain = None;
     if let Some(first) = state.their_have.as_mut().and_then(|have| have.first_mut()) {
         // If a change that was shared with the peer is lost here, the library requests everything and sends nothing.
         let shared = first.last_sync.iter().all(|hash| has(doc, hash));
-        brings_all = shared && state.their_need.is_some() && !state.peer_read_only;
         first.last_sync.extend(&sent);
+        if shared && state.their_need.is_some() && !state.peer_read_only {
+            let known = state.their_heads.iter().flatten().filter(|head| has(doc, head));
+            certain = Some(first.last_sync.iter().chain(known).copied().collect::<Vec<_>>());
+        }
     }
     let mut message = doc.generate_sync_message(state);
     if let Some(message) = &mut message
@@ -203,10 +207,12 @@ fn guess(doc: &Automerge, state: &mut sync::State, saved: &mut Saved) -> Option<
         message.changes = ChunkList::from(vec![saved.chunks(doc)]);
     }
     state.their_have = said;
-    state.sent_hashes = sent;
-    if message.is_some() && brings_all {
-        state.sent_hashes = state.last_sent_heads.iter().copied().collect();
-    }
+    // The filter may have withheld a change that the peer lacks: then the peer cannot use those that build on it.
+    let brings_all = message.is_some()
+        && certain.is_some_and(|certain| {
+            doc.get_changes_meta(&certain).iter().all(|change| state.sent_hashes.contains(&change.hash))
+        });
+    state.sent_hashes = if brings_all { state.last_sent_heads.iter().copied().collect() } else { sent };
     message
 }
 
@@ -269,5 +275,51 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A peer that believes to have a change which it lacks cannot be brought up to date without starting over.
+    #[test]
+    fn change_that_a_filter_withheld_is_sent_later() {
+        let put = |doc: &mut AutoCommit, key: &str| {
+            doc.put(ROOT, key, 1).unwrap();
+            doc.commit();
+            doc.get_heads()[0]
+        };
+        let mut server = AutoCommit::new();
+        let shared = put(&mut server, "shared");
+        let mut peer = server.fork();
+        let (withheld, later) = (put(&mut server, "withheld"), put(&mut server, "later"));
+        let own = put(&mut peer, "own");
+        let mut doc = Automerge::load(&server.save()).unwrap();
+        let (copy, own_changes) = (peer.save(), peer.get_changes(&[shared]));
+        // A false positive of the filter of the peer's own changes.
+        let bloom = BloomFilter::from_hashes([own, withheld].iter());
+        let message = Message {
+            heads: vec![own],
+            need: Vec::new(),
+            have: vec![Have { last_sync: vec![shared], bloom }],
+            changes: ChunkList::empty(),
+            flags: Some(MessageFlags::new()),
+            version: MessageVersion::V1,
+        };
+        let state = receive::receive(&doc, &sync::State::new(), message.clone());
+        let (sent, state) = generate(&doc, &state, &mut Saved::default());
+        let changes = |message: Option<Bytes>| {
+            let mut with = Automerge::load(&copy).unwrap();
+            let message = Message::decode(&message.unwrap()).unwrap();
+            with.receive_sync_message(&mut sync::State::new(), message).unwrap();
+            with.get_heads()
+        };
+        assert_eq!(changes(sent), [own], "the later change waits for the one that was withheld");
+
+        // The peer's change arrives in another message, and the peer still has what it had.
+        doc.apply_changes(own_changes).unwrap();
+        let state = receive::receive(&doc, &state, Message { changes: ChunkList::empty(), ..message });
+        let (sent, _) = generate(&doc, &state, &mut Saved::default());
+        let mut both = [own, later];
+        both.sort_unstable();
+        let mut heads = changes(sent);
+        heads.sort_unstable();
+        assert_eq!(heads, both);
     }
 }

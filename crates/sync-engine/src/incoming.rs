@@ -77,12 +77,36 @@ impl Incoming {
         envelope::check(bytes, limits)?;
         let mut message = sync::Message::decode(bytes)?;
         let chunks = std::mem::replace(&mut message.changes, sync::ChunkList::empty());
+        let Decoded { changes, budget, counts } = Decoded::of(chunks.iter(), limits)?;
+        let memory_estimate = (limits.inflated - budget.inflated)
+            + (limits.operations - budget.operations) * OPERATION_BYTES
+            + (limits.text - budget.text)
+            + counts.actor_changes() / ACTOR_CHANGES_PER_BYTE
+            + bytes.len() as u64;
+        let operations = limits.operations - budget.operations;
+        let carried_changes = !chunks.is_empty();
+        Ok(Self { message, changes, carried_changes, operations, memory_estimate, proven: Arc::default() })
+    }
+}
+
+/// The changes of a list of chains of chunks.
+struct Decoded {
+    changes: Vec<Change>,
+    /// What is left of the limits.
+    budget: Budget,
+    counts: ChangeCounts,
+}
+
+impl Decoded {
+    fn of<C: AsRef<[u8]>>(chains: impl Iterator<Item = C>, limits: &MessageLimits) -> Result<Self, BadMessage> {
+        let chains: Vec<C> = chains.collect();
         let MessageLimits { changes: most, operations, inflated, text, actor_changes, .. } = *limits;
         let mut budget = Budget { inflated, changes: most, operations, text, actor_changes };
         let mut counts = ChangeCounts::default();
         // The cost of all chunks is checked before the library decodes the first.
-        let mut checked = Vec::with_capacity(chunks.len());
-        for mut rest in chunks.iter() {
+        let mut checked = Vec::with_capacity(chains.len());
+        for chain in &chains {
+            let mut rest = chain.as_ref();
             // A document is sent as one entry that holds a chain of chunks.
             loop {
                 let (chunk, after) = Chunk::parse(rest, budget.inflated)?;
@@ -98,15 +122,23 @@ impl Incoming {
         for chunk in checked {
             changes.extend(changes_of(chunk)?);
         }
-        let memory_estimate = (limits.inflated - budget.inflated)
-            + (limits.operations - budget.operations) * OPERATION_BYTES
-            + (limits.text - budget.text)
-            + counts.actor_changes() / ACTOR_CHANGES_PER_BYTE
-            + bytes.len() as u64;
-        let operations = limits.operations - budget.operations;
-        let carried_changes = !chunks.is_empty();
-        Ok(Self { message, changes, carried_changes, operations, memory_estimate, proven: Arc::default() })
+        Ok(Self { changes, budget, counts })
     }
+}
+
+/// Decodes and checks a file: a chain of whole chunks, as `save` of any Automerge library writes it. Returns its changes, each after those
+/// that it depends on.
+///
+/// # Errors
+/// When anything in it is malformed, corrupt or over a limit, or a change is missing that another one depends on.
+pub fn decode_file(file: &[u8], limits: &MessageLimits) -> Result<Vec<Change>, BadMessage> {
+    let decoded = catch_unwind(|| Decoded::of([file].into_iter(), limits)).unwrap_or(Err(BadMessage::Panicked))?;
+    let known: HashSet<ChangeHash> = decoded.changes.iter().map(Change::hash).collect();
+    let mut needed = decoded.changes.iter().flat_map(Change::deps);
+    if let Some(missing) = needed.find(|dependency| !known.contains(*dependency)) {
+        return Err(BadMessage::Content(format!("it lacks the change {missing}, which others depend on")));
+    }
+    Ok(causal_order::sort(decoded.changes))
 }
 
 /// Decodes and checks a sync message. The result does not depend on the document, so this can be done ahead, on another thread.
@@ -186,6 +218,36 @@ mod tests {
                 assert_eq!(incoming.changes.len(), changes, "byte {at}");
             }
         }
+    }
+
+    #[test]
+    fn file_yields_all_changes_or_an_error() {
+        let mut doc = AutoCommit::new();
+        for edit in 0..5 {
+            doc.put(ROOT, "value", edit).unwrap();
+            doc.commit();
+        }
+        let changes: Vec<Vec<u8>> = doc.get_changes(&[]).iter_mut().map(|change| change.bytes().to_vec()).collect();
+        let limits = MessageLimits::default();
+        let reversed: Vec<u8> = changes.iter().rev().flatten().copied().collect();
+        for file in [doc.save(), changes.concat(), reversed] {
+            let decoded = decode_file(&file, &limits).unwrap();
+            assert_eq!(
+                decoded.iter().map(Change::hash).collect::<Vec<_>>(),
+                doc.get_changes(&[]).iter().map(Change::hash).collect::<Vec<_>>()
+            );
+            assert!(decode_file(&file[..file.len() - 1], &limits).is_err());
+        }
+        let incomplete = decode_file(&changes[1..].concat(), &limits);
+        assert!(
+            matches!(&incomplete, Err(BadMessage::Content(reason)) if reason.contains("lacks the change")),
+            "{incomplete:?}"
+        );
+        assert!(decode_file(b"", &limits).is_err() && decode_file(b"{}", &limits).is_err());
+        assert!(matches!(
+            decode_file(&doc.save(), &MessageLimits { changes: 4, ..limits }),
+            Err(BadMessage::TooCostly(_))
+        ));
     }
 
     #[test]

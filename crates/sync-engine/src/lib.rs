@@ -73,7 +73,7 @@ pub use bad_message::BadMessage;
 pub use batch::{Applied, Item, Outcome, Prepared, Published};
 pub use engine::{Engine, LoadError, PeerRole, load_log};
 pub use envelope::{carries_chunks, envelope_size, names_heads, without_chunks};
-pub use incoming::{Incoming, Part, decode_message};
+pub use incoming::{Incoming, Part, decode_file, decode_message};
 pub use lost::LostChanges;
 pub use message_limits::{
     DOCUMENT_ACTOR_CHANGES, DOCUMENT_BYTES, DOCUMENT_CHANGES, DOCUMENT_OPERATIONS, MessageLimits,

@@ -34,6 +34,11 @@ pub trait Schema {
     /// Whether this single edit takes long to apply.
     fn is_large(edit: &Self::Edit) -> bool;
 
+    /// Whether this edit is made in a full document, too.
+    fn is_made_when_full(_edit: &Self::Edit) -> bool {
+        false
+    }
+
     /// Who may contribute this change, by its actor.
     fn actor_owner(_change: &Change) -> ActorOwner {
         ActorOwner::FirstContributor

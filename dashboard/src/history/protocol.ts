@@ -2,7 +2,9 @@
 import type { FieldValues } from "../plan/fields"
 import type { PlanColumn } from "../plan/own-columns"
 import type { OwnValues, Settings } from "../plan/schema"
+import type { UpdatePreview } from "../plan/update-preview"
 import type { VersionComparison } from "../plan/version-comparison"
+import type { ChunkPlace } from "../sync/stored-chunks"
 import type { DiscardedEdit, HistoryEntry } from "./events"
 import type { PastState, StateAuthor } from "./past-states"
 
@@ -55,17 +57,22 @@ export interface WorkerRequests {
   authorsOfStates: { params: { states: (readonly string[])[] }; result: (StateAuthor | null)[] }
   /** What has changed since the given heads; `null` if this copy does not have them. */
   compare: { params: { heads: readonly string[]; yearStart: string }; result: VersionComparison | null }
+  /** What the merge of these changes of the plan changes. `base`: the heads of what the plan and this scenario have in common. */
+  previewUpdate: { params: { changes: readonly Uint8Array[]; base: readonly string[]; yearStart: string }; result: UpdatePreview | null }
   /** Heads before the last deletion of a position. */
   headsBeforeDeletion: { params: { position: string }; result: string[] | null }
   authors: { params: { operations: string[] }; result: (ChangeAttribution | null)[] }
 }
 
 export type WorkerCommand =
-  | { type: "load"; bytes: Uint8Array }
+  /** Loads what is stored of a document. */
+  | { type: "open"; place: ChunkPlace }
   | { type: "addChanges"; bytes: Uint8Array }
   | { [M in keyof WorkerRequests]: { type: "request"; id: number; method: M; params: WorkerRequests[M]["params"] } }[keyof WorkerRequests]
 
 export type WorkerMessage =
+  /** The heads of what was stored; empty if nothing was. The worker waits for the changes since. */
+  | { type: "opened"; heads: string[] }
   | { type: "progress"; done: number; total: number }
   /** The worker has read all changes received so far. */
   | { type: "loaded"; changes: number; discardedEdits: DiscardedEdit[] }

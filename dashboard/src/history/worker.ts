@@ -4,14 +4,19 @@ import { next as A } from "@automerge/automerge/slim"
 import { FIELDS } from "../plan/fields"
 import { readPlainColumns } from "../plan/own-columns"
 import { readPosition, readSettings, rowsOf } from "../plan/schema"
+import { previewUpdate } from "../plan/update-preview"
 import { compareWithVersion } from "../plan/version-comparison"
 import { startAutomerge } from "../sync/automerge"
+import { type ChunkPlace, joinChunks, readChunks } from "../sync/stored-chunks"
 import { ChangeLog } from "./change-log"
 import { decodeChangesSince } from "./decode-changes"
 import { authorOfState, stateAtTime } from "./past-states"
 import type { PastPlan, WorkerCommand, WorkerMessage, WorkerRequests } from "./protocol"
 
 const changeLog = new ChangeLog()
+/** What was stored of the document, before the page has sent the changes since. */
+let stored: A.Doc<unknown> | null = null
+/** The document; `null` before it is as new as that of the page. */
 let doc: A.Doc<unknown> | null = null
 
 const post = (message: WorkerMessage) => postMessage(message)
@@ -28,21 +33,34 @@ self.onmessage = ({ data }: MessageEvent<WorkerCommand>) => {
 
 async function handle(message: WorkerCommand): Promise<void> {
   switch (message.type) {
-    case "load":
-      doc = A.load(message.bytes)
-      read(doc, [])
-      post({ type: "conflicts", ids: positionsWithConflicts(doc) })
+    case "open": {
+      stored = await loadStored(message.place)
+      post({ type: "opened", heads: A.getHeads(stored) })
       break
+    }
     case "addChanges": {
-      if (!doc) return
-      const heads = A.getHeads(doc)
-      doc = A.loadIncremental(doc, message.bytes)
+      const heads = doc ? A.getHeads(doc) : []
+      const isFirst = doc === null
+      doc = A.loadIncremental(doc ?? stored ?? A.init(), message.bytes)
+      stored = null
       read(doc, heads)
+      if (isFirst) post({ type: "conflicts", ids: positionsWithConflicts(doc) })
       break
     }
     case "request":
       post({ type: "response", id: message.id, result: respond(message) })
   }
+}
+
+/** What is stored of a document; an empty one if nothing can be read. The page then sends everything. */
+async function loadStored(place: ChunkPlace): Promise<A.Doc<unknown>> {
+  try {
+    const chunks = await readChunks(place)
+    if (chunks.length > 0) return A.load(joinChunks(chunks))
+  } catch (error) {
+    console.warn("The stored document could not be read by the history.", error)
+  }
+  return A.init()
 }
 
 function read(doc: A.Doc<unknown>, since: A.Heads): void {
@@ -88,6 +106,8 @@ function respond(message: Extract<WorkerCommand, { type: "request" }>): WorkerRe
       return message.params.states.map((heads) => authorOfState((hash) => changeLog.change(hash), heads))
     case "compare":
       return doc && compareWithVersion(doc, message.params.heads, message.params.yearStart)
+    case "previewUpdate":
+      return doc && previewUpdate(doc, message.params.changes, message.params.base, message.params.yearStart)
   }
 }
 

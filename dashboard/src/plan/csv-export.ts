@@ -3,38 +3,71 @@ import Papa from "papaparse"
 import { FIELDS } from "./fields"
 import { toPlainDecimal } from "./format"
 import { escapeFormulas, needsQuotes } from "./formula-escaping"
-import { shownValue } from "./schema"
-import { calculatedColumns } from "./table-export/calculated"
+import { type Position, shownValue } from "./schema"
+import { calculatedColumns, isCalculated } from "./table-export/calculated"
 import { type ExportTable, extraColumns, extraHead, ownHead } from "./table-export/table"
 
-/** The columns after the fields, as the server writes them. */
-const LAST_COLUMNS = ["updatedBy", "updatedAt", "createdAt"] as const
+/** The columns of the last edit and of the creation. */
+const EDIT_COLUMNS = ["updatedBy", "updatedAt", "createdAt"] as const
+/**
+ * The fields before {@link EDIT_COLUMNS}. Later fields come after them, as in the files of the server: no column has changed its place since
+ * the first version.
+ */
+const [FIRST_FIELDS, LATER_FIELDS] = [FIELDS.slice(0, 4), FIELDS.slice(4)]
+
+/** A column after those that every file has. */
+interface FurtherColumn {
+  /** Its place among the columns that the server writes as well. */
+  name: string
+  head: string
+  cell: (position: Position) => string
+}
 
 /** Returns the rows in the order of the list, ready for a spreadsheet. */
 export function toCsv(table: ExportTable): string {
-  const cell = (value: string | number | boolean | null | undefined) =>
-    typeof value === "number" ? toPlainDecimal(value) : escapeFormulas(String(value ?? ""))
-  const iso = (at: number | null) => (at === null ? "" : new Date(at).toISOString())
-  const calculated = calculatedColumns(table)
-  const extra = extraColumns(table)
+  const further = furtherColumns(table)
   const rows = table.positions.map((position) => [
-    cell(position.id),
-    ...FIELDS.map((field) => cell(shownValue(position, field))),
-    cell(position.updatedBy),
-    iso(position.updatedAt),
-    iso(position.createdAt),
-    ...table.own.map(({ key }) => cell(shownValue(position, key))),
-    ...calculated.map((column) => (column.kind === "time" ? iso(column.read(position)) : cell(column.read(position)))),
-    ...extra.map((key) => cell(table.extras.get(position.id)?.[key])),
+    toCell(position.id),
+    ...FIRST_FIELDS.map((field) => toCell(shownValue(position, field))),
+    toCell(position.updatedBy),
+    toIso(position.updatedAt),
+    toIso(position.createdAt),
+    ...LATER_FIELDS.map((field) => toCell(shownValue(position, field))),
+    ...further.map(({ cell }) => cell(position)),
   ])
-  const own = table.own.map((column) => cell(ownHead(column, table.own)))
-  const head = [
-    "id",
-    ...FIELDS,
-    ...LAST_COLUMNS,
-    ...own,
-    ...calculated.map(({ name }) => name),
-    ...extra.map((key) => cell(extraHead(key, table.own))),
-  ]
+  const head = ["id", ...FIRST_FIELDS, ...EDIT_COLUMNS, ...LATER_FIELDS, ...further.map(({ head }) => head)]
   return `\ufeff${Papa.unparse([head, ...rows], { newline: "\r\n", quotes: (cell: unknown) => needsQuotes(String(cell)) })}\r\n`
+}
+
+const toCell = (value: string | number | boolean | null | undefined): string =>
+  typeof value === "number" ? toPlainDecimal(value) : escapeFormulas(String(value ?? ""))
+
+const toIso = (at: number | null): string => (at === null ? "" : new Date(at).toISOString())
+
+/** The columns of the plan, those that the server lists by name as well, and those that only the page calculates. */
+function furtherColumns(table: ExportTable): FurtherColumn[] {
+  const calculated = calculatedColumns(table).map(
+    (column): FurtherColumn => ({
+      name: column.name,
+      head: column.name,
+      cell: (position) => (column.kind === "time" ? toIso(column.read(position)) : toCell(column.read(position))),
+    }),
+  )
+  const own = table.own.map(
+    (column): FurtherColumn => ({
+      name: column.key,
+      head: toCell(ownHead(column, table.own)),
+      cell: (position) => toCell(shownValue(position, column.key)),
+    }),
+  )
+  const extra = extraColumns(table).map(
+    (key): FurtherColumn => ({
+      name: key,
+      head: toCell(extraHead(key, table.own)),
+      cell: ({ id }) => toCell(table.extras.get(id)?.[key]),
+    }),
+  )
+  const stored = [...calculated.filter(({ name }) => !isCalculated(name)), ...extra]
+  stored.sort((one, other) => (one.name < other.name ? -1 : one.name > other.name ? 1 : 0))
+  return [...own, ...stored, ...calculated.filter(({ name }) => isCalculated(name))]
 }

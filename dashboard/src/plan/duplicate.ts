@@ -20,7 +20,16 @@ import {
 import { MAX_TEXT, type PlanDoc } from "./schema"
 
 /** Root keys that belong to the original. */
-const OWN_KEYS: ReadonlySet<string> = new Set(["documentId", "name", "scenarios", "versions", COMMENTS, ARCHIVED])
+const OWN_KEYS: ReadonlySet<string> = new Set([
+  "documentId",
+  "name",
+  "scenarios",
+  "versions",
+  "successor",
+  "predecessor",
+  COMMENTS,
+  ARCHIVED,
+])
 /** The name that a copy gets unless the user types another one. */
 export const copyName = (name: string): string => [...`Copy of ${name || "Untitled plan"}`].slice(0, MAX_TEXT).join("")
 

@@ -1,14 +1,20 @@
 /** Sorted list of positions, updated from patches: an edit costs one row, not all of them. */
 import type { next as A } from "@automerge/automerge/slim"
 import { PlanColumns } from "./columns"
+import { newestFirst, patchSorted } from "./newest-first"
 import { readColumns } from "./own-columns"
 import { type Position, readConflicts, readPosition, rowsOf } from "./schema"
+
+/** Number of changed positions up to which the sorted list is patched instead of sorted again. */
+const MAX_PATCHED = 200
 
 export class PositionIndex {
   #byId = new Map<string, Position>()
   /** Rows with a possible conflict. Automerge does not report every change of a losing value. */
   #conflictCandidates = new Set<string>()
   #list: readonly Position[] | null = null
+  /** The positions of the list that have changed since it was sorted, by id; `undefined` for new ones. */
+  #changed = new Map<string, Position | undefined>()
   #columns: PlanColumns
 
   constructor(doc: A.Doc<unknown>) {
@@ -36,7 +42,9 @@ export class PositionIndex {
 
   /** Positions, newest first. The same array until something changes. */
   get list(): readonly Position[] {
-    this.#list ??= [...this.#byId.values()].sort(newestFirst)
+    if (!this.#list || this.#changed.size > MAX_PATCHED) this.#list = [...this.#byId.values()].sort(newestFirst)
+    else this.#list = patchSorted(this.#list, this.#changed, this.#byId)
+    this.#changed.clear()
     return this.#list
   }
 
@@ -54,6 +62,21 @@ export class PositionIndex {
     }
     this.#readConflicts(doc)
     this.#list = null
+    this.#changed.clear()
+  }
+
+  #put(position: Position): void {
+    this.#note(position.id)
+    this.#byId.set(position.id, position)
+  }
+
+  #delete(id: string): void {
+    this.#note(id)
+    this.#byId.delete(id)
+  }
+
+  #note(id: string): void {
+    if (!this.#changed.has(id)) this.#changed.set(id, this.#byId.get(id))
   }
 
   /**
@@ -78,12 +101,11 @@ export class PositionIndex {
     for (const [id, fields] of touched) {
       const isAdded = isLocal && fields === null && !this.#byId.has(id)
       const position = readPosition(id, rows[id], this.#columns.own)
-      if (position) this.#byId.set(id, position)
-      else this.#byId.delete(id)
+      if (position) this.#put(position)
+      else this.#delete(id)
       if (!isAdded) this.#conflictCandidates.add(id)
     }
     if (this.#conflictCandidates.size > 0 && patches.length > 0) this.#readConflicts(doc)
-    if (touched.size > 0) this.#list = null
     return touched
   }
 
@@ -98,17 +120,9 @@ export class PositionIndex {
       const position = this.#byId.get(id)
       const conflicts = position ? readConflicts(doc, id, this.#columns.own) : null
       if (position && (conflicts || position.conflicts)) {
-        this.#byId.set(id, { ...position, conflicts })
-        this.#list = null
+        this.#put({ ...position, conflicts })
       }
       if (!conflicts) this.#conflictCandidates.delete(id)
     }
   }
-}
-
-/** Rows without a creation time come last. */
-function newestFirst(one: Position, other: Position): number {
-  const [first, second] = [one.createdAt ?? Number.NEGATIVE_INFINITY, other.createdAt ?? Number.NEGATIVE_INFINITY]
-  if (first !== second) return second > first ? 1 : -1
-  return one.id < other.id ? -1 : one.id > other.id ? 1 : 0
 }

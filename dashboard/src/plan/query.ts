@@ -12,6 +12,7 @@ import {
   keyOf,
 } from "./fields"
 import { displayValue } from "./format"
+import { newestFirst } from "./newest-first"
 import { type Position, shownValue, validValue } from "./schema"
 import { createTextFolder, foldText, toSearchText } from "./text"
 
@@ -41,6 +42,19 @@ export interface Sort {
 
 const collator = new Intl.Collator(undefined, { sensitivity: "base", numeric: true })
 
+/** The texts that a search looks at, by position. A position that changes is another object. */
+const searchTexts = new WeakMap<Position, { columns: PlanColumns; text: string }>()
+
+/** The words of a position, folded for searching. */
+function searchText(position: Position, columns: PlanColumns): string {
+  const known = searchTexts.get(position)
+  if (known?.columns === columns) return known.text
+  const searched = columns.fields.filter((field) => !isAmountField(field))
+  const text = toSearchText([...searched.map((field) => searchableText(position, field)), position.updatedBy].join("\n"))
+  searchTexts.set(position, { columns, text })
+  return text
+}
+
 /** The text of a cell. Months are found as `Jun 2027` and as `2027-06`. */
 function searchableText(position: Position, field: Field): string {
   const value = shownValue(position, keyOf(field))
@@ -58,13 +72,12 @@ export function filterPositions(
   const words = toSearchText(search).split(/\s+/).filter(Boolean)
   const chosen = selectedGroups(groups)
   if (words.length === 0 && chosen.length === 0) return positions
-  const searched = columns.fields.filter((field) => !isAmountField(field))
   const fold = createTextFolder()
   return positions.filter((position) => {
     if (position.id === pinnedId) return true
     if (chosen.some(([key, group]) => fold(groupNameOf(position, key)) !== group)) return false
     if (words.length === 0) return true
-    const text = toSearchText([...searched.map((field) => searchableText(position, field)), position.updatedBy].join("\n"))
+    const text = searchText(position, columns)
     return words.every((word) => text.includes(word))
   })
 }
@@ -86,19 +99,87 @@ function choiceIndex(field: ChoiceField, value: unknown): number {
   return at < 0 ? choices.length : at
 }
 
-export function sortPositions(positions: readonly Position[], sort: Sort | null, columns: PlanColumns = NO_COLUMNS): readonly Position[] {
-  if (!sort || (sort.key === "createdAt" && !sort.ascending)) return positions
-  const sign = sort.ascending ? 1 : -1
-  const { key } = sort
+/** A position with the value by which it is sorted. */
+interface Keyed {
+  position: Position
+  value: string | number | null
+}
+
+/** Whether a sort is the order of the list. */
+const isListOrder = (sort: Sort | null): sort is null => !sort || (sort.key === "createdAt" && !sort.ascending)
+
+const withKeys = (positions: readonly Position[], { key }: Sort, columns: PlanColumns): Keyed[] => {
   const field = columns.field(key)
-  return [...positions].sort((one, other) => {
-    const [a, b] = [sortValue(one, key, field), sortValue(other, key, field)]
+  return positions.map((position) => ({ position, value: sortValue(position, key, field) }))
+}
+
+const compareKeys =
+  ({ ascending }: Sort) =>
+  ({ value: a }: Keyed, { value: b }: Keyed): number => {
     if (a === b) return 0
     // Empty values come last in both directions.
     if (a === null || a === "") return 1
     if (b === null || b === "") return -1
-    return sign * (typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b)))
-  })
+    return (ascending ? 1 : -1) * (typeof a === "number" && typeof b === "number" ? a - b : collator.compare(String(a), String(b)))
+  }
+
+export function sortPositions(positions: readonly Position[], sort: Sort | null, columns: PlanColumns = NO_COLUMNS): readonly Position[] {
+  if (isListOrder(sort)) return positions
+  return withKeys(positions, sort, columns)
+    .sort(compareKeys(sort))
+    .map(({ position }) => position)
+}
+
+/** Number of new positions up to which they are merged into the list that was sorted before. */
+const MAX_MERGED = 500
+
+/** A list that was sorted. */
+interface SortedList {
+  sort: Sort
+  columns: PlanColumns
+  sorted: readonly Keyed[]
+  positions: readonly Position[]
+  set: ReadonlySet<Position>
+}
+
+/** Sorts lists that differ little from the one before: only what has changed is sorted. */
+export class PositionSorter {
+  #before: SortedList | null = null
+
+  /** `positions`: in the order of the list. */
+  sort(positions: readonly Position[], sort: Sort | null, columns: PlanColumns): readonly Position[] {
+    if (isListOrder(sort)) {
+      this.#before = null
+      return positions
+    }
+    const before = this.#before
+    const isSame = before?.columns === columns && before.sort.key === sort.key && before.sort.ascending === sort.ascending
+    const set = new Set(positions)
+    const merged = before && isSame ? this.#merge(before, positions, set) : null
+    if (before && merged === before.sorted) return before.positions
+    const sorted = merged ?? withKeys(positions, sort, columns).sort(compareKeys(sort))
+    const next = sorted.map(({ position }) => position)
+    this.#before = { sort, columns, sorted, set, positions: next }
+    return next
+  }
+
+  /** The positions merged into the list before; `null` if too much has changed. */
+  #merge(before: SortedList, positions: readonly Position[], set: ReadonlySet<Position>): readonly Keyed[] | null {
+    const added = positions.filter((position) => !before.set.has(position))
+    if (added.length > MAX_MERGED) return null
+    const kept = before.sorted.filter(({ position }) => set.has(position))
+    if (added.length === 0 && kept.length === before.sorted.length) return before.sorted
+    const compare = compareKeys(before.sort)
+    // Equal positions are in the order of the list.
+    const isAfter = (one: Keyed, other: Keyed) => (compare(one, other) || newestFirst(one.position, other.position)) > 0
+    const merged: Keyed[] = []
+    let at = 0
+    for (const next of withKeys(added, before.sort, before.columns).sort(compare)) {
+      while (at < kept.length && !isAfter(kept[at] as Keyed, next)) merged.push(kept[at++] as Keyed)
+      merged.push(next)
+    }
+    return [...merged, ...kept.slice(at)]
+  }
 }
 
 /** Removes the rounding errors of binary fractions: 1.1 + 2.2 is 3.3, and never -0. */

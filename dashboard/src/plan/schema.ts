@@ -54,6 +54,8 @@ export interface PlanDoc {
   yearStart?: string
   /** `true` in an archived plan; absent otherwise. */
   archived?: boolean
+  /** URL of the document in which the plan goes on without its history. */
+  successor?: string
   positions: Record<string, PositionDoc>
 }
 

@@ -64,7 +64,7 @@ export function compareWithVersion(doc: A.Doc<unknown>, heads: readonly string[]
 }
 
 /** The positions and settings that the changes since the given heads have touched. */
-function touchedSince(doc: A.Doc<unknown>, heads: readonly string[]): { ids: Set<string>; settings: Set<string> } {
+export function touchedSince(doc: A.Doc<unknown>, heads: readonly string[]): { ids: Set<string>; settings: Set<string> } {
   const [ids, settings] = [new Set<string>(), new Set<string>()]
   for (const { path } of A.diff(doc, [...heads], A.getHeads(doc))) {
     const [root, id] = path.map(String)

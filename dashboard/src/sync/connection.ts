@@ -1,7 +1,8 @@
 /**
  * The stock WebSocket adapter with connection state, faster reconnects, and the reasons why the server denied access or rejected changes.
  */
-import type { PeerId, PeerMetadata } from "@automerge/automerge-repo/slim"
+import { next as A } from "@automerge/automerge/slim"
+import { cbor, type PeerId, type PeerMetadata } from "@automerge/automerge-repo/slim"
 import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket"
 import { Heartbeat } from "./heartbeat"
 import { readRejection } from "./rejection"
@@ -12,6 +13,8 @@ const NOT_ALLOWED = 4403
 
 export type AccessError = "not-logged-in" | "not-allowed"
 
+/** Size of a message from which it may bring a large document. Smaller ones are not decoded twice. */
+const LARGE_MESSAGE = 64 * 1_024
 const RETRY_MS = 5_000
 /** Maximum time for a connection attempt. */
 const CONNECT_TIMEOUT_MS = 20_000
@@ -94,6 +97,9 @@ export class Connection extends WebSocketClientAdapter {
     super.send(message)
   }
 
+  /** Loads a document that a message brings as a whole. Returns whether it has done so. */
+  receiveWhole: (documentId: string, changes: readonly Uint8Array[]) => boolean = () => false
+
   override receiveMessage(bytes: Parameters<WebSocketClientAdapter["receiveMessage"]>[0]): void {
     this.#heartbeat.received()
     const rejection = readRejection(new Uint8Array(bytes))
@@ -101,7 +107,17 @@ export class Connection extends WebSocketClientAdapter {
       this.#rejections.set(rejection.documentId, rejection.reason)
       this.#notify()
     }
-    super.receiveMessage(bytes)
+    super.receiveMessage(this.#withoutWhole(bytes))
+  }
+
+  /** A message without the document that it brings as a whole, once that is loaded. Other messages stay as they are. */
+  #withoutWhole(bytes: Uint8Array): Uint8Array {
+    if (bytes.byteLength < LARGE_MESSAGE) return bytes
+    const message = cbor.decode(new Uint8Array(bytes)) as { type: string; documentId: string; data: Uint8Array }
+    if (message.type !== "sync") return bytes
+    const sync = A.decodeSyncMessage(message.data)
+    if (sync.changes.length === 0 || !this.receiveWhole(message.documentId, sync.changes)) return bytes
+    return cbor.encode({ ...message, data: A.encodeSyncMessage({ ...sync, changes: [] }) })
   }
 
   /** Why the server rejected changes to this document; `null` if it did not. */

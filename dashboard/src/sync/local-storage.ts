@@ -1,14 +1,22 @@
 /** The stock IndexedDB adapter with reporting and retry of failed writes. */
 import { IndexedDBStorageAdapter } from "@automerge/automerge-repo-storage-indexeddb"
+import { CHUNK_STORE } from "./stored-chunks"
 
-const STORE = "documents"
 /** Delay before a failed write is retried. */
 const RETRY_MS = 10_000
 /** Kinds of entries that contain changes. */
 const CHANGE_KINDS = new Set(["snapshot", "incremental"])
 
+/** Number of stored bytes of a document. */
+export interface StoredSizes {
+  snapshot: number
+  /** Changes since the snapshot. */
+  changes: number
+}
+
 export class LocalStorageAdapter extends IndexedDBStorageAdapter {
   #writeErrors = new Map<string, string>()
+  #sizes = new Map<string, StoredSizes>()
   #listeners = new Set<() => void>()
 
   constructor(
@@ -16,12 +24,42 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
     /** Saves a document again. */
     private readonly saveAgain: (document: string) => void,
   ) {
-    super(name, STORE)
+    super(name, CHUNK_STORE)
   }
 
   /** Why the last changes of a document are not saved on this device; `null` if they are. */
   writeError(document: string): string | null {
     return this.#writeErrors.get(document) ?? null
+  }
+
+  sizes(document: string): StoredSizes {
+    return this.#sizes.get(document) ?? { snapshot: 0, changes: 0 }
+  }
+
+  setSizes(document: string, sizes: StoredSizes): void {
+    this.#sizes.set(document, sizes)
+  }
+
+  /** Resolves when something of a document is stored on this device, or its changes could not be saved. */
+  whenStored(document: string): Promise<void> {
+    const isSettled = () => this.#sizes.has(document) || this.#writeErrors.has(document)
+    if (isSettled()) return Promise.resolve()
+    return new Promise((resolve) => {
+      const unsubscribe = this.subscribe(() => {
+        if (!isSettled()) return
+        unsubscribe()
+        resolve()
+      })
+    })
+  }
+
+  override async loadRange(prefix: string[]): ReturnType<IndexedDBStorageAdapter["loadRange"]> {
+    const chunks = await super.loadRange(prefix)
+    const [document = "", kind = ""] = prefix
+    const size = chunks.reduce((sum, { data }) => sum + (data?.length ?? 0), 0)
+    if (size > 0 && CHANGE_KINDS.has(kind))
+      this.setSizes(document, { ...this.sizes(document), [kind === "snapshot" ? "snapshot" : "changes"]: size })
+    return chunks
   }
 
   subscribe(listener: () => void): () => void {
@@ -33,8 +71,13 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
     const [document = "", kind = ""] = key
     try {
       await this.#write((store) => store.put({ key, binary }, key))
+      if (!CHANGE_KINDS.has(kind)) return
+      const isFirst = !this.#sizes.has(document)
+      const before = this.sizes(document)
+      const { length } = binary
+      this.setSizes(document, kind === "snapshot" ? { snapshot: length, changes: 0 } : { ...before, changes: before.changes + length })
       // A save contains everything since the last successful one, so nothing is missing now.
-      if (CHANGE_KINDS.has(kind) && this.#writeErrors.delete(document)) this.#notify()
+      if (this.#writeErrors.delete(document) || isFirst) this.#notify()
     } catch (error) {
       if (CHANGE_KINDS.has(kind)) {
         this.#writeErrors.set(document, describeError(error))
@@ -56,12 +99,14 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
   /** Unlike the stock adapter, this rejects when the browser aborts the transaction, as it does when storage is full. */
   async #write(work: (store: IDBObjectStore) => void): Promise<void> {
     const database = await (this as unknown as { dbPromise: Promise<IDBDatabase> }).dbPromise
-    const transaction = database.transaction(STORE, "readwrite")
+    const transaction = database.transaction(CHUNK_STORE, "readwrite")
     const isDone = new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve()
       transaction.onabort = () => reject(transaction.error ?? new Error("The browser aborted the write."))
     })
-    work(transaction.objectStore(STORE))
+    work(transaction.objectStore(CHUNK_STORE))
+    // Otherwise the browser waits for the page before it commits, and drops the write of a page that is closed or reloaded.
+    transaction.commit()
     await isDone
   }
 

@@ -2,6 +2,7 @@
 import { type DocHandle, isValidDocumentId, type Repo } from "@automerge/automerge-repo/slim"
 import type { PlanDoc } from "../plan/schema"
 import type { Connection } from "./connection"
+import { hasContent } from "./content"
 import type { LocalStorageAdapter } from "./local-storage"
 import { readPendingCounts, savePendingCount } from "./pending-changes"
 import { planKey } from "./storage-keys"
@@ -66,7 +67,7 @@ export class Outbox {
       if (this.#statuses.has(id)) continue
       try {
         const handle = isValidDocumentId(id) ? await this.repo.find<PlanDoc>(id, { allowableStates: ["ready", "unavailable"] }) : null
-        if (handle?.isReady()) this.statusOf(handle)
+        if (handle && hasContent(handle)) this.statusOf(handle)
         // There is no local copy, so nothing to send.
         else savePendingCount(this.owner, id, 0)
       } catch {

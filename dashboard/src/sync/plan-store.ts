@@ -20,9 +20,12 @@ import { PositionIndex } from "../plan/position-index"
 import { readSavedViews, type SavedView } from "../plan/saved-views"
 import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
 import { type NamedVersion, readVersions } from "../plan/versions"
+import { databaseName } from "./database-name"
 import { requestPersistentStorage } from "./local-storage"
 import { type Person, Presence } from "./presence"
+import { successorOf } from "./successor"
 import type { SyncState, SyncStatus } from "./sync-status"
+import { nextTask } from "./tasks"
 import { UndoStack } from "./undo-stack"
 
 /** A recent change by another user. `fields`: the changed fields; `null` for the whole row. */
@@ -38,6 +41,8 @@ export interface PlanSnapshot {
   heads: UrlHeads
   settings: Settings
   isArchived: boolean
+  /** Id of the document in which the plan goes on without its history. */
+  successor: string | null
   settingConflicts: SettingConflicts | null
   departmentBudgets: readonly DepartmentBudget[]
   savedViews: readonly SavedView[]
@@ -57,6 +62,8 @@ export interface PlanSnapshot {
 }
 
 const HIGHLIGHT_MS = 2_500
+/** Number of changes of another document that are applied without a pause. */
+const CHANGES_PER_TASK = 20
 
 export class PlanStore {
   readonly id: string
@@ -75,6 +82,7 @@ export class PlanStore {
   #hasUnreportedChange = false
   #unsubscribe: () => void
   #start: number
+  #isClosed = false
 
   constructor(
     readonly handle: DocHandle<PlanDoc>,
@@ -92,6 +100,7 @@ export class PlanStore {
       heads: handle.heads(),
       settings,
       isArchived: isArchived(doc),
+      successor: successorOf(doc),
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),
@@ -112,7 +121,7 @@ export class PlanStore {
     this.undoStack = new UndoStack(this.plan, syncStatus.owner, this.id, (work) => this.#runBulk(work))
     this.presence = new Presence(handle, name, (people) => this.#update({ people }))
     // The history starts after the list has been rendered.
-    this.#start = window.setTimeout(() => this.#openHistory(), 300)
+    this.#start = window.setTimeout(() => void this.#openHistory(), 300)
   }
 
   subscribe = (listener: () => void): (() => void) => {
@@ -138,13 +147,16 @@ export class PlanStore {
     try {
       return write()
     } finally {
-      // The repository sends a change when the handle emits it. A change without patches would wait for the next one.
-      if (this.#hasUnreportedChange) {
-        const doc = this.handle.doc()
-        this.handle.emit("change", { handle: this.handle, doc, patches: [], patchInfo: { before: doc, after: doc, source: "change" } })
-      }
+      this.#reportChange()
       this.#isLocalChange = false
     }
+  }
+
+  /** The repository sends a change when the handle emits it. A change without patches would wait for the next one. */
+  #reportChange(): void {
+    if (!this.#hasUnreportedChange) return
+    const doc = this.handle.doc()
+    this.handle.emit("change", { handle: this.handle, doc, patches: [], patchInfo: { before: doc, after: doc, source: "change" } })
   }
 
   /** Writes a large action. Meanwhile the page does not render the list after each of its changes. */
@@ -156,6 +168,24 @@ export class PlanStore {
       this.#isBulk = false
       this.#update({ ...this.#readSettings(), positions: this.#rows.list })
     }
+  }
+
+  /**
+   * Applies changes of another document of the family. They are not the user's own actions. Changes that the document has already are left
+   * out.
+   */
+  applyChanges(changes: readonly A.Change[]): Promise<void> {
+    const portions: A.Change[][] = []
+    for (let at = 0; at < changes.length; at += CHANGES_PER_TASK) portions.push(changes.slice(at, at + CHANGES_PER_TASK))
+    requestPersistentStorage()
+    return this.#runBulk(async () => {
+      for (const portion of portions) {
+        this.#hasUnreportedChange = false
+        this.handle.update((doc) => A.applyChanges(doc, portion)[0])
+        this.#reportChange()
+        await nextTask()
+      }
+    })
   }
 
   get(id: string): Position | undefined {
@@ -186,6 +216,7 @@ export class PlanStore {
   }
 
   close(): void {
+    this.#isClosed = true
     window.clearTimeout(this.#start)
     if (this.#frame !== null) cancelAnimationFrame(this.#frame)
     this.handle.off("heads-changed", this.#onHeads)
@@ -197,8 +228,12 @@ export class PlanStore {
     this.#listeners.clear()
   }
 
-  #openHistory(): void {
-    this.history = new HistoryClient(this.handle.doc(), {
+  async #openHistory(): Promise<void> {
+    // The worker loads what is stored.
+    await this.syncStatus.whenStored()
+    if (this.#isClosed) return
+    const place = { database: databaseName(this.syncStatus.owner), document: this.id }
+    this.history = new HistoryClient(place, () => this.handle.doc(), {
       loaded: (changes, discardedEdits) => this.#update({ changes, discardedEdits, historyProblem: null }),
       conflicts: (ids) => {
         this.#rows.checkConflicts(this.handle.doc(), ids)
@@ -247,6 +282,7 @@ export class PlanStore {
     | "heads"
     | "settings"
     | "isArchived"
+    | "successor"
     | "settingConflicts"
     | "departmentBudgets"
     | "savedViews"
@@ -265,6 +301,7 @@ export class PlanStore {
       heads: encodeHeads(A.getHeads(doc)),
       settings,
       isArchived: isArchived(doc),
+      successor: successorOf(doc),
       settingConflicts: conflicts,
       departmentBudgets: readDepartmentBudgets(doc),
       savedViews: readSavedViews(doc),

@@ -1,21 +1,27 @@
 /** The repository: plans in IndexedDB, synced with the server and with other tabs. */
 import { type DocumentId, Repo } from "@automerge/automerge-repo/slim"
 import { BroadcastChannelNetworkAdapter } from "@automerge/automerge-repo-network-broadcastchannel"
+import { BackgroundStorage } from "./background-storage"
 import { Connection } from "./connection"
+import { databaseName } from "./database-name"
 import { LocalStorageAdapter } from "./local-storage"
 import { Outbox } from "./outbox"
-import { STORAGE_PREFIX } from "./storage-prefix"
 
 export interface LocalRepo {
   repo: Repo
   connection: Connection
   outbox: Outbox
+  background: BackgroundStorage
+}
+
+/** Saves what has changed in all documents. */
+function saveNow(repo: Repo): void {
+  const ready = Object.values(repo.handles).filter((handle) => handle.isReady())
+  repo.flush(ready.map((handle) => handle.documentId)).catch(() => undefined)
 }
 
 /** Maximum wait for other tabs to close a database. */
 const CLOSE_TIMEOUT_MS = 5_000
-
-const databaseName = (owner: string) => `${STORAGE_PREFIX}${owner === "" ? "" : `.${owner}`}`
 
 /** Opens the repository of a user. Each user of a browser has a separate database. */
 export function openRepo(owner: string): LocalRepo {
@@ -30,7 +36,11 @@ export function openRepo(owner: string): LocalRepo {
     storage,
     network: [connection, new BroadcastChannelNetworkAdapter({ channelName: databaseName(owner) })],
   })
-  return { repo, connection, outbox: new Outbox(repo, connection, storage, owner) }
+  const background = new BackgroundStorage(repo, storage, databaseName(owner))
+  // The repository saves some time after a change.
+  window.addEventListener("pagehide", () => saveNow(repo))
+  connection.receiveWhole = (id, changes) => background.receiveWhole(id, changes)
+  return { repo, connection, background, outbox: new Outbox(repo, connection, storage, owner) }
 }
 
 /** Deletes the database of a user. */

@@ -11,6 +11,8 @@ export interface Session {
   required: boolean
   /** The server has accounts with passwords. */
   accounts: boolean
+  /** The identity provider by which users can log in; `undefined` in a session that an older version cached. */
+  provider?: { name: string } | null
   user: User | null
 }
 
@@ -60,6 +62,39 @@ export async function login(email: string, password: string): Promise<LoginResul
   if (response.status === 401) return { ok: false, reason: "Incorrect username or password." }
   const body = (await response.json().catch(() => null)) as { error?: string } | null
   return { ok: false, reason: `${body?.error ?? `The server answered ${response.status}`}.` }
+}
+
+/** Where a login by the identity provider begins. */
+export const PROVIDER_LOGIN = "api/login"
+
+const ADDRESS_KEY = `${STORAGE_PREFIX}.address`
+const PROVIDER_FAILURE_PREFIX = "#login="
+
+const PROVIDER_FAILURES: Record<string, string> = {
+  expired: "The login took too long, or was begun in another browser. Try again.",
+  cancelled: "The login was cancelled.",
+  refused: "Your account may not use this server. Ask its operator for access.",
+  busy: "Too many people are logging in at the moment. Try again in a few seconds.",
+}
+
+/** Why a login by the identity provider failed; `null` for other addresses. */
+export function providerFailure(fragment: string): string | null {
+  if (!fragment.startsWith(PROVIDER_FAILURE_PREFIX)) return null
+  return (
+    PROVIDER_FAILURES[fragment.slice(PROVIDER_FAILURE_PREFIX.length)] ?? "The login failed. Try again, or ask the operator of this server."
+  )
+}
+
+/** Keeps the address, which the provider does not return. */
+export function keepAddress(fragment: string): void {
+  if (providerFailure(fragment) === null) sessionStorage.setItem(ADDRESS_KEY, fragment)
+}
+
+/** The address before a login by the identity provider, once. */
+export function takeAddress(): string {
+  const kept = sessionStorage.getItem(ADDRESS_KEY) ?? ""
+  sessionStorage.removeItem(ADDRESS_KEY)
+  return kept
 }
 
 const SETUP_PREFIX = "#setup="

@@ -64,6 +64,16 @@ export class SyncStatus {
     this.#resync()
   }
 
+  /** Whether the server has said which changes it has, and this copy contains them all. */
+  get isCurrent(): boolean {
+    return this.#serverHeads !== null && containsHeads(this.handle.doc(), this.#serverHeads)
+  }
+
+  /** Resolves when something of the document is stored on this device, or it could not be saved. */
+  whenStored(): Promise<void> {
+    return this.storage.whenStored(this.handle.documentId)
+  }
+
   /** Reads heads that the server sent before this object subscribed. */
   #readHeads(): void {
     const { storageId } = this.connection

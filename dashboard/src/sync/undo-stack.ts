@@ -8,6 +8,7 @@ import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import type { Plan } from "../plan/edit"
 import { type Action, type ActionPart, containedParts, type KeptPlace, revertPart, type Targets } from "../plan/undo"
 import { planKey } from "./storage-keys"
+import { nextTask } from "./tasks"
 
 /** The labels of the actions that undo and redo would revert; `null` if there is none. */
 export interface UndoState {
@@ -97,6 +98,7 @@ export class UndoStack {
           const { part } = this.#run(edit, (changed) => changed)
           if (part) action = this.#replace(action, { label, parts: [...action.parts, part] })
           if (performance.now() - savedAt > SAVE_INTERVAL_MS) {
+            await nextTask()
             save()
             savedAt = performance.now()
           }
@@ -107,6 +109,8 @@ export class UndoStack {
         window.removeEventListener("pagehide", save)
         save()
       }
+      // What follows renders the whole list.
+      await nextTask()
       return action
     }
     return this.#enqueue(() => this.runBulk(write))
@@ -272,5 +276,3 @@ const isSameHeads = (one: readonly string[], other: readonly string[]): boolean 
 /** Whether each part of an action begins where the one before it ends. */
 const isContiguous = (parts: readonly ActionPart[]): boolean =>
   parts.every(({ before }, at) => at === 0 || isSameHeads(before, parts[at - 1]?.after ?? []))
-
-const nextTask = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))

@@ -1,4 +1,4 @@
-import { type FormEvent, useId, useRef, useState } from "react"
+import { type FormEvent, useContext, useId, useRef, useState } from "react"
 import type { NewPosition } from "../plan/edit"
 import {
   type ColumnKey,
@@ -21,6 +21,7 @@ import { unitLabel } from "../plan/format"
 import { parseInput } from "../plan/input"
 import type { FieldValue, Settings } from "../plan/schema"
 import { useColumns } from "./columns-context"
+import { FormDraftsContext, useTypedBefore } from "./form-drafts"
 
 interface Props {
   settings: Settings
@@ -40,8 +41,16 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
   const form = useRef<HTMLFormElement>(null)
   const id = useId()
   const fields = useColumns().fields.filter((field) => kindOf(field) !== "unknown")
+  const drafts = useContext(FormDraftsContext)
+  const before = useTypedBefore<Record<string, string>>("add") ?? {}
   const control = (key: string) => form.current?.querySelector<HTMLElement>(`[name="${CSS.escape(key)}"]`)
 
+  /** Keeps what is typed over a reload. */
+  const keep = (event: FormEvent<HTMLFormElement>) => {
+    const typed = [...new FormData(event.currentTarget)].filter(([, value]) => value !== "")
+    if (typed.length > 0) drafts.save("add", Object.fromEntries(typed))
+    else drafts.clear("add")
+  }
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const typed = new FormData(event.currentTarget)
@@ -58,7 +67,8 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
     const own = fields.filter(isOwnColumn).map(({ key }) => [key, values.get(key) ?? null] as const)
     const position = fieldValues((key) => values.get(key) ?? null)
     onAdd(own.length > 0 ? { ...position, own: Object.fromEntries(own) } : position)
-    form.current?.reset()
+    drafts.clear("add")
+    for (const input of form.current?.querySelectorAll<HTMLInputElement | HTMLSelectElement>("input, select") ?? []) input.value = ""
     control(FIELDS[0] ?? "")?.focus()
   }
 
@@ -69,6 +79,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
       aria-label="New position"
       noValidate
       onSubmit={submit}
+      onInput={keep}
       onKeyDown={(event) => {
         if (event.key === "Escape") onClose()
       }}
@@ -83,7 +94,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
               {isAmountField(field) && <span className="unit"> {unitLabel(settings.currency, settings.unit)}</span>}
             </label>
             {isChoiceField(field) ? (
-              <select id={`${id}-${key}`} name={key} defaultValue="">
+              <select id={`${id}-${key}`} name={key} defaultValue={before[key] ?? ""}>
                 <option value="">Not set</option>
                 {choicesOf(field).map(({ value, label }) => (
                   <option key={value} value={value}>
@@ -95,6 +106,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
               <input
                 id={`${id}-${key}`}
                 name={key}
+                defaultValue={before[key] ?? ""}
                 // biome-ignore lint/a11y/noAutofocus: the user opened the form to type
                 autoFocus={key === FIELDS[0]}
                 autoComplete="off"

@@ -3,7 +3,9 @@ import type { DocHandle } from "@automerge/automerge-repo/slim"
 import { type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { flushSync } from "react-dom"
 import type { PlanDoc, Settings } from "../plan/schema"
+import { hasContent, onceItHasContent } from "../sync/content"
 import { scheduleLocalDataRemoval } from "../sync/logout-cleanup"
+import { openDocument } from "../sync/open-document"
 import { PlanStore } from "../sync/plan-store"
 import {
   cachedPlans,
@@ -64,6 +66,7 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
   /** A message for the plan that opens next. */
   const [notice, setNotice] = useState<{ plan: string; message: string } | null>(null)
   const pending = useSyncExternalStore(outbox.subscribe, outbox.pendingChanges)
+  const isLoadingLarge = useSyncExternalStore(local.background.subscribe, () => local.background.isLoadingLarge)
   const latestName = useRef(name)
   latestName.current = name
   /** The open plan, and the time it was opened. */
@@ -164,25 +167,19 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
     setStore(null)
     setUnavailable(false)
     setRemoved(false)
+    let stopWaiting = () => {}
     repo.find<PlanDoc>(id as never, { allowableStates: ["ready", "unavailable"] }).then(
       (handle) => {
         if (!isCurrent) return
-        if (handle.isReady()) return show(handle)
-        setUnavailable(true)
+        if (!hasContent(handle)) setUnavailable(true)
         // The plan appears when another client syncs it, or after a reconnect.
-        const wait = (): void => {
-          handle.whenReady(["ready"]).then(
-            () => show(handle),
-            // `whenReady` times out after a minute.
-            () => isCurrent && wait(),
-          )
-        }
-        wait()
+        stopWaiting = onceItHasContent(handle, () => show(handle))
       },
       () => isCurrent && setUnavailable(true),
     )
     return () => {
       isCurrent = false
+      stopWaiting()
       openedPlan.current = null
       shown?.close()
     }
@@ -239,6 +236,7 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
     setNotice({ plan, message })
     forget(scenario, [], plan)
   }
+  const openOther = useCallback((other: string) => openDocument(local, other), [local])
   const onArchived = useCallback(
     (plan: string, isArchived: boolean) => setPlans((before) => markArchived(owner, plan, isArchived) ?? before),
     [owner],
@@ -291,6 +289,7 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
           onDelete={remove}
           onArchived={onArchived}
           onAccessChanged={refresh}
+          openOther={openOther}
           onLeaveScenario={leaveScenario}
           onScenarioDropped={dropScenario}
           onName={(next) => {
@@ -329,7 +328,7 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
   if (placeholder !== null && isFirst) return placeholder
   return (
     <main className="alone" aria-busy="true">
-      <p role="status">Opening plan…</p>
+      <p role="status">{isLoadingLarge ? "Opening a very large plan. The page does not react for some seconds…" : "Opening plan…"}</p>
     </main>
   )
 }

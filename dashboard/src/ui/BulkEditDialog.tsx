@@ -24,6 +24,7 @@ import { type Position, type Settings, shownValue } from "../plan/schema"
 import { useColumns } from "./columns-context"
 import { Dialog } from "./Dialog"
 import { DialogFoot } from "./DialogFoot"
+import { useFormDraft, useTypedBefore } from "./form-drafts"
 
 interface Props {
   /** The selected positions, as they are now. */
@@ -38,6 +39,14 @@ interface Props {
 /** What the dialog does: sets a field, raises budgets by a percentage or an amount, or shifts months. */
 type Mode = `set ${string}` | "percent" | "amount" | "months"
 
+/** What the user has chosen and typed, and for which positions. */
+export interface BulkDraft {
+  ids: readonly string[]
+  mode: Mode
+  text: string
+  step: number
+}
+
 const BUDGET: FieldKey = "budget"
 const SHOWN_CHANGES = 4
 /** Value of the option that chooses nothing. */
@@ -50,10 +59,12 @@ function placeholderOf(field: Field): string {
 
 /** Sets a field of many positions, raises their budgets or shifts their months, with a preview of what changes. */
 export function BulkEditDialog({ positions, all, settings, onApply, onClose }: Props) {
-  const [mode, setMode] = useState<Mode>("set department")
-  const [text, setText] = useState("")
-  const [step, setStep] = useState(DEFAULT_STEP)
-  const [hasTyped, setTyped] = useState(false)
+  const before = useTypedBefore<BulkDraft>("bulk")
+  const [mode, setMode] = useState<Mode>(before?.mode ?? "set department")
+  const [text, setText] = useState(before?.text ?? "")
+  const [step, setStep] = useState(before?.step ?? DEFAULT_STEP)
+  const [hasTyped, setTyped] = useState(before !== null)
+  useFormDraft("bulk", hasTyped ? ({ ids: positions.map(({ id }) => id), mode, text, step } satisfies BulkDraft) : null)
   const first = useRef<HTMLSelectElement>(null)
   const id = useId()
   // A dialog focuses its first control when it opens.

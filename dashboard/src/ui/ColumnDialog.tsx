@@ -6,6 +6,7 @@ import { isMistyped, MAX_TEXT, type Position, shownValue } from "../plan/schema"
 import { countCharacters } from "../plan/text"
 import { Dialog } from "./Dialog"
 import { DialogFoot } from "./DialogFoot"
+import { useFormDraft, useTypedBefore } from "./form-drafts"
 
 interface Props {
   /** The column when the dialog was opened; `null` for a new one. */
@@ -15,6 +16,14 @@ interface Props {
   positions: readonly Position[]
   onSave: (input: ColumnInput) => void
   onClose: () => void
+}
+
+/** What the user has typed, and for which column; `null` for a new one. */
+export interface ColumnDraft {
+  key: string | null
+  title: string
+  type: ColumnType | ""
+  optionText: string
 }
 
 /** One option in each line, without blanks and repetitions. */
@@ -29,9 +38,13 @@ const readOptions = (text: string): string[] => [
 
 /** Adds or changes a column of the plan. */
 export function ColumnDialog({ column, others, positions, onSave, onClose }: Props) {
-  const [title, setTitle] = useState(column?.label ?? "")
-  const [type, setType] = useState<ColumnType | "">(column === null ? "text" : column.kind === "unknown" ? "" : column.kind)
-  const [optionText, setOptionText] = useState(column?.kind === "choice" ? column.choices.map(({ value }) => value).join("\n") : "")
+  const [initial] = useState<ColumnDraft>(() => draftOf(column))
+  const typed = useTypedBefore<ColumnDraft>("column") ?? initial
+  const [title, setTitle] = useState(typed.title)
+  const [type, setType] = useState(typed.type)
+  const [optionText, setOptionText] = useState(typed.optionText)
+  const hasTyped = title !== initial.title || type !== initial.type || optionText !== initial.optionText
+  useFormDraft("column", hasTyped ? ({ ...initial, title, type, optionText } satisfies ColumnDraft) : null)
   const [problem, setProblem] = useState<string | null>(null)
   const input = useRef<HTMLInputElement>(null)
   const id = useId()
@@ -97,6 +110,13 @@ export function ColumnDialog({ column, others, positions, onSave, onClose }: Pro
     </Dialog>
   )
 }
+
+const draftOf = (column: PlanColumn | null): ColumnDraft => ({
+  key: column?.key ?? null,
+  title: column?.label ?? "",
+  type: column === null ? "text" : column.kind === "unknown" ? "" : column.kind,
+  optionText: column?.kind === "choice" ? column.choices.map(({ value }) => value).join("\n") : "",
+})
 
 /** Number of positions whose values would not be valid, and are valid now. */
 function countUnfit(positions: readonly Position[], column: PlanColumn, { type, options }: ColumnInput): number {

@@ -13,6 +13,7 @@ import { MAX_TEXT, type Position, type Settings } from "../plan/schema"
 import { countCharacters, foldText, isBlank } from "../plan/text"
 import { Dialog } from "./Dialog"
 import { DialogFoot } from "./DialogFoot"
+import { useFormDraft, useTypedBefore } from "./form-drafts"
 
 interface Props {
   positions: readonly Position[]
@@ -30,6 +31,12 @@ interface Line {
   use: DepartmentUse | null
 }
 
+/** What the user has typed: the changed budgets by department, and another department. */
+interface BudgetsDraft {
+  texts: [name: string, text: string][]
+  added: { name: string; text: string }
+}
+
 const initialText = (budget: DepartmentBudget | null): string => budget?.mistyped ?? toEditText(budget?.amount ?? null)
 
 function toLines(uses: readonly DepartmentUse[]): Line[] {
@@ -43,8 +50,17 @@ function toLines(uses: readonly DepartmentUse[]): Line[] {
 /** Sets, changes and removes the budgets of departments. */
 export function DepartmentBudgetsDialog({ positions, settings, before, onSave, onClose }: Props) {
   const [lines] = useState(() => toLines(departmentUses(positions, before.budgets)))
-  const [texts, setTexts] = useState<ReadonlyMap<string, string>>(() => new Map(lines.map(({ name, initial }) => [name, initial])))
-  const [added, setAdded] = useState({ name: "", text: "" })
+  const typed = useTypedBefore<BudgetsDraft>("budgets")
+  const [texts, setTexts] = useState<ReadonlyMap<string, string>>(
+    () => new Map([...lines.map(({ name, initial }): [string, string] => [name, initial]), ...(typed?.texts ?? [])]),
+  )
+  const [added, setAdded] = useState(typed?.added ?? { name: "", text: "" })
+  const changed = lines.flatMap(({ name, initial }): [string, string][] => {
+    const text = texts.get(name) ?? ""
+    return text === initial ? [] : [[name, text]]
+  })
+  const hasTyped = changed.length > 0 || added.name !== "" || added.text !== ""
+  useFormDraft("budgets", hasTyped ? ({ texts: changed, added } satisfies BudgetsDraft) : null)
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map())
   const id = useId()
   const { currency, unit, totalBudget } = settings

@@ -1,4 +1,4 @@
-import { type RefObject, useEffect, useState } from "react"
+import { memo, type RefObject, useEffect, useState } from "react"
 import { formatMoney } from "../plan/format"
 import { roundSum, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
@@ -26,7 +26,7 @@ interface Props {
 }
 
 /** The main figures in one line, shown while the summary is out of sight. */
-export function FiguresLine({ positions, shown, settings: { currency, unit, totalBudget } }: Props) {
+export const FiguresLine = memo(function FiguresLine({ positions, shown, settings: { currency, unit, totalBudget } }: Props) {
   const money = (amount: number) => formatMoney(amount, currency, unit)
   const used = sumBudgets(positions)
   const left = totalBudget === null ? null : roundSum(totalBudget - used)
@@ -48,4 +48,4 @@ export function FiguresLine({ positions, shown, settings: { currency, unit, tota
       )}
     </section>
   )
-}
+})

@@ -1,14 +1,20 @@
 import { type FormEvent, useId, useState } from "react"
-import { login } from "../sync/session"
+import { keepAddress, login, PROVIDER_LOGIN, providerFailure } from "../sync/session"
 import { Logo } from "./Logo"
 
+interface Props {
+  hasAccounts: boolean
+  /** Name of the identity provider; `null` without one. */
+  provider: string | null
+}
+
 /** Login form. */
-export function Login({ hasAccounts }: { hasAccounts: boolean }) {
+export function Login({ hasAccounts, provider }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
   const [isBusy, setBusy] = useState(false)
   const id = useId()
 
-  if (!hasAccounts) {
+  if (!hasAccounts && provider === null) {
     return (
       <main className="alone">
         <Logo />
@@ -31,22 +37,41 @@ export function Login({ hasAccounts }: { hasAccounts: boolean }) {
     setBusy(false)
   }
 
+  const logInByProvider = () => {
+    keepAddress(location.hash)
+    location.assign(PROVIDER_LOGIN)
+  }
+
+  const form = (
+    <form onSubmit={submit} className="stack">
+      <label htmlFor={`${id}-name`}>Username or email</label>
+      <input id={`${id}-name`} name="email" autoComplete="username" required autoCapitalize="none" spellCheck={false} />
+      <label htmlFor={`${id}-password`}>Password</label>
+      <input id={`${id}-password`} name="password" type="password" autoComplete="current-password" required />
+      <p role="alert" className="problem">
+        {problem}
+      </p>
+      <button type="submit" className={provider === null ? "primary" : ""} disabled={isBusy}>
+        {isBusy ? "Logging in…" : "Log in"}
+      </button>
+    </form>
+  )
+
   return (
     <main className="alone">
       <Logo />
       <h1>Log in</h1>
-      <form onSubmit={submit} className="stack">
-        <label htmlFor={`${id}-name`}>Username or email</label>
-        <input id={`${id}-name`} name="email" autoComplete="username" required autoCapitalize="none" spellCheck={false} />
-        <label htmlFor={`${id}-password`}>Password</label>
-        <input id={`${id}-password`} name="password" type="password" autoComplete="current-password" required />
-        <p role="alert" className="problem">
-          {problem}
-        </p>
-        <button type="submit" className="primary" disabled={isBusy}>
-          {isBusy ? "Logging in…" : "Log in"}
-        </button>
-      </form>
+      {provider !== null && (
+        <div className="stack">
+          <button type="button" className="primary" onClick={logInByProvider}>
+            Log in with {provider}
+          </button>
+          <p role="alert" className="problem">
+            {problem === null && providerFailure(location.hash)}
+          </p>
+        </div>
+      )}
+      {hasAccounts && form}
     </main>
   )
 }

@@ -9,14 +9,17 @@ interface Props {
   /** The plan was deleted, or the user has lost access to it. */
   isRemoved: boolean
   isArchived: boolean
+  /** Id of the document in which the plan goes on without its history. */
+  successor: string | null
   /** The open document is a scenario. */
   isScenario: boolean
   /** Restores an archived plan; `null` without write access. */
   onRestore: (() => void) | null
+  onOpen: (id: string) => void
 }
 
 /** Messages about access, and about new versions of the page. */
-export function PlanBanners({ session, sync, isViewer, isRemoved, isArchived, isScenario, onRestore }: Props) {
+export function PlanBanners({ session, sync, isViewer, isRemoved, isArchived, successor, isScenario, onRestore, onOpen }: Props) {
   const hasUpdate = usePageUpdate()
   return (
     <>
@@ -27,7 +30,15 @@ export function PlanBanners({ session, sync, isViewer, isRemoved, isArchived, is
           for access.
         </p>
       )}
-      {isArchived && (
+      {successor !== null && (
+        <p className="banner">
+          This plan goes on in a new document, which has no earlier history. Changes made here are not in it.{" "}
+          <button type="button" className="link" onClick={() => onOpen(successor)}>
+            Open the new document
+          </button>
+        </p>
+      )}
+      {isArchived && successor === null && (
         <p className="banner">
           This plan is archived and cannot be edited.{" "}
           {onRestore && (

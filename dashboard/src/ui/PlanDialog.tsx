@@ -1,4 +1,4 @@
-import { type FormEvent, useId, useState } from "react"
+import { type FormEvent, useContext, useId, useState } from "react"
 import { isBlankAmount, parseAmount } from "../plan/amount"
 import { formatMonth, toEditText, UNIT_CHOICES, unitName } from "../plan/format"
 import { parseMonth } from "../plan/month"
@@ -7,6 +7,7 @@ import { countCharacters, isBlank } from "../plan/text"
 import { defaultYearStart } from "../plan/year"
 import { Dialog } from "./Dialog"
 import { DialogFoot } from "./DialogFoot"
+import { FormDraftsContext, useTypedBefore } from "./form-drafts"
 import { currentMonth } from "./hooks"
 
 interface Props {
@@ -24,8 +25,10 @@ const CURRENCIES = ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD
 /** Settings of a plan. */
 export function PlanDialog({ title, settings, button, hasName = true, onSave, onClose }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
-  const [unit, setUnit] = useState(settings.unit)
-  const [currency, setCurrency] = useState(settings.currency)
+  const drafts = useContext(FormDraftsContext)
+  const typed = useTypedBefore<Record<string, string>>("settings") ?? {}
+  const [unit, setUnit] = useState(Number(typed.unit ?? settings.unit))
+  const [currency, setCurrency] = useState(typed.currency ?? settings.currency)
   const yearStart = defaultYearStart(currency.trim().toUpperCase(), currentMonth())
   const id = useId()
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -49,15 +52,20 @@ export function PlanDialog({ title, settings, button, hasName = true, onSave, on
     : [...UNIT_CHOICES, { unit: settings.unit, name: unitName(settings.unit) }]
   return (
     <Dialog title={title} onClose={onClose}>
-      <form className="stack" onSubmit={submit} noValidate>
+      <form
+        className="stack"
+        onSubmit={submit}
+        onInput={(event) => drafts.save("settings", Object.fromEntries(new FormData(event.currentTarget)))}
+        noValidate
+      >
         {hasName && (
           <>
             <label htmlFor={`${id}-name`}>Name</label>
-            <input id={`${id}-name`} name="name" defaultValue={settings.name} required />
+            <input id={`${id}-name`} name="name" defaultValue={typed.name ?? settings.name} required />
           </>
         )}
         <label htmlFor={`${id}-total`}>Total budget, in the unit below</label>
-        <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={toEditText(settings.totalBudget)} />
+        <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={typed.total ?? toEditText(settings.totalBudget)} />
         <div className="pair">
           <div className="stack">
             <label htmlFor={`${id}-currency`}>Currency</label>
@@ -65,7 +73,7 @@ export function PlanDialog({ title, settings, button, hasName = true, onSave, on
               id={`${id}-currency`}
               name="currency"
               list={`${id}-currencies`}
-              defaultValue={settings.currency}
+              defaultValue={currency}
               onChange={(event) => setCurrency(event.target.value)}
               autoCapitalize="characters"
             />
@@ -77,7 +85,7 @@ export function PlanDialog({ title, settings, button, hasName = true, onSave, on
           </div>
           <div className="stack">
             <label htmlFor={`${id}-unit`}>Unit</label>
-            <select id={`${id}-unit`} value={unit} onChange={(event) => setUnit(Number(event.target.value))}>
+            <select id={`${id}-unit`} name="unit" value={unit} onChange={(event) => setUnit(Number(event.target.value))}>
               {units.map((choice) => (
                 <option key={choice.unit} value={choice.unit}>
                   {choice.name} ({choice.unit.toLocaleString()})
@@ -90,7 +98,7 @@ export function PlanDialog({ title, settings, button, hasName = true, onSave, on
         <input
           id={`${id}-yearStart`}
           name="yearStart"
-          defaultValue={settings.yearStart ?? ""}
+          defaultValue={typed.yearStart ?? settings.yearStart ?? ""}
           placeholder={yearStart}
           aria-describedby={`${id}-yearStart-help`}
           autoComplete="off"

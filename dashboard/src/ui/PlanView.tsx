@@ -1,12 +1,13 @@
 /** View of one plan: summary, review panel, toolbar, grid and dialogs. */
 
-import { type CSSProperties, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
+import { type CSSProperties, useCallback, useDeferredValue, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react"
 import { positionsIn, type Rect } from "../grid/range"
 import { departmentUses } from "../plan/department-budgets"
 import { mergeHiddenRows } from "../plan/edit"
 import { type ColumnKey, gridColumns } from "../plan/fields"
-import { distinctGroups, isFiltering } from "../plan/query"
+import { isFiltering } from "../plan/query"
 import { defaultYearStart } from "../plan/year"
+import { formDrafts } from "../sync/form-drafts"
 import type { PlanStore } from "../sync/plan-store"
 import { type PlanInfo, type ScenarioPlace, writableDocuments } from "../sync/plans"
 import type { CellAddress } from "../sync/presence"
@@ -15,7 +16,6 @@ import type { SyncState } from "../sync/sync-status"
 import { AddForm } from "./AddForm"
 import { ColumnsButton } from "./ColumnsButton"
 import { cellHandlers } from "./cell-handlers"
-import { ColumnsContext } from "./columns-context"
 import { mentionKey, useMentions } from "./comments/use-mentions"
 import { copyLink } from "./copy-link"
 import { downloadTable } from "./download-table"
@@ -31,6 +31,7 @@ import { ImportProgress } from "./ImportProgress"
 import { InterruptedImport } from "./InterruptedImport"
 import { type ListDialog, ListDialogs } from "./ListDialogs"
 import { PlanBanners } from "./PlanBanners"
+import { PlanContexts } from "./PlanContexts"
 import { type OpenDialog, PlanDialogs } from "./PlanDialogs"
 import { PlanHeader } from "./PlanHeader"
 import { placeConflicts } from "./place-conflicts"
@@ -38,8 +39,9 @@ import { planActions } from "./plan-actions"
 import { paletteCommands } from "./plan-commands"
 import { PrintView } from "./print/PrintView"
 import { ReviewPanel } from "./ReviewPanel"
+import { reopenedDialog, reopenedListDialog } from "./reopened-forms"
 import { SkipLink } from "./SkipLink"
-import { Suggestions } from "./Suggestions"
+import { fieldGroups, Suggestions } from "./Suggestions"
 import { Summary } from "./Summary"
 import { scenarioTitle } from "./scenarios/scenario-commands"
 import { type ScenarioHandlers, useScenarios } from "./scenarios/use-scenarios"
@@ -83,22 +85,26 @@ interface Props extends ScenarioHandlers {
 
 export function PlanView({ store, plans, info, place, pending, session, name, isViewer, isRemoved, onName, onLogout, ...handlers }: Props) {
   const snapshot = useSyncExternalStore(store.subscribe, store.getSnapshot)
-  const { positions, columns, settings, isArchived, sync, people, highlights } = snapshot
+  const { positions, columns, settings, isArchived, successor, sync, people, highlights } = snapshot
   const list = useList(store, snapshot)
   const { view, viewText, fields, sizes, shown, groups, lines, groupField, listActions, selected, setSelected, editedId } = list
   const { filter, sort } = view
+  // The cell that was edited is rendered first, and then what counts all positions.
+  const settled = useDeferredValue(positions)
+  const settledShown = useDeferredValue(shown)
   const { filterGroup, clearFilters } = listActions
   const [range, setRange] = useState<Rect | null>(null)
-  const [open, setOpen] = useState<OpenDialog | null>(null)
-  const [dialog, setDialog] = useState<ListDialog | null>(null)
-  const [isAdding, setAdding] = useState(false)
+  const canWrite = !isViewer && !isRemoved
+  const canEdit = canWrite && !isArchived
+  const [drafts] = useState(() => formDrafts(store.syncStatus.owner, store.id))
+  const [open, setOpen] = useState<OpenDialog | null>(() => (canEdit ? reopenedDialog(drafts, store) : null))
+  const [dialog, setDialog] = useState<ListDialog | null>(() => (canEdit ? reopenedListDialog(drafts, store) : null))
+  const [isAdding, setAdding] = useState(() => drafts.read("add") !== null)
   const { toasts, showToast, dismissToast } = useToasts()
   const summary = useRef<HTMLDivElement>(null)
   const isSummaryAway = useIsScrolledAway(summary)
   const { plan } = store
   const author = name || "Somebody"
-  const canWrite = !isViewer && !isRemoved
-  const canEdit = canWrite && !isArchived
   // Without write access, pending changes never sync.
   const isRejected = isRemoved || (isViewer && sync.pending > 0 && sync.kind !== "offline")
   const badge: SyncState = isRejected && sync.kind !== "not-allowed" ? { ...sync, kind: "not-allowed", accessError: "not-allowed" } : sync
@@ -159,8 +165,18 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
   )
   const onComments = useCallback((id: string) => setOpen({ kind: "comments", id }), [])
   const onConflict = useCallback((id: string, field: ColumnKey) => setOpen({ kind: "conflict", id, field }), [])
-  const close = useCallback(() => setOpen(null), [])
-  const closeDialog = useCallback(() => setDialog(null), [])
+  const close = useCallback(() => {
+    drafts.clear("settings")
+    setOpen(null)
+  }, [drafts])
+  const closeDialog = useCallback(() => {
+    for (const form of ["bulk", "budgets", "column"] as const) drafts.clear(form)
+    setDialog(null)
+  }, [drafts])
+  const closeAdding = useCallback(() => {
+    drafts.clear("add")
+    setAdding(false)
+  }, [drafts])
   const openSettings = useCallback(() => setOpen({ kind: "settings", before: store.readSettings() }), [store])
 
   const { onArchived } = handlers
@@ -175,16 +191,12 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
   })
   const scenarios = useScenarios({
     ...handlers,
-    ...{ store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved },
+    ...{ store, yearStart, place, info, settings, author, session, sync, canWrite, isArchived, isRemoved, showToast },
   })
   const versions = useVersions({ store, snapshot, yearStart, canEdit, actions, showToast })
-  const suggestions = useMemo(
-    () => columns.groupFields.map((field) => ({ field, groups: distinctGroups(positions, field) })),
-    [positions, columns],
-  )
   const { people: mentionable, mentions } = useMentions(snapshot, name, review.dismissed)
   const isFiltered = isFiltering(filter)
-  const departments = useMemo(() => departmentUses(positions, snapshot.departmentBudgets), [positions, snapshot.departmentBudgets])
+  const departments = useMemo(() => departmentUses(settled, snapshot.departmentBudgets), [settled, snapshot.departmentBudgets])
   const groupNotes = useMemo(() => groupNotesOf(groupField, departments, isFiltered), [groupField, departments, isFiltered])
   const placesInConflict = placeConflicts(snapshot)
   const openBudgets = useCallback(() => setDialog({ kind: "budgets", before: store.readDepartmentBudgets() }), [store])
@@ -193,8 +205,9 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
   const planCommands = [...scenarios.commands, ...versions.commands, ...management.commands]
   const commands = () =>
     paletteCommands({
-      ...{ snapshot, plans, view, shown, groups, isFiltered, suggestions, undoState, canEdit, actions, listActions, onExport, onOpen },
+      ...{ snapshot, plans, view, shown, groups, isFiltered, undoState, canEdit, actions, listActions, onExport, onOpen },
       current: store.id,
+      suggestions: fieldGroups(columns, positions),
       focused: store.get(focusedId.current ?? ""),
       chosenIds: chosenIds(),
       planCommands,
@@ -206,7 +219,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
 
   const style = { "--field-columns": gridColumns(fields, sizes.widths) } as CSSProperties
   return (
-    <ColumnsContext value={columns}>
+    <PlanContexts columns={columns} drafts={drafts}>
       <div className={isSummaryAway ? "page summary-away" : "page"} style={style}>
         <SkipLink />
         <PlanHeader
@@ -220,7 +233,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
         <main>
           {scenarios.bar}
           <PlanBanners
-            {...{ session, sync, isViewer, isRemoved, isArchived }}
+            {...{ session, sync, isViewer, isRemoved, isArchived, successor, onOpen }}
             isScenario={place !== null}
             onRestore={canWrite ? management.restore : null}
           />
@@ -233,8 +246,8 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           )}
           <div ref={summary}>
             <Summary
-              positions={positions}
-              shown={shown}
+              positions={settled}
+              shown={settledShown}
               departments={departments}
               yearStart={yearStart}
               settings={settings}
@@ -244,7 +257,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
               onDepartmentBudgets={canEdit ? openBudgets : null}
             />
           </div>
-          {isSummaryAway && <FiguresLine positions={positions} shown={isFiltered ? shown : null} settings={settings} />}
+          {isSummaryAway && <FiguresLine positions={settled} shown={isFiltered ? settledShown : null} settings={settings} />}
           <ReviewPanel
             positions={positions}
             settings={snapshot.settingConflicts}
@@ -268,6 +281,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
           />
           <Toolbar
             all={positions}
+            settled={settled}
             shown={shown}
             rows={lines.positions}
             fields={fields}
@@ -311,7 +325,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
             onBulkEdit={() => setDialog({ kind: "bulk", ids: chosenIds() })}
             onDeselect={() => setSelected(new Set())}
           />
-          {isAdding && canEdit && <AddForm settings={settings} onClose={() => setAdding(false)} onAdd={actions.add} />}
+          {isAdding && canEdit && <AddForm settings={settings} onClose={closeAdding} onAdd={actions.add} />}
           <div id={LIST_ID} tabIndex={-1}>
             {(shown.length > 0 || editedId !== null) && (
               <Grid
@@ -357,7 +371,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
               />
             )}
           </div>
-          <Suggestions fields={suggestions} />
+          <Suggestions columns={columns} positions={settled} />
         </main>
         {open && (
           <PlanDialogs
@@ -392,6 +406,6 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
         />
         <Toasts toasts={toasts} onDismiss={dismissToast} />
       </div>
-    </ColumnsContext>
+    </PlanContexts>
   )
 }

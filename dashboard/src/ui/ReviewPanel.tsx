@@ -1,9 +1,10 @@
 import { TriangleAlert, Undo2 } from "lucide-react"
-import { useState } from "react"
+import { useMemo, useState } from "react"
 import type { DiscardedEdit } from "../history/events"
 import { type ColumnKey, type Field, fieldLabel, fieldNoun, keyOf } from "../plan/fields"
 import { formatDateTime, formatFieldValue } from "../plan/format"
 import type { ParsedInput } from "../plan/input"
+import { invalidValues } from "../plan/invalid-values"
 import type { Mention } from "../plan/mentions"
 import type { Place } from "../plan/root-map"
 import { type Position, SETTING_LABELS, SETTINGS, type Setting, type SettingConflicts, shownValue } from "../plan/schema"
@@ -11,6 +12,7 @@ import type { UnsavedDraft } from "../sync/unsaved-drafts"
 import { useColumns } from "./columns-context"
 import { MentionRow } from "./comments/MentionRow"
 import { mentionKey } from "./comments/use-mentions"
+import { InvalidValueRow } from "./InvalidValueRow"
 import type { PlaceConflict } from "./place-conflicts"
 
 /** A discarded edit, and the position if it has been restored. */
@@ -55,7 +57,7 @@ interface Props {
 
 const SHOWN_ITEMS = 4
 
-/** Lists conflicts, discarded edits, unsaved drafts and mentions. The user decides about each of them. */
+/** Lists conflicts, values that are not valid, discarded edits, unsaved drafts and mentions. The user decides about each of them. */
 export function ReviewPanel({
   positions,
   settings,
@@ -82,6 +84,7 @@ export function ReviewPanel({
   } = handlers
   const [isAll, setAll] = useState(false)
   const columns = useColumns()
+  const invalid = useMemo(() => invalidValues(positions, columns), [positions, columns])
   const items = [
     ...drafts.map((item) => (
       <UnsavedDraftRow
@@ -114,6 +117,10 @@ export function ReviewPanel({
             ]
           }),
     ),
+    ...invalid.listed.map((value) => (
+      <InvalidValueRow key={`invalid/${value.id}/${value.field === null ? "" : keyOf(value.field)}`} {...value} />
+    )),
+    ...(invalid.others > 0 ? [<li key="invalid">And {invalid.others} more values that are not valid.</li>] : []),
     ...mentions.map((mention) => (
       <MentionRow
         key={mentionKey(mention)}
@@ -135,7 +142,7 @@ export function ReviewPanel({
     ...(hiddenRows > 0 ? [<HiddenRowsRow key="hidden" count={hiddenRows} onMerge={canEdit ? onMergeHiddenRows : null} />] : []),
     ...(historyProblem ? [<li key="history">The history could not be read, so discarded edits are not listed: {historyProblem}</li>] : []),
   ]
-  const count = items.length
+  const count = items.length + Math.max(invalid.others - 1, 0)
   if (count === 0) return null
   return (
     <section className="card review" aria-label="Needs review">

@@ -1,3 +1,4 @@
+import { ChartBarBig } from "lucide-react"
 import { memo, useState } from "react"
 import { countPositions } from "../grid/range"
 import { type Measure, measure } from "../plan/cost"
@@ -35,11 +36,13 @@ export const Summary = memo(function Summary(props: Props) {
   const share = totalBudget === null || totalBudget <= 0 ? 0 : spent / totalBudget
   const isOver = left !== null && left < 0
   const [by, setBy] = useState<Measure>("budget")
+  // On phones, the charts would be between the user and the list.
+  const [areChartsOpen, setChartsOpen] = useState(false)
   const hasYear = usesYear(positions)
   const hasStatus = positions.some(({ status }) => status !== null)
   const sumByMeasure = (members: readonly Position[]) => measure(members, by, yearStart)
   return (
-    <section className="summary" aria-label="Budget">
+    <section className={areChartsOpen ? "summary charts-open" : "summary"} aria-label="Budget">
       <div className="card figures">
         <dl>
           <div>
@@ -76,6 +79,9 @@ export const Summary = memo(function Summary(props: Props) {
           {countPositions(positions.length)}
           {totalBudget !== null && totalBudget > 0 && `, ${Math.round(share * 100)} % of the budget`}
           {unknown && `, ${unknown}`}
+          <button type="button" className="charts-toggle" aria-expanded={areChartsOpen} onClick={() => setChartsOpen(!areChartsOpen)}>
+            <ChartBarBig aria-hidden /> Charts
+          </button>
         </p>
       </div>
       {GROUP_FIELDS.filter((field) => field !== "status" || hasStatus).map((field) => (

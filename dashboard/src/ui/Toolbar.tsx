@@ -1,9 +1,9 @@
-import { Download, FileUp, History, PencilLine, Plus, Redo2, Search, Trash2, Undo2, X } from "lucide-react"
-import { type ReactNode, useLayoutEffect, useMemo, useRef } from "react"
+import { Download, FileUp, History, ListFilter, PencilLine, Plus, Redo2, Search, Trash2, Undo2, X } from "lucide-react"
+import { type ReactNode, useId, useLayoutEffect, useMemo, useRef, useState } from "react"
 import { columnCount, countCells, fieldsOf, positionsIn, type Rect, rowCount } from "../grid/range"
 import { type Field, fieldLabel, type GroupColumnKey, isAmountField, keyOf } from "../plan/fields"
 import { formatSum, unitLabel } from "../plan/format"
-import { describeUnknownBudgets, distinctGroups, type Filter, type Group, sumBudgets } from "../plan/query"
+import { describeUnknownBudgets, distinctGroups, type Filter, type Group, selectedGroups, sumBudgets } from "../plan/query"
 import type { Position, Settings } from "../plan/schema"
 import type { UndoState } from "../sync/undo-stack"
 import { useColumns } from "./columns-context"
@@ -15,6 +15,8 @@ export const SEARCH_ID = "search-positions"
 
 interface Props {
   all: readonly Position[]
+  /** The positions that the filters list. They may be those of a moment ago. */
+  settled: readonly Position[]
   shown: readonly Position[]
   /** The positions of the grid, which `range` counts. */
   rows: readonly Position[]
@@ -45,18 +47,22 @@ interface Props {
 
 /** Actions for the list, or for the selected rows. */
 export function Toolbar(props: Props) {
-  const { all, shown, rows, selected, range, history, settings, filter, canEdit } = props
+  const { all, settled, shown, rows, selected, range, history, settings, filter, canEdit } = props
   const columns = useColumns()
   const groups = useMemo(
     () =>
       columns.groupFields.map((field) => ({
         key: keyOf(field) as GroupColumnKey,
         label: fieldLabel(field),
-        values: distinctGroups(all, field),
+        values: distinctGroups(settled, field),
       })),
-    [all, columns],
+    [settled, columns],
   )
   const isFiltered = shown.length !== all.length
+  // On phones, filters and views would take half of the screen.
+  const [areFiltersOpen, setFiltersOpen] = useState(false)
+  const filtersId = useId()
+  const filterCount = selectedGroups(filter.groups).length
   const chosen = selected.size > 0 ? all.filter((position) => selected.has(position.id)) : []
   const toolbar = useRef<HTMLDivElement>(null)
   // The head of the list sticks below the toolbar, whose height depends on its controls.
@@ -81,20 +87,32 @@ export function Toolbar(props: Props) {
           onChange={(event) => props.onFilter({ search: event.target.value })}
         />
       </label>
-      {groups.map(
-        ({ key, label, values }) =>
-          // A filter without values, such as of a status that no position has, takes room for nothing.
-          (values.length > 0 || filter.groups[key] !== undefined) && (
-            <GroupFilter
-              key={key}
-              label={label}
-              values={values}
-              value={filter.groups[key] ?? null}
-              onChange={(value) => props.onFilterGroup(key, value)}
-            />
-          ),
-      )}
-      {props.viewControls}
+      <button
+        type="button"
+        className={filterCount > 0 ? "icon filters-toggle active" : "icon filters-toggle"}
+        aria-expanded={areFiltersOpen}
+        aria-controls={filtersId}
+        aria-label={filterCount > 0 ? `Filters and views, ${filterCount} active` : "Filters and views"}
+        onClick={() => setFiltersOpen(!areFiltersOpen)}
+      >
+        <ListFilter aria-hidden />
+      </button>
+      <div id={filtersId} className={areFiltersOpen ? "filters open" : "filters"}>
+        {groups.map(
+          ({ key, label, values }) =>
+            // A filter without values, such as of a status that no position has, takes room for nothing.
+            (values.length > 0 || filter.groups[key] !== undefined) && (
+              <GroupFilter
+                key={key}
+                label={label}
+                values={values}
+                value={filter.groups[key] ?? null}
+                onChange={(value) => props.onFilterGroup(key, value)}
+              />
+            ),
+        )}
+        {props.viewControls}
+      </div>
       <p className="found" role="status">
         {isFiltered && (
           <>
@@ -142,14 +160,15 @@ export function Toolbar(props: Props) {
             </span>
             {canEdit && (
               <button type="button" onClick={props.onBulkEdit}>
-                <PencilLine aria-hidden /> Edit<span className="hidden"> the selected positions</span>
+                <PencilLine aria-hidden /> <span className="tool-label">Edit</span>
+                <span className="hidden"> the selected positions</span>
               </button>
             )}
             <Menu
               label="Export the selected positions"
               button={
                 <>
-                  <Download aria-hidden /> Export
+                  <Download aria-hidden /> <span className="tool-label">Export</span>
                 </>
               }
             >
@@ -166,7 +185,8 @@ export function Toolbar(props: Props) {
             </Menu>
             {canEdit && (
               <button type="button" className="danger" onClick={() => props.onRemove([...selected])}>
-                <Trash2 aria-hidden /> Delete<span className="hidden"> the selected positions</span>
+                <Trash2 aria-hidden /> <span className="tool-label">Delete</span>
+                <span className="hidden"> the selected positions</span>
               </button>
             )}
             <button type="button" className="icon" aria-label="Clear selection" onClick={props.onDeselect}>
@@ -176,13 +196,13 @@ export function Toolbar(props: Props) {
         ) : (
           <span className="tools">
             <button type="button" onClick={props.onHistory}>
-              <History aria-hidden /> History
+              <History aria-hidden /> <span className="tool-label">History</span>
             </button>
             <Menu
               label="Import or export"
               button={
                 <>
-                  <FileUp aria-hidden /> <span>Table</span>
+                  <FileUp aria-hidden /> <span className="tool-label">Table</span>
                 </>
               }
             >

@@ -1,10 +1,10 @@
 /** The positions that the list shows: filtered, sorted and grouped. */
-import { useDeferredValue, useMemo } from "react"
+import { useDeferredValue, useMemo, useState } from "react"
 import { type GridLines, groupedLines, plainLines } from "../grid/grid-lines"
 import type { PlanColumns } from "../plan/columns"
 import { isGroupField } from "../plan/fields"
 import { groupRows, type PositionGroup } from "../plan/grouping"
-import { filterPositions, sortPositions } from "../plan/query"
+import { filterPositions, PositionSorter } from "../plan/query"
 import type { Position } from "../plan/schema"
 import type { View } from "../plan/view"
 
@@ -22,9 +22,10 @@ export function useListing(positions: readonly Position[], columns: PlanColumns,
   const { filter, sort, group, collapsed } = view
   // Typing has priority over filtering.
   const deferredFilter = useDeferredValue(filter)
+  const [sorter] = useState(() => new PositionSorter())
   const shown = useMemo(
-    () => sortPositions(filterPositions(positions, deferredFilter, editedId, columns), sort, columns),
-    [positions, columns, deferredFilter, editedId, sort],
+    () => sorter.sort(filterPositions(positions, deferredFilter, editedId, columns), sort, columns),
+    [sorter, positions, columns, deferredFilter, editedId, sort],
   )
   const groups = useMemo(() => {
     const field = group && columns.field(group)

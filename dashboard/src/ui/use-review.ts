@@ -59,7 +59,11 @@ export function useReview({ store, snapshot, actions, showToast }: Options): Rev
   const [drafts, setDrafts] = useState(() => openDrafts(store))
   /** The text of the open editor, while the page is being closed. */
   const closing = useRef<UnsavedDraft | null>(null)
-  const positionsById = useMemo(() => new Map(positions.map((position) => [position.id, position])), [positions])
+  const hasItems = snapshot.discardedEdits.length + drafts.length > 0
+  const positionsById = useMemo(
+    () => new Map((hasItems ? positions : []).map((position) => [position.id, position])),
+    [positions, hasItems],
+  )
   const discardedEdits = useMemo(
     () =>
       snapshot.discardedEdits.flatMap((edit) => {

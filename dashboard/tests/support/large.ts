@@ -2,14 +2,30 @@
 import { expect, type Person } from "./plan"
 import type { Server } from "./server"
 
-export const LARGE_PLAN = Array.from({ length: 5_000 }, (_, at) => ({
-  id: `row${at}`,
-  designation: `Engineer ${at}`,
-  department: ["Engineering", "HR", "Sales", "Product", "Other"][at % 5],
-  budget: String(1 + (at % 40)),
-  location: ["Ahmedabad", "Pune", "Mumbai", "Bengaluru"][at % 4],
-  lastUpdated: ["Admin", "Sep 18, 2024 12:07 AM"],
-}))
+const DEPARTMENTS = ["Engineering", "HR", "Sales", "Product", "Other"]
+const LOCATIONS = ["Ahmedabad", "Pune", "Mumbai", "Bengaluru"]
+
+/** The rows of a plan of this size, as the server imports them. */
+export const largePlan = (size: number) =>
+  Array.from({ length: size }, (_, at) => ({
+    id: `row${at}`,
+    designation: `Engineer ${at}`,
+    department: DEPARTMENTS[at % DEPARTMENTS.length],
+    budget: String(1 + (at % 40)),
+    location: LOCATIONS[at % LOCATIONS.length],
+    lastUpdated: ["Admin", "Sep 18, 2024 12:07 AM"],
+  }))
+
+export const LARGE_PLAN = largePlan(5_000)
+
+/** A table of this many rows, for an import. */
+export function largeTable(rows: number): string {
+  const lines = Array.from({ length: rows }, (_, at) => {
+    const [department, location] = [DEPARTMENTS[at % DEPARTMENTS.length], LOCATIONS[at % LOCATIONS.length]]
+    return `Planner ${at},${department},${1 + (at % 40)}.5,${location},open,2027-0${1 + (at % 9)}`
+  })
+  return ["designation,department,budget,location,status,start", ...lines].join("\n")
+}
 
 /** Resolves when both pages are in sync and the history worker has read the document: the first load ends there. */
 export async function openLargePlan(server: Server, ...people: Person[]): Promise<void> {

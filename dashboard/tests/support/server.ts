@@ -2,10 +2,11 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { createInterface } from "node:readline"
+
+import { freePort } from "../../../tests/js/support/ports.mjs"
 
 const ROOT = path.resolve(import.meta.dirname, "../../..")
 const BINARY = path.resolve(ROOT, process.env.HAPPIERWORK_BIN ?? "target/debug/happierwork")
@@ -22,16 +23,6 @@ export interface Row {
   budget: number
   location: string
   conflicts?: Record<string, unknown[]>
-}
-
-/** A port that is currently free. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1")
-  await once(probe, "listening")
-  const { port } = probe.address() as { port: number }
-  probe.close()
-  await once(probe, "close")
-  return port
 }
 
 export class Server {

@@ -7,6 +7,7 @@ import { FIELDS, type FieldKey } from "../../src/plan/fields"
 import { escapeFormulas, unescapeFormulas } from "../../src/plan/formula-escaping"
 import type { Position } from "../../src/plan/schema"
 import { parseTable } from "../../src/plan/table-import"
+import { planColumn } from "./support/columns"
 import { exportTable, shownPosition } from "./support/position"
 
 interface Guarded {
@@ -23,8 +24,10 @@ const position = (designation: string, location = "", budget: number | null = 1)
   shownPosition({ designation, location, budget, createdAt: 0 })
 
 /** A line of an export, with the other cells empty. */
-const line = (cells: Partial<Record<FieldKey, string>>) =>
-  `\r\na,${FIELDS.map((field) => cells[field] ?? "").join(",")},,,1970-01-01T00:00:00.000Z\r\n`
+const line = (cells: Partial<Record<FieldKey, string>>) => {
+  const texts = FIELDS.map((field) => cells[field] ?? "")
+  return `\r\n${["a", ...texts.slice(0, 4), "", "", "1970-01-01T00:00:00.000Z", ...texts.slice(4)].join(",")}\r\n`
+}
 
 describe("formula escaping", () => {
   it.each(CELLS)("$text is escaped as on the server", ({ text, cell, written }) => {
@@ -52,6 +55,21 @@ describe("formula escaping", () => {
 })
 
 describe("an exported file", () => {
+  it("has the columns of the server's file, in its order", () => {
+    const [head] = toCsv([position("Cook")])
+      .replace("\ufeff", "")
+      .split("\r\n")
+    expect(head).toBe("id,designation,department,budget,location,updatedBy,updatedAt,createdAt,status,start,end")
+  })
+
+  it("has the columns of a plan before those of other programs, by name", () => {
+    const extras = new Map([["a", { zone: 1, Area: "b" }]])
+    const approved = { ...position("Cook"), start: "2027-06", approval: { budget: 1, at: 0, by: "CFO" } }
+    const table = { ...exportTable([approved], extras), own: [planColumn("col1", { label: "Grade" })] }
+    const columns = toCsvFile(table).split("\r\n")[0]?.split(",").slice(11)
+    expect(columns).toEqual(["Grade", "Area", "approvedAt", "approvedBudget", "approvedBy", "zone", "[cost 2027-04 to 2028-03]"])
+  })
+
   it("is imported without loss", () => {
     const texts = [...CELLS.map(({ text }) => text), "a,b;c", "two\nlines", "\u200b", "'"]
     const { lines, problem } = parseTable(toCsv(texts.map((text) => position("x", text))), SCALE)

@@ -226,8 +226,8 @@ describe("tables", () => {
     const exported = toCsv(exportTable(ids.map((id) => ours.readPosition(id) as Position)))
     expect(read(exported).lines.map(({ position }) => position)).toEqual(positions)
     // Calculated columns are marked, and neither imported nor listed as not imported.
-    expect(exported.split("\r\n")[0]).toMatch(/,approvedBudget,approvedAt,approvedBy,\[cost 2027-04 to 2028-03\]$/)
+    expect(exported.split("\r\n")[0]).toMatch(/,approvedAt,approvedBudget,approvedBy,\[cost 2027-04 to 2028-03\]$/)
     expect(read(exported)).toMatchObject({ ignored: [], notes: [], problem: null })
-    expect(toCsv(exportTable([shownPosition({ designation: "Cook" })]))).toMatch(/createdAt\r\n/)
+    expect(toCsv(exportTable([shownPosition({ designation: "Cook" })]))).toMatch(/createdAt,status,start,end\r\n/)
   })
 })

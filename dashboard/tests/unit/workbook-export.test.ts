@@ -85,8 +85,8 @@ describe("an exported workbook", () => {
       SETTINGS,
     )
     const [sheet] = (await readXlsx(bytes)).sheets
-    expect(sheet?.rows[0]?.slice(-3)).toEqual(["costCentre", "budgetOwner", "Other: city"])
-    expect(sheet?.rows[1]?.slice(-3)).toEqual(["CC-1", true, "x"])
+    expect(sheet?.rows[0]?.slice(-3)).toEqual(["budgetOwner", "Other: city", "costCentre"])
+    expect(sheet?.rows[1]?.slice(-3)).toEqual([true, "x", "CC-1"])
     expect((await importFile(bytes, { positions })).review).toMatchObject({ changed: 0, unchanged: 1 })
   })
 })

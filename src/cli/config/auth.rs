@@ -9,6 +9,7 @@ use store::sql::DatabaseUrl;
 
 use super::ConfigError;
 use super::duration::seconds;
+use super::identity_provider::IdentityProviderArgs;
 use super::storage::DatabaseChoice;
 
 /// Authentication flags of the server.
@@ -27,15 +28,6 @@ pub struct AuthArgs {
     /// File with the password of --owner; read only if there are no accounts. No effect without --owner
     #[arg(long, value_name = "FILE", env = "HAPPIERWORK_OWNER_PASSWORD_FILE")]
     pub owner_password_file: Option<PathBuf>,
-    /// Accept tokens of an identity provider. FILE is a JWK set with its public keys
-    #[arg(long, value_name = "FILE", env = "HAPPIERWORK_JWKS")]
-    pub jwks: Option<PathBuf>,
-    /// Required audience (aud) of the provider's tokens
-    #[arg(long, value_name = "AUD", env = "HAPPIERWORK_JWT_AUDIENCE")]
-    pub jwt_audience: Option<String>,
-    /// Required issuer (iss) of the provider's tokens
-    #[arg(long, value_name = "ISS", env = "HAPPIERWORK_JWT_ISSUER")]
-    pub jwt_issuer: Option<String>,
     /// Lifetime of a login, in hours
     #[arg(long, value_name = "HOURS", env = "HAPPIERWORK_SESSION_HOURS", default_value_t = 12,
           value_parser = clap::value_parser!(u64).range(1..=9_600))]
@@ -43,6 +35,9 @@ pub struct AuthArgs {
     /// Lowest role that may create documents
     #[arg(long, value_enum, env = "HAPPIERWORK_WHO_MAY_CREATE", default_value_t = WhoMayCreate::Editor)]
     pub who_may_create: WhoMayCreate,
+    /// The identity provider.
+    #[command(flatten)]
+    pub provider: IdentityProviderArgs,
 }
 
 impl AuthArgs {
@@ -50,30 +45,27 @@ impl AuthArgs {
     /// `is_public`: those may be on other machines.
     ///
     /// # Errors
-    /// If a flag needs `--jwks` or `--auth`, which is missing.
+    /// If a flag needs another one, which is missing.
     pub fn options(&self, is_open: bool, is_public: bool) -> Result<Option<AuthOptions>, ConfigError> {
         let folder = self.folder(is_open, is_public);
         let first_owner = self.owner.clone().zip(self.owner_password_file.clone());
         if first_owner.is_some() && folder.is_none() {
             return Err(ConfigError::OwnerNeedsAuth);
         }
-        if self.jwks.is_none() {
-            let flags = [("--jwt-audience", &self.jwt_audience), ("--jwt-issuer", &self.jwt_issuer)];
-            if let Some((flag, _)) = flags.iter().find(|(_, value)| value.is_some()) {
-                return Err(ConfigError::NeedsJwks(flag));
-            }
-            if folder.is_none() {
-                return Ok(None);
-            }
+        self.provider.check(folder.is_some())?;
+        if self.provider.flag().is_none() && folder.is_none() {
+            return Ok(None);
         }
         Ok(Some(AuthOptions {
             // A folder that was named is not created: the name may be mistyped.
             create: self.is_default || first_owner.is_some(),
             folder: folder.cloned(),
             first_owner: first_owner.map(|(name, password_file)| FirstOwner { name, password_file }),
-            jwks: self.jwks.clone(),
-            audience: self.jwt_audience.clone(),
-            issuer: self.jwt_issuer.clone(),
+            jwks: self.provider.file(),
+            expects_provider_keys: self.provider.options().is_some(),
+            claims: self.provider.claims(),
+            audience: self.provider.jwt_audience.clone(),
+            issuer: self.provider.issuer(),
             session: Duration::from_secs(self.session_hours * 3_600),
         }))
     }
@@ -82,7 +74,7 @@ impl AuthArgs {
     /// nothing else protects a server that others can reach.
     fn folder(&self, is_open: bool, is_public: bool) -> Option<&PathBuf> {
         let folder = self.auth.as_ref()?;
-        let needs_accounts = self.owner.is_some() || folder.exists() || (is_public && self.jwks.is_none());
+        let needs_accounts = self.owner.is_some() || folder.exists() || (is_public && self.provider.flag().is_none());
         (!self.is_default || (!is_open && needs_accounts)).then_some(folder)
     }
 }
@@ -137,8 +129,8 @@ pub struct AccountsArgs {
 }
 
 impl AccountsArgs {
-    fn resolve(&mut self, matches: &ArgMatches) -> Result<(), String> {
-        resolve_database(&mut self.database, matches)?;
+    fn resolve(&mut self, matches: &ArgMatches, has_files: bool) -> Result<(), String> {
+        resolve_database(&mut self.database, matches, has_files)?;
         if self.auth.is_none() && self.database.database.is_none() {
             return Err("the accounts are not named: pass --auth DIR or --database URL".to_owned());
         }
@@ -147,9 +139,14 @@ impl AccountsArgs {
 }
 
 /// Takes the database from the variable of hosting platforms, as a server does that is given neither a database nor files.
-fn resolve_database(database: &mut DatabaseChoice, matches: &ArgMatches) -> Result<(), String> {
-    let has_files = ["HAPPIERWORK_STATE", "HAPPIERWORK_DOCUMENTS"].iter().any(|name| std::env::var_os(name).is_some());
-    if has_files { Ok(()) } else { database.resolve(matches, &[]) }
+/// `has_files`: the configuration file names files.
+fn resolve_database(database: &mut DatabaseChoice, matches: &ArgMatches, has_files: bool) -> Result<(), String> {
+    let variables = ["HAPPIERWORK_STATE", "HAPPIERWORK_DOCUMENTS"];
+    if has_files || variables.iter().any(|name| std::env::var_os(name).is_some()) {
+        Ok(())
+    } else {
+        database.resolve(matches, &[])
+    }
 }
 
 /// Flags of `key`.
@@ -173,7 +170,14 @@ pub enum KeyCommand {
         folder: FolderArgs,
     },
     /// List keys; the newest signs, all of them verify
-    List(FolderArgs),
+    List {
+        /// Print a JSON array (docs/operations.md)
+        #[arg(long)]
+        json: bool,
+        /// The folder of keys.
+        #[command(flatten)]
+        folder: FolderArgs,
+    },
     /// Remove a key; tokens signed with it are rejected from now on
     Retire {
         /// Key id
@@ -211,8 +215,8 @@ pub struct TokenArgs {
 }
 
 impl TokenArgs {
-    pub(super) fn resolve(&mut self, matches: &ArgMatches) -> Result<(), String> {
-        resolve_database(&mut self.database, matches)
+    pub(super) fn resolve(&mut self, matches: &ArgMatches, has_files: bool) -> Result<(), String> {
+        resolve_database(&mut self.database, matches, has_files)
     }
 }
 
@@ -237,8 +241,12 @@ pub enum UserCommand {
     Disable(AccountArgs),
     /// Enable a disabled account
     Enable(AccountArgs),
+    /// Delete an account and end its sessions
+    ///
+    /// Tokens that were issued before stay refused. Documents keep the account as their owner, also for a later account of that name.
+    Delete(AccountArgs),
     /// List accounts
-    List(AccountsArgs),
+    List(UserListArgs),
     /// Copy the accounts of a folder, and its tokens that were logged out, to a database. Accounts that are there stay as they are
     Copy {
         /// Folder of the accounts
@@ -251,16 +259,28 @@ pub enum UserCommand {
 }
 
 impl UserCommand {
-    pub(super) fn resolve(&mut self, matches: &ArgMatches) -> Result<(), String> {
-        match self {
-            Self::Add(UserAddArgs { account, .. }) | Self::Set(UserSetArgs { account, .. }) => {
-                account.place.resolve(matches)
+    pub(super) fn resolve(&mut self, matches: &ArgMatches, has_files: bool) -> Result<(), String> {
+        let place = match self {
+            Self::Add(UserAddArgs { account, .. }) | Self::Set(UserSetArgs { account, .. }) => &mut account.place,
+            Self::Passwd(account) | Self::Disable(account) | Self::Enable(account) | Self::Delete(account) => {
+                &mut account.place
             }
-            Self::Passwd(account) | Self::Disable(account) | Self::Enable(account) => account.place.resolve(matches),
-            Self::List(place) => place.resolve(matches),
-            Self::Copy { .. } => Ok(()),
-        }
+            Self::List(args) => &mut args.place,
+            Self::Copy { .. } => return Ok(()),
+        };
+        place.resolve(matches, has_files)
     }
+}
+
+/// Flags of `user list`.
+#[derive(Debug, Args)]
+pub struct UserListArgs {
+    /// Print a JSON array (docs/operations.md)
+    #[arg(long)]
+    pub json: bool,
+    /// The place of the accounts.
+    #[command(flatten)]
+    pub place: AccountsArgs,
 }
 
 /// Flags that name an account.

@@ -39,6 +39,9 @@ pub struct BackupArgs {
     /// Store everything again, also what earlier backups hold
     #[arg(long)]
     pub full: bool,
+    /// Print the report as JSON (docs/operations.md)
+    #[arg(long)]
+    pub json: bool,
     /// Permissions of new files, in octal, as for the server
     #[arg(long, value_name = "MODE", env = "HAPPIERWORK_FILE_MODE", default_value_t = FileMode::PRIVATE)]
     pub file_mode: FileMode,
@@ -87,6 +90,9 @@ pub struct RestoreArgs {
     /// there
     #[arg(long)]
     pub merge: bool,
+    /// Print the list or the report as JSON (docs/operations.md)
+    #[arg(long)]
+    pub json: bool,
     /// Restore the intact documents, although others are damaged in the backup
     #[arg(long)]
     pub skip_damaged: bool,

@@ -17,15 +17,16 @@ const INSIDE: [(&str, &str); 3] = [("state", "state.automerge"), ("documents", "
 pub(super) fn with_data_dir(command: Command, args: &[std::ffi::OsString]) -> Command {
     // Flags that are required without the folder are not yet known to be given, and errors are reported by the second pass.
     let first_pass = command.clone().ignore_errors(true).try_get_matches_from(args);
-    match first_pass.ok().as_ref().and_then(data_dir) {
+    match first_pass.ok().and_then(|matches| global_path(&matches, DATA_DIR)) {
         Some(folder) => with_defaults_in(command, &folder),
         None => command,
     }
 }
 
-fn data_dir(matches: &ArgMatches) -> Option<PathBuf> {
-    let own = matches.try_get_one::<PathBuf>(DATA_DIR).ok().flatten().cloned();
-    own.or_else(|| matches.subcommand().and_then(|(_, inner)| data_dir(inner)))
+/// The path in a flag that all commands have.
+pub(super) fn global_path(matches: &ArgMatches, flag: &str) -> Option<PathBuf> {
+    let own = matches.try_get_one::<PathBuf>(flag).ok().flatten().cloned();
+    own.or_else(|| matches.subcommand().and_then(|(_, inner)| global_path(inner, flag)))
 }
 
 fn with_defaults_in(command: Command, folder: &Path) -> Command {

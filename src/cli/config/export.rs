@@ -31,4 +31,6 @@ pub enum ExportFormat {
     Json,
     /// A table for spreadsheets
     Csv,
+    /// An Excel workbook
+    Xlsx,
 }

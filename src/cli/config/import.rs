@@ -10,7 +10,7 @@ use super::storage::DocumentChoice;
 /// Flags of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The legacy backend's data.json: a JSON array of positions
+    /// The legacy backend's data.json: a JSON array of positions. Or the folder of an automerge-repo server (not while it runs)
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The document; created if missing.

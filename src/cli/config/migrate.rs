@@ -22,6 +22,9 @@ pub struct MigrateArgs {
     /// Only print what would be moved
     #[arg(long)]
     pub dry_run: bool,
+    /// Print the report as JSON (docs/operations.md)
+    #[arg(long)]
+    pub json: bool,
     /// Replace access records of the target that differ from those of the source
     #[arg(long)]
     pub replace_access: bool,

@@ -5,6 +5,8 @@
 
 mod auth;
 mod backup;
+mod command_line;
+mod config_file;
 mod data_dir;
 mod database;
 mod document;
@@ -12,7 +14,7 @@ mod duration;
 mod export;
 mod generate;
 mod health;
-#[cfg(feature = "legacy")]
+mod identity_provider;
 mod import;
 mod limits;
 mod migrate;
@@ -30,15 +32,13 @@ pub use auth::{
     UserCommand, UserSetArgs, WhoMayCreate,
 };
 pub use backup::{BackupArgs, BackupScheduleArgs, RestoreArgs};
-use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use data_dir::{has_default_auth, with_data_dir};
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
+use data_dir::has_default_auth;
 pub use database::DatabaseArgs;
 pub use document::{DocumentArgs, DocumentCommand};
 pub use export::{ExportArgs, ExportFormat};
 pub use generate::GenerateArgs;
 pub use health::HealthArgs;
-#[cfg(feature = "legacy")]
 pub use import::ImportArgs;
 pub use limits::LimitArgs;
 pub use migrate::MigrateArgs;
@@ -60,6 +60,9 @@ const DEFAULT_PORTS: [u16; 2] = [8000, 8001];
 #[derive(Debug, Parser)]
 #[command(name = "happierwork", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
 pub struct Cli {
+    /// Read flags of the server from this TOML file (docs/configuration.md). Flags and variables come first
+    #[arg(long, global = true, value_name = "FILE", env = "HAPPIERWORK_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Keep everything below this folder: state.automerge, documents and auth. A flag that names one of them comes first
     #[arg(long, global = true, value_name = "DIR", env = "HAPPIERWORK_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -71,40 +74,6 @@ pub struct Cli {
     pub serve: ServeArgs,
 }
 
-impl Cli {
-    /// Parses the command line and the environment. Exits with an error message if they are invalid.
-    #[must_use]
-    pub fn read() -> Self {
-        let args: Vec<_> = std::env::args_os().collect();
-        let command = with_data_dir(without_empty_variables(Self::command()), &args);
-        let matches: ArgMatches = command.get_matches_from(args);
-        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        let resolved = match &mut cli.command {
-            Some(command) => command.resolve(last_subcommand(&matches)),
-            None => cli.serve.resolve(&matches),
-        };
-        if let Err(error) = resolved {
-            Self::command().error(ErrorKind::ArgumentConflict, error).exit();
-        }
-        cli
-    }
-}
-
-/// The matches of the innermost subcommand.
-fn last_subcommand(matches: &ArgMatches) -> &ArgMatches {
-    matches.subcommand().map_or(matches, |(_, inner)| last_subcommand(inner))
-}
-
-/// Treats an empty environment variable as unset. Many hosting platforms cannot unset one.
-fn without_empty_variables(command: clap::Command) -> clap::Command {
-    command
-        .mut_args(|argument| match argument.get_env().and_then(std::env::var_os) {
-            Some(value) if value.is_empty() => argument.env(clap::builder::Resettable::Reset),
-            _ => argument,
-        })
-        .mut_subcommands(without_empty_variables)
-}
-
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -112,8 +81,10 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Export positions to standard output or a file; safe while a server is running
     Export(ExportArgs),
-    /// Import the legacy backend's data.json into a new or existing document
-    #[cfg(feature = "legacy")]
+    /// Import the legacy backend's data.json into a new or existing document, or all documents of a stock automerge-repo server
+    ///
+    /// FILE is data.json, or the folder that the server's NodeFSStorageAdapter writes to. Documents of a folder keep their URLs. What the
+    /// target holds already is skipped, so an interrupted import can be repeated. Exit codes: 0 everything is imported, 1 not everything.
     Import(ImportArgs),
     /// Check whether a document file, or every document of a database, is intact; changes nothing
     ///
@@ -132,7 +103,7 @@ pub enum Command {
     /// The source is only read, and what the target holds already is skipped, so an interrupted migration can be repeated.
     /// Exit codes: 0 everything is moved, 1 not everything.
     Migrate(MigrateArgs),
-    /// List, delete and restore documents; with files, the server must not be running
+    /// List, delete and restore documents; with files, the server must not be running, except for the list
     Document(DocumentArgs),
     /// Ask the server of this machine whether it can store changes; for health checks of containers
     ///
@@ -142,7 +113,7 @@ pub enum Command {
     Key(KeyArgs),
     /// Create a bearer token
     Token(TokenArgs),
-    /// Add, change, disable and list user accounts
+    /// Add, change, disable, delete and list user accounts
     User(UserArgs),
     /// Send the changes of documents to other programs; also while a server is running
     Webhook(WebhookArgs),
@@ -153,14 +124,14 @@ pub enum Command {
 
 impl Command {
     /// Decides between database and files, and between files in the data folder and elsewhere.
-    fn resolve(&mut self, matches: &ArgMatches) -> Result<(), String> {
+    /// `has_files`: the configuration file says that documents are kept in files.
+    fn resolve(&mut self, matches: &ArgMatches, has_files: bool) -> Result<(), String> {
         match self {
             Self::Serve(args) => args.resolve(matches),
             Self::Export(args) => args.document.storage.resolve(matches),
-            #[cfg(feature = "legacy")]
             Self::Import(args) => args.document.storage.resolve(matches),
             Self::Check(args) => {
-                args.database.resolve(matches, &["file"])?;
+                args.database.resolve(matches, &["document_file"])?;
                 match (&args.file, &args.database.database) {
                     (None, None) => Err("give the FILE of a document, or a database with --database".to_owned()),
                     _ => Ok(()),
@@ -169,8 +140,8 @@ impl Command {
             Self::Backup(args) => args.resolve(matches),
             Self::Document(args) => args.command.storage_mut().resolve(matches),
             Self::Webhook(args) => args.command.storage_mut().resolve(matches),
-            Self::Token(args) => args.resolve(matches),
-            Self::User(args) => args.command.resolve(matches),
+            Self::Token(args) => args.resolve(matches, has_files),
+            Self::User(args) => args.command.resolve(matches, has_files),
             Self::Migrate(_) | Self::Restore(_) | Self::Key(_) | Self::Health(_) | Self::Generate(_) => Ok(()),
         }
     }
@@ -267,8 +238,11 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// File of one document
-    #[arg(value_name = "FILE")]
+    #[arg(id = "document_file", value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Print the report as JSON (docs/operations.md)
+    #[arg(long)]
+    pub json: bool,
     /// The database.
     #[command(flatten)]
     pub database: DatabaseChoice,
@@ -288,9 +262,16 @@ pub enum ConfigError {
     /// `--open` together with the named authentication flag.
     #[error("--open turns authentication off, but {0} turns it on. Give only one of them (or unset HAPPIERWORK_OPEN)")]
     OpenAndAuth(&'static str),
-    /// The named flag has no effect without `--jwks`.
-    #[error("{0} applies to the tokens of an identity provider: also give --jwks FILE with the provider's keys")]
-    NeedsJwks(&'static str),
+    /// The named flag has no effect without an identity provider.
+    #[error(
+        "{0} applies to the tokens of an identity provider: also give --jwks SET with its keys, or --oidc-issuer URL"
+    )]
+    NeedsProvider(&'static str),
+    /// Sessions could not be signed.
+    #[error(
+        "--oidc-client-id lets users log in, and this server signs their sessions: also give --auth DIR or --data-dir DIR"
+    )]
+    LoginNeedsAuth,
     /// The owner's account has no place.
     #[error("--owner adds an account to those of --auth: also give --auth DIR or --data-dir DIR")]
     OwnerNeedsAuth,
@@ -331,7 +312,8 @@ impl ServeArgs {
         let is_public = listen.iter().any(|address| !address.ip().is_loopback());
         let auth = self.auth.options(self.open, is_public)?;
         if self.open && auth.is_some() {
-            return Err(ConfigError::OpenAndAuth(if self.auth.auth.is_some() { "--auth" } else { "--jwks" }));
+            let flag = if self.auth.auth.is_some() { None } else { self.auth.provider.flag() };
+            return Err(ConfigError::OpenAndAuth(flag.unwrap_or("--auth")));
         }
         let needs_loopback = auth.is_none() && !self.open;
         if let Some(address) = listen.iter().find(|address| !address.ip().is_loopback() && needs_loopback) {
@@ -354,6 +336,7 @@ impl ServeArgs {
             allowed_origins: self.allow_origin.clone(),
             hosts: self.host.clone(),
             auth,
+            identity_provider: self.auth.provider.options(),
             who_may_create: self.auth.who_may_create.role(),
             max_message: usize::try_from(max_message).unwrap_or(usize::MAX),
             idle_after: Duration::from_secs(self.idle_after),
@@ -400,6 +383,7 @@ fn host(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use ::auth::Role;
+    use clap::CommandFactory;
 
     use super::*;
 
@@ -448,8 +432,8 @@ mod tests {
     #[test]
     fn jwt_flags_require_jwks() {
         for flag in ["--jwt-audience", "--jwt-issuer"] {
-            assert_eq!(serve(&[flag, "x"]).options().err(), Some(ConfigError::NeedsJwks(flag)));
-            assert_eq!(serve(&[flag, "x", "--auth", "auth"]).options().err(), Some(ConfigError::NeedsJwks(flag)));
+            assert_eq!(serve(&[flag, "x"]).options().err(), Some(ConfigError::NeedsProvider(flag)));
+            assert_eq!(serve(&[flag, "x", "--auth", "auth"]).options().err(), Some(ConfigError::NeedsProvider(flag)));
             assert!(serve(&[flag, "x", "--jwks", "jwks.json"]).options().is_ok());
         }
     }

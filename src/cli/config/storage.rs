@@ -45,7 +45,7 @@ impl DatabaseChoice {
             self.database = None;
         } else if files == database {
             let name = named.unwrap_or_default();
-            let name = if name == "file" { "FILE".to_owned() } else { format!("--{name}") };
+            let name = if name == "document_file" { "FILE".to_owned() } else { format!("--{name}") };
             return Err(format!("--database and {name} name two places: give only one of them"));
         }
         Ok(())

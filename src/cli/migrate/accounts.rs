@@ -6,7 +6,7 @@ use runtime::clock::now;
 
 use super::failure::MigrateError;
 use crate::cli::config::MigrateArgs;
-use crate::cli::copy_report::print_accounts;
+use crate::cli::copy_report::CopyReport;
 use crate::cli::output::{counted, note};
 
 /// Checks whether `--accounts` fits the stores.
@@ -27,6 +27,7 @@ pub(super) async fn move_accounts(
     args: &MigrateArgs,
     source: &Contents,
     target: &Contents,
+    report: &mut CopyReport,
 ) -> Result<bool, MigrateError> {
     let (from, to) = match (is_database(&args.from), is_database(&args.to), &args.accounts) {
         // The folder of accounts is not named, or has nothing to do with either store.
@@ -45,7 +46,7 @@ pub(super) async fn move_accounts(
     };
     let Some(from) = from else { return Ok(true) };
     let copied = copy_accounts(&from, to.as_ref(), now(), args.dry_run).await?;
-    print_accounts("moved", &copied, args.dry_run)?;
+    report.accounts(&copied)?;
     Ok(copied.differing.is_empty())
 }
 

@@ -116,7 +116,7 @@ impl Migration<'_> {
         copying.choose_default_document().await?;
         let ids = self.source.documents().await?;
         let mut read = self.source.positions(&ids).await?;
-        let mut report = CopyReport::new("moved", ids.len(), self.args.dry_run);
+        let mut report = CopyReport::new("moved", ids.len(), self.args.dry_run, self.args.json);
         for id in &ids {
             match self.move_document(&copying, id, &mut read, &mut report).await {
                 Ok(()) => {}
@@ -129,9 +129,11 @@ impl Migration<'_> {
             }
         }
         report.summary()?;
-        let has_accounts = move_accounts(self.args, self.source, self.target).await?;
+        let has_accounts = move_accounts(self.args, self.source, self.target, &mut report).await?;
         let is_unchanged = self.is_source_unchanged(&read).await?;
-        Ok(report.is_complete() && has_accounts && is_unchanged)
+        let is_complete = report.is_complete() && has_accounts && is_unchanged;
+        report.end(is_complete)?;
+        Ok(is_complete)
     }
 
     fn check_same_database(&self) -> Result<(), MigrateError> {

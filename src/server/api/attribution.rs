@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::enum_schemas::SurfaceName;
 use super::extract::{DocumentPath, TargetDocument};
-use super::positions_at::parse_hashes;
+use super::heads_query::parse_hashes;
 use super::schemas::{AnyProblem, DocumentProblem};
 use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem, conditional};

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
+use offload::run_cpu_bound;
 use plan::fields::MUST_BE_A_MONTH;
 use plan::{Budget, BudgetError, FieldId, FieldKind, FieldValue, MAX_BUDGET, Month};
 use runtime::hub::Requester;
@@ -19,7 +20,8 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
-use crate::server::{App, Problem, body};
+use crate::server::body::{self, LargeBody};
+use crate::server::{App, Problem};
 
 /// The fields of a JSON object that were not read yet, in the order in which they were sent.
 #[derive(Debug)]
@@ -29,11 +31,7 @@ impl FromRequest<Arc<App>> for BodyFields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let sent = request.headers().get(header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
-        if !sent.as_deref().is_some_and(is_json) {
-            let sent = sent.map_or_else(|| "it is missing".to_owned(), |kind| format!("it is {kind}"));
-            return Err(Problem::unsupported_media_type(format!("the Content-Type must be application/json; {sent}")));
-        }
+        require_json(request.headers())?;
         let requester = request.extensions().get::<Requester>().cloned();
         let (head, body) = request.into_parts();
         let body = body::read(&head.headers, body).await?;
@@ -42,6 +40,40 @@ impl FromRequest<Arc<App>> for BodyFields {
         }
         Self::parse(&body)
     }
+}
+
+/// The fields of a JSON object with many positions: up to [`body::MAX_BATCH`] bytes.
+pub struct LargeFields {
+    /// The fields.
+    pub fields: BodyFields,
+    /// Counts in the memory budget until the request is answered.
+    pub body: LargeBody,
+}
+
+impl FromRequest<Arc<App>> for LargeFields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let requester = request.extensions().get::<Requester>().cloned();
+        let (head, body) = request.into_parts();
+        let body = body::read_large(app, &head.headers, body, body::MAX_BATCH).await?;
+        if let Some(requester) = requester {
+            app.recheck(&requester)?;
+        }
+        let fields = run_cpu_bound(|| BodyFields::parse(body.bytes()))?;
+        Ok(Self { fields, body })
+    }
+}
+
+/// Rejects a body that is not declared as JSON.
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let sent = headers.get(header::CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
+    if sent.as_deref().is_some_and(is_json) {
+        return Ok(());
+    }
+    let sent = sent.map_or_else(|| "it is missing".to_owned(), |kind| format!("it is {kind}"));
+    Err(Problem::unsupported_media_type(format!("the Content-Type must be application/json; {sent}")))
 }
 
 fn is_json(kind: &str) -> bool {
@@ -134,6 +166,12 @@ impl BodyFields {
     pub fn texts(&mut self, field: &str) -> Result<Option<Vec<String>>, Problem> {
         let Some(raw) = self.take(field) else { return Ok(None) };
         serde_json::from_str(raw.get()).map(Some).map_err(|_| invalid(field, "must be a list of texts"))
+    }
+
+    /// Reads a list of objects; empty if the field is absent.
+    pub fn objects(&mut self, field: &str) -> Result<Vec<Self>, Problem> {
+        let Some(raw) = self.take(field) else { return Ok(Vec::new()) };
+        serde_json::from_str(raw.get()).map_err(|_| invalid(field, "must be a list of objects"))
     }
 
     /// Reads a text or `null`; `None` if the field is absent, `Some(None)` if it is `null`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use automerge::ChangeHash;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plan::position::{CURRENCY, DEPARTMENT_BUDGETS, NAME, TOTAL_BUDGET, UNIT, YEAR_START};
 use plan::{Budget, Condition, DepartmentBudgetsPatch, Edit, MAX_BUDGET, Month, PlanPatch, View, read_view};
@@ -40,7 +40,10 @@ use crate::server::{App, Problem, document_view};
     responses(
         (
             status = 200, description = "The document", body = Document,
-            headers(("ETag" = String, description = "Identifies the document's heads and your right to it")),
+            headers(
+                ("ETag" = String, description = "Identifies the document's heads and your right to it"),
+                ("Link" = String, description = "Only if the document has a successor: its path, with the relation `successor-version`"),
+            ),
         ),
         (status = 304, description = "Your copy is current"),
         AnyProblem, DocumentProblem,
@@ -56,7 +59,8 @@ pub async fn read(
     let view = read_view(&view);
     let document = Document::for_requester(&requester, &app, &id, &view).with_extra(&view);
     let tag = etag(&requester, &document, &view);
-    Ok(conditional::respond(&headers, &tag, || Json(document.with_sums(&view)).into_response()))
+    let link = document.successor.as_ref().map(|id| [(header::LINK, format!("<{id}>; rel=\"successor-version\""))]);
+    Ok(conditional::respond(&headers, &tag, || (link, Json(document.with_sums(&view))).into_response()))
 }
 
 /// Changes to the settings of a document. Absent fields stay as they are.

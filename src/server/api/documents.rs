@@ -16,7 +16,9 @@ use utoipa::ToSchema;
 
 use super::body_fields::{BodyFields, required};
 use super::document::etag;
+use super::documents_query::{DocumentCursor, DocumentsQuery, DocumentsRequest};
 use super::extract::{AuthorQuery, EditAuthor};
+use super::paging::{next_link, with_link};
 use super::scenarios;
 use super::schemas::{AnyProblem, BodyProblem, BrokenDocument, Document, ListedDocument, WriteProblem};
 use crate::server::security::authentication::ApiRequester;
@@ -27,17 +29,24 @@ const MAX_CONCURRENT_OPENS: usize = 8;
 
 /// List the documents.
 ///
-/// The default document comes first. Scenarios are listed in their plan. A document that cannot be opened has an `error` instead of its settings.
+/// The default document comes first. Scenarios are listed in their plan. A document that cannot be opened has an `error` instead of its
+/// settings, and is in no filtered list. With `limit`, returns a page; follow the link `next` to the others.
 #[utoipa::path(
     get,
     path = "/api/documents",
     operation_id = "listDocuments",
     tag = "documents",
-    params(("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current")),
+    params(
+        DocumentsQuery,
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
+    ),
     responses(
         (
-            status = 200, description = "All documents", body = Vec<ListedDocument>,
-            headers(("ETag" = String, description = "Identifies the content of the list")),
+            status = 200, description = "The documents", body = Vec<ListedDocument>,
+            headers(
+                ("ETag" = String, description = "Identifies the content of the list"),
+                ("Link" = String, description = "The next page, with `rel=\"next\"`; absent after the last"),
+            ),
         ),
         (status = 304, description = "Your copy is current"),
         AnyProblem,
@@ -46,10 +55,12 @@ const MAX_CONCURRENT_OPENS: usize = 8;
 pub async fn list(
     State(app): State<Arc<App>>,
     ApiRequester(requester): ApiRequester,
+    request: DocumentsRequest,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut ids = app.hub.list(&requester).await?;
-    ids.sort_by_key(|id| (*id != app.default_id, id.clone()));
+    let key = |id: &DocumentId| (*id != app.default_id, id.clone());
+    ids.sort_by_key(key);
     let mut scenarios: HashMap<DocumentId, Vec<DocumentId>> = HashMap::new();
     ids.retain(|id| match app.hub.scenario_of(id) {
         Some(plan) => {
@@ -58,15 +69,32 @@ pub async fn list(
         }
         None => true,
     });
+    if let Some(DocumentCursor(last)) = &request.page.cursor {
+        let last = key(last);
+        ids.retain(|id| key(id) > last);
+    }
     let documents: Vec<(DocumentId, Vec<DocumentId>)> =
         ids.into_iter().map(|id| (id.clone(), scenarios.remove(&id).unwrap_or_default())).collect();
-    let listed: Vec<ListedDocument> = stream::iter(documents)
-        .map(|(id, scenarios)| list_one(&app, &requester, id, scenarios))
+    // One more tells whether there is another page.
+    let most = request.page.limit.map_or(usize::MAX, |limit| limit + 1);
+    let mut listed: Vec<(DocumentId, ListedDocument)> = stream::iter(documents)
+        .map(|(id, scenarios)| async { Some((id.clone(), list_one(&app, &requester, id, scenarios).await?)) })
         .buffered(MAX_CONCURRENT_OPENS)
         .filter_map(std::future::ready)
+        .filter(|(_, listed)| std::future::ready(request.selects(listed.document())))
+        .take(most)
         .collect()
         .await;
-    Ok(conditional::json(&headers, &listed))
+    let mut link = None;
+    if let Some(limit) = request.page.limit.filter(|limit| listed.len() > *limit) {
+        listed.truncate(limit);
+        link = listed.last().map(|(id, _)| next_link(&request.uri, &DocumentCursor(id.clone()).to_string()));
+    }
+    let listed: Vec<ListedDocument> = listed.into_iter().map(|(_, listed)| listed).collect();
+    // The link is a part of what the tag identifies: a document behind the page changes only the link.
+    let tagged = serde_json::to_vec(&(&listed, &link)).unwrap_or_default();
+    let tag = conditional::etag_of_content(&tagged);
+    Ok(conditional::respond(&headers, &tag, || with_link(link.as_deref(), Json(listed).into_response())))
 }
 
 /// `None` if nothing was ever written to the document.

@@ -1,23 +1,27 @@
-//! `/api/documents/{documentId}/export.…`: a document as a JSON, CSV or Automerge file.
+//! `/api/documents/{documentId}/export.…`: a document as a JSON, CSV, Excel or Automerge file.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use offload::run_cpu_bound;
 use plan::{Form, View, read_view};
 use runtime::hub::Unavailable;
+use runtime::metrics::RefusalReason;
 use utoipa::ToSchema;
 
 use super::extract::{DocumentPath, TargetDocument, percent_encoded};
 use super::schemas::{AnyProblem, Document, DocumentProblem, Export};
 use crate::server::csv_table::{CsvTable, omitted_in_json};
 use crate::server::security::authentication::ApiRequester;
+use crate::server::xlsx_table::{self, XlsxContent, XlsxTable};
 use crate::server::{App, Problem, conditional, document_view, reserved_body};
 
 /// Number of values of the document that a file does not contain.
 const OMITTED: HeaderName = HeaderName::from_static("happierwork-omitted");
+/// The media type of a workbook.
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 /// Maximum number of characters of a plan's name in a file name.
 const MAX_NAME: usize = 80;
 
@@ -121,6 +125,79 @@ pub async fn csv(
     }))
 }
 
+/// A workbook of Excel.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes the file")]
+pub struct XlsxFile(Vec<u8>);
+
+/// Export as an Excel workbook.
+///
+/// One sheet with the positions and columns of the CSV export. Numbers are numbers, times and months are dates, and texts are texts, also
+/// if they begin like a formula. A column that people have added to the plan has its title as header. `Happierwork-Omitted` counts as
+/// for CSV, and the texts that are cut at 32,767 characters. Two exports of the same content have different bytes, so the ETag is
+/// weak.
+#[utoipa::path(
+    get,
+    path = "/api/documents/{documentId}/export.xlsx",
+    operation_id = "exportXlsx",
+    tag = "exports",
+    params(
+        DocumentPath,
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of your copy: 304 if it is current"),
+    ),
+    responses(
+        (
+            status = 200, description = "A file", body = inline(XlsxFile),
+            content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            headers(
+                ("ETag" = String, description = "Identifies the document's heads"),
+                ("Content-Disposition" = String, description = "A file name, derived from the plan's name"),
+                ("Happierwork-Omitted" = usize, description = "Number of values of the document that the file does not contain"),
+            ),
+        ),
+        (status = 304, description = "Your copy is current"),
+        (
+            status = 422, description = "The plan has more positions than a sheet has rows", body = Problem,
+            content_type = "application/problem+json",
+        ),
+        AnyProblem, DocumentProblem,
+    ),
+)]
+pub async fn xlsx(
+    State(app): State<Arc<App>>,
+    ApiRequester(requester): ApiRequester,
+    TargetDocument(id): TargetDocument,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let view = document_view::open(&app, &requester, &id).await?;
+    // The workbook takes long, and writers of the document wait for readers of its view.
+    let (tag, name, content) = {
+        let view = read_view(&view);
+        let tag = format!("W/{}", conditional::etag_of_heads(view.heads()));
+        if conditional::is_known(&headers, &tag) {
+            return Ok(conditional::respond(&headers, &tag, || ().into_response()));
+        }
+        (tag, view.plan().name.clone().unwrap_or_default(), XlsxContent::from_view(&view))
+    };
+    if content.row_count() > xlsx_table::MAX_ROWS {
+        let detail = format!("a sheet has {} rows; export the plan as CSV", xlsx_table::MAX_ROWS);
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too-large", "The plan is too large", detail));
+    }
+    let mut memory = app.hub.memory_budget().reservation();
+    memory.resize(content.memory_estimate()).map_err(|full| {
+        app.hub.metrics().record_refusal(RefusalReason::Memory);
+        Problem::from(Unavailable::from(full))
+    })?;
+    let XlsxTable { xlsx, omitted } = run_cpu_bound(|| content.write()).map_err(|error| {
+        tracing::error!(document = %id, %error, "a workbook cannot be made");
+        let detail = "the workbook could not be made; the server's log has the reason";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    })?;
+    drop(memory);
+    Ok(conditional::respond(&headers, &tag, || with_omitted(omitted, named_file(&app, &name, "xlsx", XLSX, xlsx))))
+}
+
 /// Export the Automerge document with its history.
 ///
 /// Every Automerge binding can load the file. Two exports of the same content may have different bytes, so the ETag is weak.
@@ -179,11 +256,15 @@ pub async fn automerge(
 }
 
 fn file(app: &App, view: &View, extension: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
+    named_file(app, view.plan().name.as_deref().unwrap_or_default(), extension, kind, bytes)
+}
+
+fn named_file(app: &App, name: &str, extension: &str, kind: &'static str, bytes: Vec<u8>) -> Response {
     let mut response = reserved_body::response(app, kind, bytes);
     if !response.status().is_success() {
         return response;
     }
-    let disposition = disposition(view.plan().name.as_deref().unwrap_or_default(), extension);
+    let disposition = disposition(name, extension);
     if let Ok(disposition) = HeaderValue::try_from(disposition) {
         response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
     }

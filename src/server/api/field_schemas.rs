@@ -20,7 +20,8 @@ enum Use {
     Patch,
 }
 
-const SCHEMAS: [(&str, Use); 3] = [("Position", Use::Answer), ("NewPosition", Use::New), ("PositionPatch", Use::Patch)];
+const SCHEMAS: [(&str, Use); 4] =
+    [("Position", Use::Answer), ("NewPosition", Use::New), ("PositionPatch", Use::Patch), ("BatchChange", Use::Patch)];
 
 /// Adds the fields to the schemas.
 pub struct FieldSchemas;

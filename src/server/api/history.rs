@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use plan::history::{self, Entry, MAX_ENTRIES, Page};
 use plan::position::{CREATED_AT, UPDATED_AT, as_milliseconds};
+use plan::problems::{field_problem, setting_problem};
 use primitives::{DocumentId, iso_ms};
 use runtime::document::AttributedPage;
 use serde::{Deserialize, Serialize};
@@ -186,6 +187,10 @@ struct ChangedField {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false, example = false)]
     cut: bool,
+    /// Present only if `new` does not fit the schema: what the schema expects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "must be a number that is not negative")]
+    problem: Option<String>,
 }
 
 /// Read the history.
@@ -281,11 +286,24 @@ impl ChangedField {
     fn of(change: history::FieldChange) -> Self {
         let history::FieldChange { row, field, old, new, settled, cut } = change;
         let row = row.map(ChangedPosition::of);
+        let problem = match &row {
+            Some(_) => field_problem(&field, &new),
+            None => setting_problem(&field, &new),
+        };
         let (position, designation) = row.map_or((None, None), |row| (Some(row.position), row.designation));
         let is_time = position.is_some() && [CREATED_AT, UPDATED_AT].contains(&&*field);
         let display = |value| if is_time { time(value) } else { value };
         let settled = settled.into_iter().map(display).collect();
-        Self { position, designation, field: field.to_string(), old: display(old), new: display(new), settled, cut }
+        Self {
+            position,
+            designation,
+            field: field.to_string(),
+            old: display(old),
+            new: display(new),
+            settled,
+            cut,
+            problem: problem.map(std::borrow::Cow::into_owned),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::field_schemas::FieldSchemas;
 use super::login;
 use super::patterns::Patterns;
 use crate::server::static_files::StaticFile;
-use crate::server::{App, Problem};
+use crate::server::{App, InvalidRow, Problem};
 
 /// Content security policy of Swagger UI: its own files, and requests to this server. Its scripts set styles, which needs
 /// `unsafe-inline`.
@@ -53,7 +53,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
         (name = "session", description = "Authentication."),
     ),
     paths(login::log_in, login::log_out),
-    components(schemas(Problem)),
+    components(schemas(InvalidRow, Problem)),
 )]
 pub struct ApiDoc;
 
@@ -141,7 +141,7 @@ mod tests {
         let legacy = ["/accounts/api/login/", "/accounts/api/logout/"];
         assert!(legacy.iter().all(|path| described.contains(path)));
         assert_eq!(described, routes.paths.paths.keys().map(String::as_str).collect());
-        assert_eq!(described.len(), 22 + legacy.len());
+        assert_eq!(described.len(), 29 + legacy.len());
     }
 
     #[test]
@@ -206,8 +206,10 @@ mod tests {
                 for name in path.split(['{', '}']).skip(1).step_by(2) {
                     assert!(parameters.iter().any(|parameter| parameter["name"] == name), "{at}: {name}");
                 }
-                let without_body =
-                    matches!(&**method, "get" | "delete") || path.ends_with("/logout/") || path.ends_with("/test");
+                let without_body = matches!(&**method, "get" | "delete")
+                    || path.ends_with("/logout/")
+                    || path.ends_with("/test")
+                    || path.ends_with("/successor");
                 assert_eq!(operation["requestBody"].is_null(), without_body, "{at}");
                 for (status, response) in operation["responses"].as_object().unwrap() {
                     let content = response["content"].as_object();

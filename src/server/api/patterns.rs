@@ -20,7 +20,7 @@ const POSITION_ID: &str = r"^(?!(\.|%2[eE]){1,2}$)[^/\\\u0000-\u001f\u007f-\u009
 const DOCUMENT_ID: &str = "^(default|[1-9A-HJ-NP-Za-km-z]{6,100})$";
 /// Base58: an id of a scenario or its plan.
 const SCENARIO_ID: &str = "^[1-9A-HJ-NP-Za-km-z]{6,100}$";
-/// Change hashes, separated by commas or dots (`positions_at::parse_hashes`).
+/// Change hashes, separated by commas or dots (`heads_query::parse_hashes`).
 const HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *)*$";
 /// Up to 100 change hashes (`attribution::MAX_CHANGES`).
 const UP_TO_100_HASHES: &str = r"^ *[0-9a-fA-F]{64} *([,.] *[0-9a-fA-F]{64} *){0,99}$";
@@ -29,6 +29,9 @@ const CURSOR: &str = r"^(0|-?[1-9][0-9]{0,17})\.(0|[1-9][0-9]{0,8})\.[0-9a-f]{64
 
 /// A place in the feed of all documents (`runtime::hub::RecentPosition`).
 const FEED_POSITION: &str = r"^[0-9a-f]{16}\.(0|[1-9][0-9]{0,18})(\.[0-9a-f]{64}(,[0-9a-f]{64}){0,99})?$";
+
+/// A place in a list: base64 (`plan::ListCursor`, `documents_query::DocumentCursor`).
+const LIST_CURSOR: &str = "^[A-Za-z0-9_-]{1,1400}$";
 
 /// Properties of request bodies: schema, property, expression.
 const PROPERTIES: [(&str, &str, &str); 8] = [
@@ -43,7 +46,7 @@ const PROPERTIES: [(&str, &str, &str); 8] = [
 ];
 
 /// Parameters of paths and queries.
-const PARAMETERS: [(&str, &str); 10] = [
+const PARAMETERS: [(&str, &str); 11] = [
     ("documentId", DOCUMENT_ID),
     ("scenarioId", SCENARIO_ID),
     ("with", SCENARIO_ID),
@@ -54,6 +57,7 @@ const PARAMETERS: [(&str, &str); 10] = [
     ("before", CURSOR),
     ("since", HASHES),
     ("after", FEED_POSITION),
+    ("cursor", LIST_CURSOR),
 ];
 
 /// Adds the expressions to the description.

@@ -56,6 +56,14 @@ pub struct Document {
     pub columns: Option<Arc<BTreeMap<String, Value>>>,
     /// Whether the plan is archived: its root key `archived` is true. Clients list archived plans apart. They can still be changed.
     pub archived: bool,
+    /// Present only if the plan goes on in another document, without its history: the id of that document.
+    #[schema(value_type = String, required = false, example = "2Ksk8g2Yb31NfTU9QrtosQugz5gG")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
+    /// Present only if the document is the successor of another one: the id of that document, which has the earlier history.
+    #[schema(value_type = String, required = false, example = "4NMNnkMhL8jXrdJ9jamS58PAVdXu")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<String>,
     /// What the positions cost. Not in the list of documents.
     #[schema(value_type = Sums, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,7 +205,8 @@ impl Document {
     /// The document of a view, without a right.
     #[must_use]
     pub fn of(app: &App, id: &DocumentId, view: &View) -> Self {
-        let Plan { name, currency, unit, total_budget, year_start, archived, .. } = view.plan().clone();
+        let Plan { name, currency, unit, total_budget, year_start, archived, successor, predecessor, .. } =
+            view.plan().clone();
         Self {
             id: id.to_string(),
             url: id.url(),
@@ -210,6 +219,8 @@ impl Document {
             department_budgets: None,
             columns: None,
             archived,
+            successor: successor.map(|id| id.to_string()),
+            predecessor: predecessor.map(|id| id.to_string()),
             sums: None,
             positions: view.len(),
             heads: heads(view),
@@ -286,6 +297,17 @@ pub enum ListedDocument {
     Broken(BrokenDocument),
 }
 
+impl ListedDocument {
+    /// The document; `None` if it cannot be opened.
+    #[must_use]
+    pub fn document(&self) -> Option<&Document> {
+        match self {
+            Self::Document(document) => Some(document),
+            Self::Broken(_) => None,
+        }
+    }
+}
+
 /// A position. A field that is not set is null; `status`, `start` and `end` are absent while they are not set. A field shows the value in the document, even if another program has
 /// written a value of another type.
 // `FieldSchemas` adds the fields of `plan::FIELDS`.
@@ -337,6 +359,9 @@ pub struct PositionList {
     heads: Vec<String>,
     /// The positions, the newest first.
     positions: Vec<Position>,
+    /// Present only in a page (`limit` or `cursor`): the `cursor` of the next page; null on the last one.
+    #[schema(value_type = Option<String>, required = false, example = "MTc5NTM1NzI2MDAwMC4wYmUzMGNjMGQzZjEyNg")]
+    next: Option<String>,
 }
 
 /// A document with all of its positions.

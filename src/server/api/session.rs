@@ -21,9 +21,21 @@ pub struct Session {
     required: bool,
     /// Whether the server has accounts for login with a password.
     accounts: bool,
+    /// The identity provider by which users can log in at `/api/login`; null without one.
+    #[schema(required = true)]
+    provider: Option<Provider>,
     /// The user of the request's token; null without a valid token.
     #[schema(required = true)]
     user: Option<User>,
+}
+
+/// An identity provider.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SessionProvider)]
+struct Provider {
+    /// Its name for people.
+    #[schema(example = "login.example.com")]
+    name: String,
 }
 
 /// An authenticated user.
@@ -66,6 +78,8 @@ pub async fn read(State(app): State<Arc<App>>, authentication: Option<Extension<
         _ => None,
     };
     let accounts = app.authority.as_ref().is_some_and(|authority| authority.has_accounts());
-    let session = Session { required: app.authority.is_some(), accounts, user };
+    let provider = app.identity_provider.as_ref().and_then(|provider| provider.login_name());
+    let provider = provider.map(|name| Provider { name: name.to_owned() });
+    let session = Session { provider, required: app.authority.is_some(), accounts, user };
     ([(header::CACHE_CONTROL, "no-store")], Json(session)).into_response()
 }

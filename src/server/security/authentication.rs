@@ -16,6 +16,7 @@ use runtime::hub::Requester;
 use runtime::metrics::RefusalReason;
 use sync_engine::Surface;
 
+use super::cookies::{SESSION, SameSite};
 use super::https::is_https;
 use super::origin::OriginPolicy;
 use super::session_monitor::recheck;
@@ -25,10 +26,6 @@ use crate::server::{App, Problem};
 
 /// WebSocket subprotocol that precedes a token in the client's offer. The server selects it.
 pub const SUBPROTOCOL: &str = "happierwork.bearer";
-/// Name of the session cookie without TLS.
-pub const COOKIE: &str = "happierwork_session";
-/// Name of the session cookie over TLS. The prefix prevents other hosts of the domain from setting it.
-const SECURE_COOKIE: &str = "__Host-happierwork_session";
 /// Query parameter that holds a token.
 pub const PARAMETER: &str = "token";
 
@@ -103,7 +100,7 @@ impl<'a> TokenSource<'a> {
         if let Some(token) = parameter(uri) {
             return Self::Explicit(token);
         }
-        match cookie(headers, https) {
+        match SESSION.find(headers, https) {
             Some(token) if is_cookie_trusted(method, headers, policy, https) => Self::Cookie(token),
             _ => Self::Missing,
         }
@@ -146,17 +143,6 @@ fn parameter(uri: &Uri) -> Option<std::borrow::Cow<'_, str>> {
     pairs.into_iter().find(|(name, _)| name == PARAMETER).map(|(_, token)| token)
 }
 
-/// The session cookie. Over TLS only the `__Host-` cookie counts, which neither another host nor an attacker on the network can
-/// have set.
-fn cookie(headers: &HeaderMap, https: bool) -> Option<&str> {
-    let cookies = || {
-        let lists = headers.get_all(header::COOKIE).iter().filter_map(|list| list.to_str().ok());
-        lists.flat_map(|list| list.split(';')).filter_map(|cookie| cookie.trim().split_once('='))
-    };
-    let named = |wanted: &str| cookies().find(|(name, _)| *name == wanted).map(|(_, token)| token);
-    named(SECURE_COOKIE).or_else(|| named(COOKIE).filter(|_| !https))
-}
-
 /// Whether the cookie of a request authenticates it: browsers also send it with requests of other pages. Requests other than
 /// plain `GET`s have an `Origin`, which must be this server's own or configured. Loopback origins are not sufficient: browsers
 /// send a cookie to all ports of a host.
@@ -174,10 +160,8 @@ pub fn is_from_own_page(headers: &HeaderMap, policy: &OriginPolicy, https: bool)
 }
 
 /// The `Set-Cookie` value of a session. `seconds`: its lifetime.
-#[cfg(feature = "legacy")]
 pub fn session_cookie(token: &str, seconds: u64, https: bool) -> String {
-    let (name, secure) = if https { (SECURE_COOKIE, "; Secure") } else { (COOKIE, "") };
-    format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+    SESSION.set(token, seconds, SameSite::Strict, https)
 }
 
 /// `Set-Cookie` values that delete the session cookie under both names.

@@ -108,7 +108,7 @@ impl Server {
         for listener in listeners {
             loops.spawn(accept(listener, tls.clone(), router.clone(), Arc::clone(&app), accepting.clone()));
         }
-        loops.spawn(flush_metrics(Arc::clone(&app), accepting.clone()));
+        loops.spawn(flush_metrics(Arc::clone(&app), tls, accepting.clone()));
         for connection in outgoing {
             app.connections.spawn(connection);
         }
@@ -182,8 +182,13 @@ fn spawn_background_tasks(app: &App) -> JoinSet<()> {
     tasks
 }
 
-async fn flush_metrics(app: Arc<App>, stop: CancellationToken) {
+async fn flush_metrics(app: Arc<App>, tls: Option<Tls>, stop: CancellationToken) {
     while timeout(METRICS_INTERVAL, stop.cancelled()).await.is_err() {
+        // Also after the certificate was replaced.
+        if let Some(expires) = tls.as_ref().and_then(Tls::expires) {
+            // A timestamp fits a float exactly.
+            app.metrics.certificate_expiry.set(expires as f64);
+        }
         app.hub.record_store_state();
         app.hub.metrics().run_upkeep();
     }

@@ -17,6 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
 use super::byte_stream::{ByteStream, MAX_UNSENT};
 
@@ -42,7 +44,15 @@ pub struct TlsFiles {
 #[derive(Debug, Clone)]
 pub struct Tls {
     files: Arc<TlsFiles>,
-    config: Arc<RwLock<Arc<ServerConfig>>>,
+    loaded: Arc<RwLock<Loaded>>,
+}
+
+/// What was read from the files.
+#[derive(Debug, Clone)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    /// When the first of the certificates expires, in seconds since 1970. `None` if that cannot be read.
+    expires: Option<u64>,
 }
 
 /// Why certificate or key cannot be used.
@@ -143,8 +153,8 @@ impl Tls {
     /// # Errors
     /// If a file cannot be read or used.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
-        let config = Arc::new(RwLock::new(Arc::new(read(&files)?)));
-        Ok(Self { files: Arc::new(files), config })
+        let loaded = Arc::new(RwLock::new(read(&files)?));
+        Ok(Self { files: Arc::new(files), loaded })
     }
 
     /// Reads the files again. New connections use the new certificate; established ones are not affected.
@@ -153,9 +163,15 @@ impl Tls {
     /// If a file cannot be read or used. The configuration then stays as it was.
     pub async fn reload(&self) -> Result<(), TlsError> {
         let files = Arc::clone(&self.files);
-        let config = run_blocking(move || read(&files)).await?;
-        *self.config.write() = Arc::new(config);
+        let loaded = run_blocking(move || read(&files)).await?;
+        *self.loaded.write() = loaded;
         Ok(())
+    }
+
+    /// When the first of the certificates expires, in seconds since 1970. `None` if that cannot be read.
+    #[must_use]
+    pub fn expires(&self) -> Option<u64> {
+        self.loaded.read().expires
     }
 
     /// The file of the certificate.
@@ -178,7 +194,7 @@ impl Tls {
             let _ = timeout(PLAIN_HTTP_TIMEOUT, reject_plain_http(&mut socket)).await;
             return Err(HandshakeError::PlainHttp);
         }
-        let config = Arc::clone(&self.config.read());
+        let config = Arc::clone(&self.loaded.read().config);
         let mut stream = TlsAcceptor::from(config).accept(socket).await?;
         stream.get_mut().1.set_buffer_limit(Some(MAX_UNSENT));
         Ok(ByteStream::Right(Box::new(stream.into())))
@@ -198,8 +214,9 @@ async fn reject_plain_http(socket: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
+fn read(files: &TlsFiles) -> Result<Loaded, TlsError> {
     let (certificates, key) = (certificates(&files.certificate)?, key(&files.key)?);
+    let expires = certificates.iter().filter_map(expiry).min();
     let provider = aws_lc_rs::default_provider();
     let certified = CertifiedKey::from_der(certificates, key, &provider).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
@@ -217,7 +234,13 @@ fn read(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     // Session tickets resume a session without a signature and without state on the server. Each load of the files creates a
     // new secret, so that no session of a replaced certificate is resumed.
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(TlsError::Setup)?;
-    Ok(config)
+    Ok(Loaded { config: Arc::new(config), expires })
+}
+
+/// When a certificate expires, in seconds since 1970.
+fn expiry(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    Some(certificate.tbs_certificate.validity.not_after.to_unix_duration().as_secs())
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

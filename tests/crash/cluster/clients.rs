@@ -119,11 +119,9 @@ impl Clients {
         self.copies.iter().flat_map(told).collect()
     }
 
-    /// Compares the acknowledgements so far with a document.
-    pub fn promises_are_kept_in(&self, doc: &automerge::Automerge, when: &str) -> usize {
-        let promises = self.shared.promises.lock();
-        promises.are_kept_in(doc, when);
-        promises.len()
+    /// The acknowledgements so far.
+    pub fn promises(&self) -> Promises {
+        self.shared.promises.lock().clone()
     }
 
     pub async fn stop(mut self) {
@@ -211,7 +209,8 @@ impl Client {
                 continue;
             }
             loop {
-                while let Some(message) =
+                // One message, like automerge-repo: the library repeats a request to start over as long as nothing is received.
+                if let Some(message) =
                     session.is_ready().then(|| doc.sync().generate_sync_message(&mut state)).flatten()
                 {
                     copy.note(format!("sends {} changes, needs {}", message.changes.len(), message.need.len()));

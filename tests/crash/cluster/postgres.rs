@@ -1,7 +1,7 @@
 //! A PostgreSQL server and its standby, in temporary folders. They stop when this process ends.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
+use crate::support::ports::free_port;
 
 const USER: &str = "admin";
 const PASSWORD: &str = "correct-horse";
@@ -40,8 +41,7 @@ impl Postgres {
         guard.args(["-c", UNTIL_CLOSED, "sh"]).arg(programs.join("pg_ctl")).arg(&folder);
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let guard = guard.spawn().unwrap().stdin.take().unwrap();
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        Self { programs, folder, port, _guard: guard }
+        Self { programs, folder, port: free_port(), _guard: guard }
     }
 
     /// A server with an empty cluster of databases.

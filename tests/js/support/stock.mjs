@@ -15,18 +15,19 @@ const STOCK_SERVER = path.join(ROOT, "tests/js/support/stock_server.mjs");
 export class StockServer {
   /**
    * Starts a server that stops at the end of the test. `announces`: it sends its documents to peers that have not asked
-   * for them.
+   * for them. `storage`: "nodefs" for the published storage adapter.
    */
-  static async start(t, { announces = true } = {}) {
-    const server = new StockServer(newFolder(), announces);
+  static async start(t, { announces = true, storage = "" } = {}) {
+    const server = new StockServer(newFolder(), announces, storage);
     t.after(() => server.dispose());
     await server.start();
     return server;
   }
 
-  constructor(folder, announces) {
+  constructor(folder, announces, storage) {
     this.folder = folder;
     this.announces = announces;
+    this.storage = storage;
     this.host = ownHost();
     this.port = 0;
     this.clients = [];
@@ -35,13 +36,24 @@ export class StockServer {
   /** Starts the process, on its previous port if it had one, and waits until it listens. */
   async start() {
     const ANNOUNCE = this.announces ? "yes" : "no";
-    const env = { ...process.env, HOST: this.host, PORT: String(this.port), DATA_DIR: path.join(this.folder, "data"), ANNOUNCE };
+    const env = { ...process.env, HOST: this.host, PORT: String(this.port), DATA_DIR: this.data, ANNOUNCE, STORAGE: this.storage };
     const child = spawn(process.execPath, [STOCK_SERVER], { env, stdio: ["ignore", "pipe", "inherit"] });
     killAtExit(child);
     this.child = child;
     this.exited = once(child, "exit");
     const [line] = await within(once(createInterface(child.stdout), "line"), "the stock server to listen");
     this.port = Number(line.split(" ")[1]);
+  }
+
+  /** The folder of its documents. */
+  get data() {
+    return path.join(this.folder, "data");
+  }
+
+  /** Stores everything and ends. */
+  async stop() {
+    this.child.kill("SIGTERM");
+    return within(this.exited, "the stock server to stop");
   }
 
   ws() {

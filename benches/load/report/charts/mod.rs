@@ -1,6 +1,7 @@
 //! Charts as small handwritten SVG files, legible on light and dark backgrounds.
 
 mod bars;
+pub mod growth;
 mod lines;
 pub mod scale;
 pub mod svg;
@@ -23,6 +24,7 @@ const CPU: &str = "CPU per delivered edit against viewers, µs";
 const LATENCY: &str = "p99 latency against viewers, ms";
 const FLAT_OUT: &str = "Edits per second, 4 writers flat out, by viewers";
 const CLUSTER: &str = "p99 latency of viewers, edits at one of the servers, ms";
+const LARGE: &str = "Time against the number of positions, ms";
 const HISTORY: &str = "CPU per delivered edit against the length of the history (changes), µs";
 
 /// All charts, in the order of the page.
@@ -31,6 +33,7 @@ pub const ALL: &[Chart] = &[
     Chart { file: "latency.svg", title: LATENCY, draw: |results| against_viewers(results, LATENCY, "p99_ms") },
     Chart { file: "flat-out.svg", title: FLAT_OUT, draw: flat_out },
     Chart { file: "history.svg", title: HISTORY, draw: history },
+    Chart { file: "large-plan.svg", title: LARGE, draw: |results| growth::draw(LARGE, results) },
     Chart { file: "cluster.svg", title: CLUSTER, draw: cluster },
 ];
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::growth;
 use crate::report::servers;
 
 pub const WIDTH: f64 = 720.0;
@@ -44,15 +45,19 @@ pub fn framed(title: &str, servers: &[&str], drawing: &str) -> String {
     svg
 }
 
-/// The class of a server's colour.
+/// The class of the colour of a server, or of another line.
 pub fn class(server: &str) -> String {
-    format!("s{}", servers::place(server))
+    format!("s{}", place(server))
+}
+
+fn place(name: &str) -> usize {
+    growth::place(name).unwrap_or_else(|| servers::place(name))
 }
 
 /// A server's mark. Marks also differ in shape.
 pub fn mark(svg: &mut String, server: &str, x: f64, y: f64) {
     let class = class(server);
-    let path = match servers::place(server) {
+    let path = match place(server) {
         0 => format!("M{:.1} {y:.1}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z", x - 5.0),
         1 => format!("M{:.1} {:.1}h8v8h-8z", x - 4.0, y - 4.0),
         2 => format!("M{x:.1} {:.1}l5.5 9h-11z", y - 5.0),

@@ -28,6 +28,8 @@ const COME_BACK: Cases = cases("join-storm", &["1,000 clients", "say what they h
 const COME_NEW: Cases = cases("join-storm", &["1,000 clients", "have nothing"]);
 const SEQUENTIAL: Cases = cases("sequential", &["1 writer"]);
 const EXPORT: Cases = cases("export", &["5,000 positions", "right after an edit"]);
+const LARGE: Cases = cases("large-plan", &["20,000 positions"]);
+const LARGEST: Cases = cases("large-plan", &["100,000 positions"]);
 const CONNECTIONS: Cases = cases("memory", &["1,000 idle connections"]);
 const OPEN: Cases = cases("memory", &["1,000 open small documents"]);
 const COLD_START: Cases = cases("cold-start", &["100,000 changes"]);
@@ -52,6 +54,11 @@ const fn by_message(server: &'static str, cases: &'static Cases) -> Part {
 
 const fn by_edit(label: &'static str, server: &'static str, cases: &'static Cases) -> Part {
     part(label, Under { figure: CPU, server, cases }, Times, Any)
+}
+
+/// How a figure grows from 20,000 to 100,000 positions.
+const fn grows(label: &'static str, figure: &'static str) -> Part {
+    part(label, Growth { from: (&LARGE, figure), to: (&LARGEST, figure) }, Times, AtMost(7.5))
 }
 
 /// A figure of three servers on one database.
@@ -181,6 +188,33 @@ pub const ALL: &[Target] = &[
             part("after an edit", Figure(&EXPORT, "p50_ms"), Millis, AtMost(5.0)),
             part("unchanged", Figure(&EXPORT, "unchanged_304_p50_ms"), Millis, AtMost(0.1)),
             part("a health check", Figure(&EXPORT, "health_check_p50_ms"), Millis, Any),
+        ],
+    ),
+    target(
+        "100,000 positions: import and its peak memory; open to the first copy, and to the first export; the first page of the \
+         history, and its extra memory",
+        "≤ 5 s, ≤ 600 MiB; ≤ 2.5 s, ≤ 5 s; ≤ 1 s, ≤ 200 MiB",
+        &[
+            part("import", Figure(&LARGEST, "import_ms"), Millis, AtMost(5_000.0)),
+            part("peak", Figure(&LARGEST, "import_peak_mib"), MiB, AtMost(600.0)),
+            part("first copy", Figure(&LARGEST, "open_to_sync_ms"), Millis, AtMost(2_500.0)),
+            part("first export", Figure(&LARGEST, "open_to_export_ms"), Millis, AtMost(5_000.0)),
+            part("history", Figure(&LARGEST, "history_ms"), Millis, AtMost(1_000.0)),
+            part("extra", Figure(&LARGEST, "history_extra_mib"), MiB, AtMost(200.0)),
+        ],
+    ),
+    target(
+        "20,000 → 100,000 positions",
+        "nothing grows with the square: ≤ 7.5 ×",
+        &[
+            grows("import", "import_ms"),
+            grows("first copy", "open_to_sync_ms"),
+            grows("first export", "open_to_export_ms"),
+            grows("join", "join_ms"),
+            grows("edit", "edit_ms"),
+            grows("export", "export_ms"),
+            grows("history", "history_ms"),
+            grows("scenario", "scenario_ms"),
         ],
     ),
     target(

@@ -241,3 +241,127 @@ fn provider_key_cannot_replace_ours_at_runtime() {
     assert_eq!(authority.verify(&provider.token(&own, &provided(json!({}))), NOW), Err(Refused::Invalid));
     assert!(authority.verify(&provider.token("1", &provided(json!({}))), NOW).is_ok());
 }
+
+const ISSUER: &str = "https://login.example.com";
+
+/// Claims of an ID token with `changes`; `null` removes a claim.
+fn id_claims(changes: Value) -> Value {
+    let mut all = json!({ "iss": ISSUER, "aud": "plan", "nonce": "n-1", "jti": null });
+    all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    claims(all)
+}
+
+fn log_in(authority: &Authority, token: &str) -> Result<Session, ProviderLoginRefused> {
+    authority.login_with(IdToken { token, issuer: ISSUER, client: "plan", nonce: "n-1" }, NOW)
+}
+
+#[test]
+fn id_token_logs_in_and_can_be_logged_out() {
+    let home = Home::new();
+    let signer = Signer::rsa();
+    let authority = home.with_provider(&[signer.jwk("1")], |_| {}).unwrap();
+    let session = log_in(&authority, &signer.token("1", &id_claims(json!({ "azp": "plan" })))).unwrap();
+    let grant = authority.verify(&session.token, NOW).unwrap();
+    assert_eq!((&*grant.user, grant.role, &grant.documents), ("cfo", Role::Editor, &Documents::All));
+    assert_eq!(grant.expires, NOW + 3_600, "the lifetime of sessions here, not that of the ID token");
+    authority.end(&session.token, NOW).unwrap();
+    assert_eq!(authority.verify(&session.token, NOW), Err(Refused::LoggedOut));
+}
+
+#[test]
+fn id_token_of_another_login_program_or_provider_is_refused() {
+    let home = Home::new();
+    let (signer, other) = (Signer::rsa(), Signer::rsa());
+    let authority = home.with_provider(&[signer.jwk("1")], |_| {}).unwrap();
+    for changes in [
+        json!({ "nonce": "n-2" }),
+        json!({ "nonce": null }),
+        json!({ "aud": "other" }),
+        json!({ "aud": null }),
+        json!({ "azp": "other" }),
+        json!({ "azp": 7 }),
+        json!({ "iss": "https://evil.example" }),
+        json!({ "iss": null }),
+        json!({ "exp": NOW - 6 }),
+        json!({ "nbf": NOW + 6 }),
+        json!({ "role": null }),
+        json!({ "sub": "" }),
+    ] {
+        let refused = log_in(&authority, &signer.token("1", &id_claims(changes.clone())));
+        assert!(refused.is_err(), "{changes}");
+    }
+    assert!(log_in(&authority, &other.token("1", &id_claims(json!({})))).is_err(), "a forged signature");
+    let (own, kid) = Signer::own(&home, 0);
+    assert!(log_in(&authority, &own.token(&kid, &id_claims(json!({})))).is_err(), "signed by this server");
+    let long = "x".repeat(64 << 10);
+    assert!(log_in(&authority, &signer.token("1", &id_claims(json!({ "long": long })))).is_err());
+}
+
+#[test]
+fn disabled_account_of_that_name_cannot_log_in_by_a_provider() {
+    let home = Home::new();
+    home.account("cfo", Role::Viewer);
+    home.change("cfo", |account| account.disabled = true);
+    let signer = Signer::ed25519();
+    let authority = home.with_provider(&[signer.jwk("1")], |_| {}).unwrap();
+    let refused = log_in(&authority, &signer.token("1", &id_claims(json!({}))));
+    assert_eq!(refused.err(), Some(ProviderLoginRefused::User(Refused::Disabled)));
+}
+
+#[test]
+fn provider_without_own_keys_cannot_begin_sessions() {
+    let home = Home::new();
+    let signer = Signer::ed25519();
+    let authority = home.with_provider(&[signer.jwk("1")], |options| options.folder = None).unwrap();
+    let refused = log_in(&authority, &signer.token("1", &id_claims(json!({}))));
+    assert_eq!(refused.err(), Some(ProviderLoginRefused::NoKey));
+}
+
+#[test]
+fn mapped_claims_grant_roles_in_bearer_tokens_too() {
+    let home = Home::new();
+    let signer = Signer::ed25519();
+    let authority = home.with_provider(&[signer.jwk("1")], |options| {
+        options.claims = ClaimMapping {
+            user: "email".to_owned(),
+            role: "groups".to_owned(),
+            roles: vec![("finance".to_owned(), Role::Owner)],
+            default_documents: Documents::All,
+            ..ClaimMapping::default()
+        };
+    });
+    let changes =
+        json!({ "sub": "7f3", "email": "cfo@example.com", "groups": ["finance"], "role": null, "documents": null });
+    let authority = authority.unwrap();
+    let grant = authority.verify(&signer.token("1", &provided(changes)), NOW).unwrap();
+    assert_eq!((&*grant.user, grant.role, &grant.documents), ("cfo@example.com", Role::Owner, &Documents::All));
+    let changes = json!({ "email": "cfo@example.com", "role": "owner" });
+    assert!(authority.verify(&signer.token("1", &provided(changes)), NOW).is_err(), "`role` has no meaning here");
+    assert!(authority.verify(&home.token("cfo"), NOW).is_ok(), "our own tokens keep their claims");
+}
+
+#[tokio::test]
+async fn keys_that_arrive_later_verify_and_can_be_replaced() {
+    let home = Home::new();
+    let options = AuthOptions { folder: None, expects_provider_keys: true, ..AuthOptions::default() };
+    let authority = Authority::open(&options).unwrap();
+    let (first, second) = (Signer::ed25519(), Signer::ed25519());
+    let token = |signer: &Signer, kid: &str| signer.token(kid, &provided(json!({})));
+    assert!(!authority.knows_key_of(&token(&first, "1")));
+    assert!(authority.verify(&token(&first, "1"), NOW).is_err());
+    authority.unknown_key().await;
+    let set = |keys: Vec<Value>| authority.set_provider_keys(json!({ "keys": keys }).to_string().as_bytes());
+    set(vec![first.jwk("1")]).unwrap();
+    let mut changes = authority.changes();
+    changes.mark_unchanged();
+    let grant = authority.verify(&token(&first, "1"), NOW).unwrap();
+    set(vec![second.jwk("2")]).unwrap();
+    assert!(changes.has_changed().unwrap(), "open connections are checked again");
+    assert_eq!(authority.recheck(&grant, NOW), Err(Refused::Invalid));
+    assert!(authority.verify(&token(&second, "2"), NOW).is_ok());
+    for broken in [vec![], vec![json!({ "kty": "oct", "kid": "1", "k": "c2VjcmV0" })]] {
+        assert!(matches!(set(broken), Err(AuthError::ProviderKeys(_))));
+    }
+    assert!(authority.verify(&token(&second, "2"), NOW).is_ok(), "the previous keys stay in use");
+    drop(home);
+}

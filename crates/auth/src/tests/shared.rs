@@ -55,6 +55,28 @@ async fn account_added_at_one_server_logs_in_at_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn account_deleted_at_one_server_is_refused_at_another() {
+    let home = Home::new();
+    let [(database, _), (_, other)] = servers(&home).await;
+    add(&database, "cfo").await;
+    other.follow(NOW).await;
+    let session = other.login("cfo", PASSWORD, HERE, NOW).await.unwrap();
+    let accounts = AccountStore::Database(Arc::clone(&database));
+    accounts.delete(&name("cfo"), NOW).await.unwrap();
+    other.follow(NOW).await;
+    assert_eq!(other.verify(&session.token, NOW), Err(Refused::Disabled));
+    assert!(other.login("cfo", PASSWORD, HERE, NOW).await.is_err());
+    let again = accounts.delete(&name("cfo"), NOW).await;
+    assert!(matches!(again, Err(AuthError::NoAccount(_))), "{again:?}");
+
+    add(&database, "cfo").await;
+    other.follow(NOW).await;
+    assert_eq!(other.verify(&session.token, NOW), Err(Refused::Disabled), "a session of the deleted account");
+    let session = other.login("cfo", PASSWORD, HERE, NOW).await.unwrap();
+    assert!(other.verify(&session.token, NOW).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn concurrent_changes_of_an_account_are_all_made() {
     let home = Home::new();
     let [(one, _), (two, _)] = servers(&home).await;

@@ -12,6 +12,9 @@ use store::replace;
 
 use super::StoredFile;
 
+/// Attempts to write a file into a folder that other programs remove.
+const MAX_TRIES: u32 = 100;
+
 /// A folder of backups. Files are written under a temporary name, and renamed once they are durable.
 pub(super) struct Folder {
     path: PathBuf,
@@ -27,8 +30,19 @@ impl Folder {
         let (path, mode) = (self.path.join(path), self.mode);
         let write = move || {
             let disk = RealDisk::with_mode(mode);
-            create_folders(&disk, parent_folder(&path), mode)?;
-            replace(&disk, &path, &bytes)
+            let mut tries = 0;
+            loop {
+                let written =
+                    create_folders(&disk, parent_folder(&path), mode).and_then(|()| replace(&disk, &path, &bytes));
+                tries += 1;
+                match written {
+                    // Another program has just removed the folder, because it was empty.
+                    Err(error)
+                        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists)
+                            && tries < MAX_TRIES => {}
+                    written => return written,
+                }
+            }
         };
         run_blocking(write).await.map_err(|error: io::Error| error.to_string())
     }

@@ -107,6 +107,9 @@ pub struct StoredFile {
 pub struct BackupTarget {
     location: BackupLocation,
     kind: Kind,
+    /// What another program does before each listing.
+    #[cfg(test)]
+    before_list: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 enum Kind {
@@ -134,7 +137,18 @@ impl BackupTarget {
                 return Err(TargetError { location: location.to_string(), reason });
             }
         };
-        Ok(Self { location: location.clone(), kind })
+        Ok(Self {
+            location: location.clone(),
+            kind,
+            #[cfg(test)]
+            before_list: None,
+        })
+    }
+
+    /// Calls this before each listing.
+    #[cfg(test)]
+    pub(crate) fn before_list(&mut self, call: impl Fn() + Send + Sync + 'static) {
+        self.before_list = Some(Box::new(call));
     }
 
     /// Where it is.
@@ -174,6 +188,8 @@ impl BackupTarget {
     /// # Errors
     /// When they cannot be listed.
     pub async fn list(&self, below: &str) -> Result<Vec<StoredFile>, TargetError> {
+        #[cfg(test)]
+        self.before_list.iter().for_each(|call| call());
         let listed = match &self.kind {
             Kind::Folder(folder) => folder.list(below).await,
             #[cfg(feature = "s3")]
@@ -239,5 +255,24 @@ mod tests {
         target.delete("a/c/d").await.expect("is gone");
         assert!(!folder.path().join("new/backups/a/c").exists(), "empty folders are removed");
         assert!(folder.path().join("new/backups/a").exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn removed_folders_are_no_obstacle_to_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let location = BackupLocation::Folder(folder.path().join("backups"));
+        let target = std::sync::Arc::new(BackupTarget::open(&location, FileMode::PRIVATE).expect("opens"));
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..4 {
+            let target = std::sync::Arc::clone(&target);
+            tasks.spawn(async move {
+                let path = format!("running/{number}");
+                for _ in 0..200 {
+                    target.put(&path, Vec::new()).await.expect("writes");
+                    target.delete(&path).await.expect("removes");
+                }
+            });
+        }
+        tasks.join_all().await;
     }
 }

@@ -4,11 +4,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::PositionPatch;
 use crate::change::Author;
-use crate::edit::{Edit, NewPosition, PositionPatch, run};
+use crate::edit::{Edit, run};
 use crate::fields::LOCATION;
 use crate::scenarios::{ScenarioEdit, ScenarioState};
-use crate::{Budget, PlanPatch, Renderings, View};
+use crate::{Budget, NewPosition, PlanPatch, Renderings, View};
 
 /// Two copies of one plan.
 struct Copies {

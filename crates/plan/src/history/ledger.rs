@@ -1,5 +1,6 @@
 //! [`Ledger`]: the writes of all changes, with indices.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use automerge::{ActorId, Automerge, ObjId, Prop, ReadDoc};
 use super::write::{FieldNames, FieldNumber, InternedTexts, NO_OPERATION, NewValue, PLAN, Write};
 
 /// The id of an operation, or of the object that it created: operation number and actor number.
-pub(super) type Operation = (u64, u32);
+pub(super) type Operation = (u32, u32);
 
 /// A text that was edited in place.
 #[derive(Debug, Clone, Copy)]
@@ -111,13 +112,19 @@ impl Ledger {
 
     /// The id of an operation. `None` if its actor is unknown.
     pub(super) fn operation(&self, counter: u64, actor: &ActorId) -> Option<Operation> {
-        Some((counter, self.known_actor(actor)?))
+        Some((u32::try_from(counter).ok()?, self.known_actor(actor)?))
+    }
+
+    /// The order of two ids in which the greater one wins a conflict.
+    pub(super) fn order(&self, one: Operation, other: Operation) -> Ordering {
+        let key = |(counter, actor): Operation| (counter, self.names.get(actor as usize));
+        key(one).cmp(&key(other))
     }
 
     /// The library's id of an object.
     pub(super) fn object(&self, (counter, actor): Operation) -> ObjId {
         // The last number is a hint for the library, which visits the actor up if it is wrong.
-        ObjId::Id(counter, self.names[actor as usize].clone(), 0)
+        ObjId::Id(u64::from(counter), self.names[actor as usize].clone(), 0)
     }
 
     /// Adds a place, and returns its number.
@@ -205,6 +212,7 @@ impl Ledger {
     /// The write of an operation.
     pub(super) fn write_of(&self, (counter, actor): Operation, position: u32, field: FieldNumber) -> Option<u32> {
         let changes = self.by_actor.get(actor as usize)?;
+        let counter = u64::from(counter);
         let after = changes.partition_point(|change| self.starts[*change as usize] <= counter);
         let change = *changes.get(after.checked_sub(1)?)?;
         let operation = u32::try_from(counter - self.start(change)).ok()?;

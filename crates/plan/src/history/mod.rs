@@ -1,8 +1,9 @@
 //! [`History`]: an index of the changes of a document, and pages of it, the newest first.
 //!
 //! Automerge reproduces a change from its operations, and visits all operations of a field to find its value at earlier heads.
-//! Both costs grow with the history (see `docs/adr/0002-record-history-as-notes.md`). The index visits every change once,
-//! records its writes (modules `operations` and `ledger`), and sorts the changes (module `order`); a page (module `page`) only
+//! Both costs grow with the history (see `docs/adr/0002-record-history-as-notes.md`). The index reads the operations of all changes once
+//! (module `records`), records the writes of each change (modules `operations` and `ledger`), and sorts the changes (module `order`); a
+//! page (module `page`) only
 //! collects records. A follower gets the changes after heads that it knows (module `following`). The owner builds the index on demand from a copy of the document, so that only the reader waits, and
 //! updates it change by change.
 //!
@@ -11,25 +12,28 @@
 
 mod following;
 mod ledger;
+mod op;
 mod operations;
 mod order;
 mod page;
+mod records;
+mod register;
 mod typed;
 mod write;
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 
-use automerge::{Automerge, Change, ChangeHash, ReadDoc};
+use automerge::{ActorId, Automerge, Change, ChangeHash, SaveOptions};
+use automerge_chunks::operations::Malformed;
 pub use following::{FollowError, Following, MAX_BEHIND, MAX_PORTION, Since};
 use ledger::Ledger;
+use operations::Reader;
 use order::Order;
 pub use order::{Cursor, InvalidCursor};
 pub use page::{Entry, FieldChange, MAX_ENTRIES, Page, PageError, Query, Row};
-use write::{FieldNumber, NewValue};
-
-/// Changes that are read at a time to build the index. The library takes nearly 2 KB for each while it reproduces them.
-const PORTION: usize = if cfg!(test) { 7 } else { 2_000 };
+use records::Records;
+use write::{FieldNumber, NewValue, Write};
 
 /// The history of one document.
 #[derive(Default)]
@@ -55,10 +59,27 @@ struct PositionIndex {
     deleted: Vec<u32>,
 }
 
-/// A change cannot be added, because a dependency is missing.
+/// Why a history cannot be built or extended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a dependency of the changes is missing in the history")]
-pub struct MissingDependency;
+pub enum HistoryError {
+    /// A change cannot be added, because a dependency is missing.
+    #[error("a dependency of the changes is missing in the history")]
+    MissingDependency,
+    /// The operations of the document cannot be read.
+    #[error("the operations cannot be read: {0}")]
+    Unreadable(#[from] Malformed),
+}
+
+/// A change without its operations.
+struct ChangeHead<'a> {
+    hash: ChangeHash,
+    deps: &'a [ChangeHash],
+    actor: &'a ActorId,
+    sequence: u64,
+    /// The number of its first operation.
+    start: u64,
+    time: i64,
+}
 
 impl std::fmt::Debug for History {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -67,19 +88,38 @@ impl std::fmt::Debug for History {
 }
 
 impl History {
-    /// Builds the index of a document. Takes up to twice as long as loading the document.
+    /// Builds the index of a document. Takes up to half as long as loading the document.
     ///
     /// # Errors
-    /// When the library returns changes without their dependencies.
-    pub fn of(doc: &Automerge) -> Result<Self, MissingDependency> {
-        // Sorted by operation number, because the library reproduces consecutive changes together.
-        let mut changes: Vec<(u64, ChangeHash)> =
-            doc.get_changes_meta(&[]).iter().map(|change| (change.start_op, change.hash)).collect();
-        changes.sort_by_key(|(start, _)| *start);
+    /// When the library returns a document that is not whole.
+    pub fn of(doc: &Automerge) -> Result<Self, HistoryError> {
+        // Sorted by operation number, so that a change comes after its dependencies.
+        let mut changes = doc.get_changes_meta(&[]);
+        changes.sort_by_key(|change| change.start_op);
         let mut history = Self::default();
-        for portion in changes.chunks(PORTION) {
-            history.add(doc, read(doc, portion.iter().map(|(_, hash)| *hash)))?;
+        let chunk = doc.save_with_options(SaveOptions { deflate: false, retain_orphans: false });
+        let records = Records::of(&chunk, &changes, &mut history.ledger)?;
+        for (index, change) in changes.iter().enumerate() {
+            let head = ChangeHead {
+                hash: change.hash,
+                deps: &change.deps,
+                actor: &change.actor,
+                sequence: change.seq,
+                start: change.start_op,
+                time: change.timestamp,
+            };
+            let mut result = Ok(());
+            let is_added = history.add_one(doc, &head, |ledger| {
+                let mut reader = Reader::new(ledger, doc, change.hash, &change.deps, (&change.actor, change.start_op));
+                result = records.of_change(index).try_for_each(|op| op.map(|op| reader.take(&op)));
+                reader.finish()
+            });
+            result?;
+            if !is_added {
+                return Err(HistoryError::MissingDependency);
+            }
         }
+        history.sort_added();
         Ok(history)
     }
 
@@ -112,36 +152,55 @@ impl History {
         &mut self,
         doc: &Automerge,
         changes: impl IntoIterator<Item = C>,
-    ) -> Result<(), MissingDependency> {
-        let mut waiting: Vec<C> = changes.into_iter().filter(|change| !self.add_one(doc, change.borrow())).collect();
+    ) -> Result<(), HistoryError> {
+        let mut waiting: Vec<C> =
+            changes.into_iter().filter(|change| !self.add_decoded(doc, change.borrow())).collect();
         while !waiting.is_empty() {
             let before = waiting.len();
-            waiting.retain(|change| !self.add_one(doc, change.borrow()));
+            waiting.retain(|change| !self.add_decoded(doc, change.borrow()));
             if waiting.len() == before {
-                return Err(MissingDependency);
+                return Err(HistoryError::MissingDependency);
             }
         }
         self.sort_added();
         Ok(())
     }
 
-    /// Adds a change. Returns false if a dependency is not in the history yet.
-    fn add_one(&mut self, doc: &Automerge, change: &Change) -> bool {
-        let before = self.ledger.changes_of(change.actor_id());
-        if change.seq() <= before {
+    /// Adds a change, whose operations it decodes. Returns false if a dependency is not in the history yet.
+    fn add_decoded(&mut self, doc: &Automerge, change: &Change) -> bool {
+        let head = ChangeHead {
+            hash: change.hash(),
+            deps: change.deps(),
+            actor: change.actor_id(),
+            sequence: change.seq(),
+            start: change.start_op().get(),
+            time: change.timestamp(),
+        };
+        self.add_one(doc, &head, |ledger| operations::read(ledger, doc, change))
+    }
+
+    /// Adds a change with the writes that `read` finds. Returns false if a dependency is not in the history yet.
+    fn add_one(
+        &mut self,
+        doc: &Automerge,
+        change: &ChangeHead<'_>,
+        read: impl FnOnce(&mut Ledger) -> Vec<Write>,
+    ) -> bool {
+        let before = self.ledger.changes_of(change.actor);
+        if change.sequence <= before {
             return true;
         }
-        let parents: Option<Vec<u32>> = change.deps().iter().map(|hash| self.number(doc, hash)).collect();
-        let Some(parents) = parents.filter(|_| change.seq() == before + 1) else { return false };
-        let writes = operations::read(&mut self.ledger, doc, change);
+        let parents: Option<Vec<u32>> = change.deps.iter().map(|hash| self.number(doc, hash)).collect();
+        let Some(parents) = parents.filter(|_| change.sequence == before + 1) else { return false };
+        let writes = read(&mut self.ledger);
         self.fields.push(writes.iter().fold(0, |fields, write| fields | write.field.bit()));
-        let actor = self.ledger.actor(change.actor_id());
-        self.ledger.add(actor, change.start_op().get(), writes);
-        let number = self.order.add(change.hash(), change.timestamp(), &parents);
-        for hash in change.deps() {
+        let actor = self.ledger.actor(change.actor);
+        self.ledger.add(actor, change.start, writes);
+        let number = self.order.add(change.hash, change.time, &parents);
+        for hash in change.deps {
             self.heads.remove(hash);
         }
-        self.heads.insert(change.hash(), number);
+        self.heads.insert(change.hash, number);
         true
     }
 
@@ -197,12 +256,6 @@ impl History {
             }
         }
     }
-}
-
-/// Reproduces these changes.
-fn read(doc: &Automerge, hashes: impl Iterator<Item = ChangeHash> + Clone) -> Vec<Change> {
-    let together = doc.bundle(hashes.clone()).and_then(|bundle| bundle.to_changes());
-    together.unwrap_or_else(|_| hashes.filter_map(|hash| doc.get_change_by_hash(&hash)).collect())
 }
 
 #[cfg(test)]

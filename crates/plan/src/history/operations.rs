@@ -1,88 +1,39 @@
-//! Derives the writes of a change from its operations.
+//! [`Reader`]: derives the writes of a change from its operations.
 //!
 //! Many operations of a change on one register count as one write, with the value after the last of them. The value before is
 //! that of the predecessors of the operations.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
-use automerge::{Automerge, Change, ChangeHash, ObjId, ObjType, ReadDoc, ScalarValue};
+use automerge::legacy::OpId;
+use automerge::{ActorId, Automerge, Change, ChangeHash, ObjId, ObjType, ReadDoc};
+use automerge_chunks::operations::Scalar;
 
 use super::ledger::{Ledger, Map, Operation};
-use super::typed::Typed;
+use super::op::{Action, Key, Op};
+use super::register::{Draft, Made, MadeObject, Register};
+use super::typed::Texts;
 use super::write::{FieldNumber, NO_OPERATION, NOTHING, NewValue, PLAN, Write};
 use crate::position::{DOCUMENT_ID, POSITIONS};
 use crate::snapshot::Snapshot;
 
 /// The writes of a change. All its dependencies must be in the ledger.
 pub(super) fn read(ledger: &mut Ledger, doc: &Automerge, change: &Change) -> Vec<Write> {
-    let own = ledger.actor(change.actor_id());
-    let (first, hash) = (change.start_op().get(), change.hash());
-    let operations = change.decode().operations;
-    let mut reader = Reader {
-        ledger,
-        doc,
-        hash: [hash],
-        deps: change.deps(),
-        own,
-        first,
-        registers: Vec::new(),
-        found: HashMap::new(),
-        made: HashMap::new(),
-        written: HashMap::new(),
-        texts: Vec::new(),
-        map: None,
-        removed: BTreeMap::new(),
-        dead: HashSet::new(),
-    };
-    for (counter, op) in (first..).zip(&operations) {
-        reader.take(counter, op);
+    let start = change.start_op().get();
+    let mut reader = Reader::new(ledger, doc, change.hash(), change.deps(), (change.actor_id(), start));
+    let mut before = Vec::new();
+    for (counter, op) in (start..).zip(&change.decode().operations) {
+        before.clear();
+        before.extend(op.pred.iter().filter_map(|id| reader.known(id)));
+        if let Some(op) = Op::of(counter, op, &before, |id| reader.known(id)) {
+            reader.take(&op);
+        }
     }
     reader.finish()
 }
 
-/// A register of the document, with the effect of the operations so far.
-struct Register {
-    position: u32,
-    field: FieldNumber,
-    /// The object that contains it; `None` for the root.
-    object: Option<Operation>,
-    /// The values before, in ascending order: the last is the winner.
-    before: Vec<OpId>,
-    /// The number of the last operation.
-    counter: u64,
-    new_value: Draft,
-}
-
-/// The value of a register after the last operation.
-enum Draft {
-    Gone,
-    Made,
-    /// The map of a position.
-    Row,
-    Scalar(ScalarValue),
-    Text(usize),
-    Counter,
-    /// A map, a list or bytes. The number of its place.
-    Nested(u32),
-    /// The content of a map or list of an earlier change was edited. The number of its place.
-    Inside(u32),
-    /// A text of an earlier change was edited in place. The number of its write.
-    Splice(u32),
-}
-
-/// An object that the change created.
-#[derive(Clone, Copy)]
-enum Made {
-    Map,
-    /// The map of a position. The index of its register.
-    Row(usize),
-    Text(usize),
-    /// An object in this place, or inside of the value in this place.
-    Nested(u32),
-}
-
-struct Reader<'a> {
+/// Reads the operations of one change, in the order of their numbers.
+pub(super) struct Reader<'a> {
     ledger: &'a mut Ledger,
     doc: &'a Automerge,
     hash: [ChangeHash; 1],
@@ -90,174 +41,219 @@ struct Reader<'a> {
     /// The number of the change's actor.
     own: u32,
     /// The number of the change's first operation.
-    first: u64,
+    first: u32,
     registers: Vec<Register>,
     /// By object, position and field.
-    found: HashMap<(Option<Operation>, u32, FieldNumber), usize>,
-    made: HashMap<u64, Made>,
-    /// Number of operations in each created object.
-    written: HashMap<u64, usize>,
-    texts: Vec<Typed>,
+    found: HashMap<(Option<Operation>, u32, FieldNumber), u32>,
+    /// In the order of their numbers.
+    made: Vec<MadeObject>,
+    /// Index of the object that was found last: mostly the next operation is in the same one.
+    last_made: usize,
+    texts: Texts,
     /// The map of positions that the change created.
-    map: Option<u64>,
+    map: Option<u32>,
     /// Positions that the change removed together with their map of positions, and their own maps.
     removed: BTreeMap<u32, Option<Operation>>,
     /// Maps that the change deleted or replaced. Its operations in them have no visible effect.
     dead: HashSet<Operation>,
 }
 
-impl Reader<'_> {
-    fn take(&mut self, counter: u64, op: &Op) {
-        match (&op.obj, &op.key) {
-            (ObjectId::Root, Key::Map(key)) if key == POSITIONS => self.replace_positions(counter, op),
-            (ObjectId::Root, Key::Map(key)) if key == DOCUMENT_ID => {}
-            (ObjectId::Root, Key::Map(key)) => self.set_field(None, PLAN, key, counter, op),
-            (ObjectId::Root, Key::Seq(_)) => {}
-            (ObjectId::Id(id), key) => {
-                let Some(object) = self.operation(id) else { return };
-                self.take_inside(object, key, counter, op);
-            }
+impl<'a> Reader<'a> {
+    /// Begins to read a change of an actor whose first operation has the number `start`.
+    pub(super) fn new(
+        ledger: &'a mut Ledger,
+        doc: &'a Automerge,
+        hash: ChangeHash,
+        deps: &'a [ChangeHash],
+        (actor, start): (&ActorId, u64),
+    ) -> Self {
+        let own = ledger.actor(actor);
+        Self {
+            ledger,
+            doc,
+            hash: [hash],
+            deps,
+            own,
+            first: u32::try_from(start).unwrap_or(u32::MAX),
+            registers: Vec::new(),
+            found: HashMap::new(),
+            made: Vec::new(),
+            last_made: 0,
+            texts: Texts::default(),
+            map: None,
+            removed: BTreeMap::new(),
+            dead: HashSet::new(),
         }
     }
 
-    fn take_inside(&mut self, object: Operation, key: &Key, counter: u64, op: &Op) {
-        let made = if self.is_own(object) { self.made.get(&object.0).copied() } else { None };
-        if made.is_some() {
-            *self.written.entry(object.0).or_default() += 1;
+    /// Takes the next operation.
+    pub(super) fn take(&mut self, op: &Op<'_>) {
+        match (op.object, op.key) {
+            (None, Key::Map(key)) if key == POSITIONS => self.replace_positions(op),
+            (None, Key::Map(key)) if key == DOCUMENT_ID => {}
+            (None, Key::Map(key)) => self.set_field(None, PLAN, key, op),
+            (None, Key::Head | Key::Element(_)) => {}
+            (Some(object), key) => self.take_inside(object, key, op),
         }
+    }
+
+    fn take_inside(&mut self, object: Operation, key: Key<'_>, op: &Op<'_>) {
+        let made = if self.is_own(object) { self.find_made(object.0) } else { None };
+        let made = made.map(|index| {
+            self.made[index].operations += op.operations();
+            self.made[index].made
+        });
         match (made, key) {
-            (Some(Made::Map), Key::Map(key)) => self.set_position(object, key, counter, op),
+            (Some(Made::Map), Key::Map(key)) => self.set_position(object, key, op),
             (Some(Made::Row(register)), Key::Map(key)) => {
-                let position = self.registers[register].position;
-                self.set_field(Some(object), position, key, counter, op);
+                let position = self.registers[register as usize].position;
+                self.set_field(Some(object), position, key, op);
             }
-            (Some(Made::Nested(place)), _) => self.inside(place, counter, op),
-            (Some(Made::Text(text)), _) => {
-                let Self { texts, ledger, own, .. } = self;
-                texts[text].take(counter, *own, op, |id| ledger.operation(id.counter(), id.actor()));
-            }
-            (Some(_), Key::Seq(_)) => {}
+            (Some(Made::Nested(place)), _) => self.inside(place, op),
+            (Some(Made::Text(text)), _) => self.texts.take(text, self.own, op, &mut self.ledger.words),
+            (Some(_), _) => {}
             (None, Key::Map(key)) => {
                 let Ledger { maps, rows, .. } = &mut *self.ledger;
                 if let Some(map) = maps.get_mut(&object) {
                     map.writes += 1;
-                    self.set_position(object, key, counter, op);
+                    self.set_position(object, key, op);
                 } else if let Some(row) = rows.get_mut(&object) {
                     row.writes += 1;
                     let position = row.position;
-                    self.set_field(Some(object), position, key, counter, op);
+                    self.set_field(Some(object), position, key, op);
                 } else if let Some(place) = self.ledger.nested.get(&object) {
-                    self.inside(*place, counter, op);
+                    self.inside(*place, op);
                 }
             }
             // An object of this change that is not in `made` is in the place of a position.
-            (None, Key::Seq(_)) if self.is_own(object) => {}
-            (None, Key::Seq(_)) => match self.ledger.nested.get(&object) {
-                Some(place) => self.inside(*place, counter, op),
-                None => self.splice(object, counter),
+            (None, _) if self.is_own(object) => {}
+            (None, _) => match self.ledger.nested.get(&object) {
+                Some(place) => self.inside(*place, op),
+                None => self.splice(object, op),
             },
         }
     }
 
-    fn set_position(&mut self, map: Operation, id: &str, counter: u64, op: &Op) {
+    fn set_position(&mut self, map: Operation, id: &str, op: &Op<'_>) {
         let position = self.ledger.position(id);
-        self.dead.extend(op.pred.iter().filter_map(|id| self.ledger.operation(id.counter(), id.actor())));
-        let register = self.set(Some(map), position, FieldNumber::ROW, counter, op);
-        if matches!(op.action, OpType::Make(ObjType::Map)) {
-            self.made.insert(counter, Made::Row(register));
+        self.dead.extend(op.before);
+        let register = self.set(Some(map), position, FieldNumber::ROW, op);
+        if matches!(op.action, Action::Make(ObjType::Map)) {
+            self.add_made(op.counter, Made::Row(register));
         }
     }
 
     /// Applies an operation on a field of a position, or on a root key.
-    fn set_field(&mut self, object: Option<Operation>, position: u32, key: &str, counter: u64, op: &Op) {
+    fn set_field(&mut self, object: Option<Operation>, position: u32, key: &str, op: &Op<'_>) {
         if let Some(field) = self.ledger.fields.field(key) {
-            self.set(object, position, field, counter, op);
+            self.set(object, position, field, op);
         } else {
             *self.ledger.unlisted.entry(self.ledger.next_change()).or_default() += 1;
         }
     }
 
     /// Applies an operation inside of a map or list in a field.
-    fn inside(&mut self, place: u32, counter: u64, op: &Op) {
-        if matches!(op.action, OpType::Make(_)) {
-            self.made.insert(counter, Made::Nested(place));
-            self.ledger.nested.insert((counter, self.own), place);
+    fn inside(&mut self, place: u32, op: &Op<'_>) {
+        if matches!(op.action, Action::Make(_)) {
+            self.add_made(op.counter, Made::Nested(place));
+            self.ledger.nested.insert((op.counter, self.own), place);
         }
         let Some(at) = self.ledger.places.get_mut(place as usize) else { return };
-        at.operations += 1;
+        at.operations += op.operations() as usize;
         let (object, position, field) = (at.object, at.position, at.field);
-        let next = self.registers.len();
-        if *self.found.entry((object, position, field)).or_insert(next) == next {
-            let new_value = Draft::Inside(place);
-            self.registers.push(Register { position, field, object, before: Vec::new(), counter, new_value });
-        }
+        self.find_register(object, position, field, op.counter, || Draft::Inside(place));
     }
 
     /// Adds the place of a map, a list or bytes in a field, and returns its number.
-    fn nest(&mut self, object: Option<Operation>, position: u32, field: FieldNumber, counter: u64, op: &Op) -> u32 {
+    fn nest(&mut self, object: Option<Operation>, position: u32, field: FieldNumber, op: &Op<'_>) -> u32 {
         let place = self.ledger.place(object, position, field);
-        if matches!(op.action, OpType::Make(_)) {
-            self.made.insert(counter, Made::Nested(place));
-            self.ledger.nested.insert((counter, self.own), place);
+        if matches!(op.action, Action::Make(_)) {
+            self.add_made(op.counter, Made::Nested(place));
+            self.ledger.nested.insert((op.counter, self.own), place);
         }
         place
     }
 
     /// Applies an operation on a register, and returns the index of the register.
-    fn set(&mut self, object: Option<Operation>, position: u32, field: FieldNumber, counter: u64, op: &Op) -> usize {
-        let next = self.registers.len();
-        let index = *self.found.entry((object, position, field)).or_insert(next);
-        if index == next {
-            self.registers.push(Register {
-                position,
-                field,
-                object,
-                before: Vec::new(),
-                counter,
-                new_value: Draft::Gone,
-            });
-        }
-        let is_foreign = |id: &&OpId| self.operation(id).is_none_or(|id| !self.is_own(id));
-        let before: Vec<OpId> = op.pred.iter().filter(is_foreign).cloned().collect();
-        let new_value = match &op.action {
-            OpType::Delete => Draft::Gone,
-            OpType::Make(ObjType::Map) if field == FieldNumber::ROW => Draft::Row,
-            OpType::Make(_) | OpType::Put(_) | OpType::Increment(_) if field == FieldNumber::ROW => Draft::Made,
-            OpType::Make(ObjType::Text) => {
-                self.texts.push(Typed::default());
-                self.made.insert(counter, Made::Text(self.texts.len() - 1));
-                Draft::Text(self.texts.len() - 1)
+    fn set(&mut self, object: Option<Operation>, position: u32, field: FieldNumber, op: &Op<'_>) -> u32 {
+        let index = self.find_register(object, position, field, op.counter, || Draft::Gone);
+        let new_value = match op.action {
+            Action::Delete => Draft::Gone,
+            Action::Make(ObjType::Map) if field == FieldNumber::ROW => Draft::Row,
+            Action::Mark => return index,
+            _ if field == FieldNumber::ROW => Draft::Made,
+            Action::Make(ObjType::Text) => {
+                let text = self.texts.create();
+                self.add_made(op.counter, Made::Text(text));
+                Draft::Text(text)
             }
-            OpType::Make(_) | OpType::Put(ScalarValue::Bytes(_)) => {
-                Draft::Nested(self.nest(object, position, field, counter, op))
-            }
-            OpType::Put(ScalarValue::Counter(_)) | OpType::Increment(_) => Draft::Counter,
-            OpType::Put(value) => Draft::Scalar(value.clone()),
-            OpType::MarkBegin(_) | OpType::MarkEnd(_) => return index,
+            Action::Make(_) | Action::Put(Scalar::Bytes) => Draft::Nested(self.nest(object, position, field, op)),
+            Action::Put(Scalar::Counter) | Action::Increment => Draft::Counter,
+            Action::Put(value) => Draft::Scalar(self.ledger.words.scalar(value)),
+            Action::Type { text, .. } => Draft::Scalar(self.ledger.words.text(text)),
         };
-        let register = &mut self.registers[index];
-        if !before.is_empty() {
-            register.before.extend(before);
-            register.before.sort_unstable();
+        let (own, first, names) = (self.own, self.first, &*self.ledger);
+        let is_foreign = |(counter, actor): &&Operation| *actor != own || *counter < first;
+        let register = &mut self.registers[index as usize];
+        for id in op.before.iter().filter(is_foreign) {
+            register.before.get_or_insert_default().push(*id);
         }
-        register.counter = counter;
+        if let Some(before) = register.before.as_mut().filter(|before| before.len() > 1) {
+            before.sort_unstable_by(|one, other| names.order(*one, *other));
+        }
+        register.counter = op.counter;
         register.new_value = new_value;
         index
     }
 
+    /// The index of a register, which is added if it is new.
+    fn find_register(
+        &mut self,
+        object: Option<Operation>,
+        position: u32,
+        field: FieldNumber,
+        counter: u32,
+        new_value: impl FnOnce() -> Draft,
+    ) -> u32 {
+        let next = u32::try_from(self.registers.len()).unwrap_or(u32::MAX);
+        let index = *self.found.entry((object, position, field)).or_insert(next);
+        if index == next {
+            self.registers.push(Register::new(object, position, field, counter, new_value()));
+        }
+        index
+    }
+
+    fn add_made(&mut self, counter: u32, made: Made) {
+        self.made.push(MadeObject { counter, made, operations: 0 });
+    }
+
+    /// The index of an object that the change created.
+    fn find_made(&mut self, counter: u32) -> Option<usize> {
+        if self.made.get(self.last_made).is_none_or(|last| last.counter != counter) {
+            self.last_made = self.made.binary_search_by_key(&counter, |made| made.counter).ok()?;
+        }
+        Some(self.last_made)
+    }
+
+    fn made(&self, counter: u32) -> Option<&MadeObject> {
+        let index = self.made.binary_search_by_key(&counter, |made| made.counter).ok()?;
+        self.made.get(index)
+    }
+
     /// Applies an operation that replaces or deletes the map of positions.
-    fn replace_positions(&mut self, counter: u64, op: &Op) {
-        self.map = matches!(op.action, OpType::Make(ObjType::Map)).then_some(counter);
-        self.made.extend(self.map.map(|map| (map, Made::Map)));
-        for id in op.pred.iter() {
-            let Some(map) = self.operation(id) else { continue };
-            let Some(Map { writes, .. }) = self.ledger.maps.get(&map).copied() else { continue };
-            self.dead.insert(map);
+    fn replace_positions(&mut self, op: &Op<'_>) {
+        self.map = matches!(op.action, Action::Make(ObjType::Map)).then_some(op.counter);
+        if self.map.is_some() {
+            self.add_made(op.counter, Made::Map);
+        }
+        for map in op.before {
+            let Some(Map { writes, .. }) = self.ledger.maps.get(map).copied() else { continue };
+            self.dead.insert(*map);
             if !self.ledger.may_visit(writes) {
                 *self.ledger.unlisted.entry(self.ledger.next_change()).or_default() += writes;
                 continue;
             }
-            for item in Snapshot::at(self.doc, self.deps).entries(&self.ledger.object(map)) {
+            for item in Snapshot::at(self.doc, self.deps).entries(&self.ledger.object(*map)) {
                 let row = match item.id() {
                     ObjId::Id(counter, actor, _) => self.ledger.operation(counter, &actor),
                     ObjId::Root => None,
@@ -269,7 +265,7 @@ impl Reader<'_> {
     }
 
     /// Applies an operation on a text of an earlier change.
-    fn splice(&mut self, text: Operation, counter: u64) {
+    fn splice(&mut self, text: Operation, op: &Op<'_>) {
         let (ledger, doc) = (&mut *self.ledger, self.doc);
         let spliced = match ledger.spliced.get_mut(&text) {
             Some(known) => known,
@@ -279,33 +275,27 @@ impl Reader<'_> {
             }
         };
         let Some(spliced) = spliced else { return };
-        spliced.operations += 1;
+        spliced.operations += op.operations() as usize;
         let write = spliced.write;
         let Some(Write { position, field, new_value, .. }) = ledger.write_mut(write) else { return };
         if let NewValue::Text { spliced, .. } = new_value {
             *spliced = true;
         }
         let (position, field) = (*position, *field);
-        let next = self.registers.len();
-        if *self.found.entry((Some(text), position, field)).or_insert(next) == next {
-            let new_value = Draft::Splice(write);
-            self.registers.push(Register {
-                position,
-                field,
-                object: Some(text),
-                before: Vec::new(),
-                counter,
-                new_value,
-            });
-        }
+        self.find_register(Some(text), position, field, op.counter, || Draft::Splice(write));
     }
 
-    fn finish(mut self) -> Vec<Write> {
+    /// Ends the change, and returns its writes.
+    pub(super) fn finish(mut self) -> Vec<Write> {
         let registers = std::mem::take(&mut self.registers);
         let live: Vec<&Register> = registers.iter().filter(|register| self.is_live(register, &registers)).collect();
-        // The register that holds the value of each written field, if there is a value.
+        // The register that holds the value of each written field, if there is a value. Most changes delete nothing and edit no text in
+        // place, and need it not.
         let mut is_set: HashMap<(u32, FieldNumber), Option<&Register>> = HashMap::new();
-        for register in live.iter().filter(|register| !matches!(register.new_value, Draft::Splice(_))) {
+        let asks = |register: &Register| matches!(register.new_value, Draft::Gone | Draft::Splice(_));
+        let is_needed = !self.removed.is_empty() || live.iter().any(|register| asks(register));
+        let asked = if is_needed { live.as_slice() } else { &[] };
+        for register in asked.iter().filter(|register| !matches!(register.new_value, Draft::Splice(_))) {
             let set = is_set.entry((register.position, register.field)).or_default();
             if !matches!(register.new_value, Draft::Gone) {
                 *set = Some(register);
@@ -321,8 +311,8 @@ impl Reader<'_> {
         for register in live {
             let Register { position, field, counter, .. } = *register;
             let removed = if field == FieldNumber::ROW { self.removed.get(&position) } else { None };
-            let had = !register.before.is_empty() || removed.is_some();
-            let before = register.before.last().and_then(|id| self.operation(id));
+            let had = !register.before().is_empty() || removed.is_some();
+            let before = register.before().last().copied();
             let before = match register.new_value {
                 // An edit in place is left out if the field was written or the position replaced as well.
                 Draft::Splice(_)
@@ -347,19 +337,20 @@ impl Reader<'_> {
                 Draft::Row => {
                     let made = Map { position, writes: self.writes_into(counter) };
                     self.ledger.rows.insert((counter, self.own), made);
-                    let mut rows: Vec<Operation> =
-                        register.before.iter().rev().filter_map(|id| self.operation(id)).collect();
-                    if register.before.is_empty() {
+                    let mut rows: Vec<Operation> = register.before().iter().rev().copied().collect();
+                    if rows.is_empty() {
                         rows.extend(removed.copied().flatten());
                     }
-                    replaced.push((position, rows));
+                    if !rows.is_empty() {
+                        replaced.push((position, rows));
+                    }
                     NOTHING
                 }
                 _ if field == FieldNumber::ROW => NOTHING,
                 _ => before.and_then(|id| self.ledger.write_of(id, position, field)).unwrap_or(NOTHING),
             };
             let new_value = self.new_value(register);
-            if register.before.len() > 1 && field != FieldNumber::ROW && !matches!(new_value, NewValue::Cleared(_)) {
+            if register.before().len() > 1 && field != FieldNumber::ROW && !matches!(new_value, NewValue::Cleared(_)) {
                 self.record_resolved(register, register);
             }
             writes.push(Write { position, operation: self.number(counter), before, field, had, new_value });
@@ -387,10 +378,10 @@ impl Reader<'_> {
         if !self.is_own(object) {
             return !self.dead.contains(&object);
         }
-        match self.made.get(&object.0) {
+        match self.made(object.0).map(|made| made.made) {
             Some(Made::Map) => self.map == Some(object.0),
             Some(Made::Row(row)) => {
-                let row = &registers[*row];
+                let row = &registers[row as usize];
                 matches!(row.new_value, Draft::Row) && row.counter == object.0 && self.is_live(row, registers)
             }
             Some(Made::Text(_) | Made::Nested(_)) | None => true,
@@ -404,12 +395,12 @@ impl Reader<'_> {
             Draft::Made | Draft::Row => NewValue::Made,
             Draft::Nested(place) => NewValue::Nested(*place),
             Draft::Inside(place) => NewValue::Inside(*place),
-            Draft::Scalar(value) => self.ledger.words.scalar(value),
+            Draft::Scalar(value) => *value,
             Draft::Splice(_) => NewValue::Splice,
             Draft::Counter => NewValue::Counter(self.place(register)),
             Draft::Text(text) => {
-                if let Some(text) = self.texts[*text].text() {
-                    return self.ledger.words.text(text);
+                if let Some(text) = self.texts.value(*text, &mut self.ledger.words) {
+                    return text;
                 }
                 let object = self.ledger.object((register.counter, self.own));
                 let text = self.doc.text_at(&object, &self.hash).unwrap_or_default();
@@ -418,8 +409,8 @@ impl Reader<'_> {
         }
     }
 
-    fn writes_into(&self, made: u64) -> usize {
-        self.written.get(&made).copied().unwrap_or(0)
+    fn writes_into(&self, counter: u32) -> usize {
+        self.made(counter).map_or(0, |made| made.operations as usize)
     }
 
     fn place(&mut self, register: &Register) -> u32 {
@@ -464,7 +455,7 @@ impl Reader<'_> {
         }
     }
 
-    fn operation(&self, id: &OpId) -> Option<Operation> {
+    fn known(&self, id: &OpId) -> Option<Operation> {
         self.ledger.operation(id.counter(), id.actor())
     }
 
@@ -472,8 +463,8 @@ impl Reader<'_> {
         actor == self.own && counter >= self.first
     }
 
-    fn number(&self, counter: u64) -> u32 {
-        u32::try_from(counter - self.first).unwrap_or(u32::MAX)
+    fn number(&self, counter: u32) -> u32 {
+        counter.saturating_sub(self.first)
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use automerge::ScalarValue;
+use automerge_chunks::operations::Scalar;
 use primitives::MAX_TEXT;
 use serde_json::Value as Json;
 
@@ -167,17 +168,17 @@ impl InternedTexts {
         NewValue::Text { word: self.number(text), cut, spliced: false }
     }
 
-    pub(super) fn scalar(&mut self, value: &ScalarValue) -> NewValue {
+    pub(super) fn scalar(&mut self, value: Scalar<'_>) -> NewValue {
         match value {
-            ScalarValue::Str(text) => self.text(text),
-            ScalarValue::Int(number) => NewValue::Int(*number),
-            ScalarValue::Timestamp(ms) => NewValue::Time(*ms),
-            ScalarValue::Uint(number) => NewValue::Uint(*number),
-            ScalarValue::F64(number) => NewValue::Float(*number),
-            ScalarValue::Boolean(flag) => NewValue::Bool(*flag),
-            ScalarValue::Null => NewValue::Null,
+            Scalar::Text(text) => self.text(text),
+            Scalar::Int(number) => NewValue::Int(number),
+            Scalar::Timestamp(ms) => NewValue::Time(ms),
+            Scalar::Uint(number) => NewValue::Uint(number),
+            Scalar::Float(number) => NewValue::Float(number),
+            Scalar::Boolean(flag) => NewValue::Bool(flag),
+            Scalar::Null => NewValue::Null,
             // These are read from the document.
-            ScalarValue::Counter(_) | ScalarValue::Bytes(_) | ScalarValue::Unknown { .. } => NewValue::Unshown,
+            Scalar::Counter | Scalar::Bytes | Scalar::Unknown => NewValue::Unshown,
         }
     }
 

@@ -2,11 +2,12 @@ use automerge::ActorId;
 use primitives::DocumentId;
 
 use super::*;
-use crate::edit::{Edit, NewPosition, PositionPatch, run};
+use crate::PositionPatch;
+use crate::edit::{Edit, run};
 use crate::fields::{BUDGET, LOCATION};
 use crate::scenarios::ScenarioEdit;
 use crate::shared_map::COLUMNS_MAP;
-use crate::{Budget, PlanPatch, Renderings, View};
+use crate::{Budget, NewPosition, PlanPatch, Renderings, View};
 
 fn author() -> Author {
     Author { name: "cfo".to_owned(), now: 1_790_000_000_000 }

@@ -61,6 +61,10 @@ impl Server {
             (fresh.extra(), fresh.plan()),
             "equal to a fresh reading"
         );
+        let problems = |view: &View| (view.problem_count(), view.problems().collect::<Vec<_>>());
+        let (count, listed) = problems(&self.view());
+        assert_eq!(count, listed.len());
+        assert_eq!((count, listed), problems(&fresh), "equal to a fresh reading");
         change
     }
 
@@ -219,6 +223,52 @@ fn malformed_rows_are_shown_as_far_as_possible() {
     assert_eq!(server.position("a number").fields[BUDGET], None);
     assert_eq!((server.extra("a number").value, server.extra("a list").value), (Some(json!(5)), Some(json!([]))));
     assert_eq!(server.position("fine").extra, None);
+}
+
+#[test]
+fn values_that_do_not_fit_the_schema_are_listed_until_corrected() {
+    let (mut doc, positions) = plan();
+    let object = row(&mut doc, &positions, "a", 1);
+    let mut server = Server::new(&mut doc);
+    let listed = |server: &Server| -> Vec<(Option<String>, Option<String>, String)> {
+        let place = |problem: PlacedProblem| {
+            let PlacedProblem { position, problem } = problem;
+            (position.map(|id| id.to_string()), problem.field.map(|field| field.to_string()), problem.found)
+        };
+        server.view().problems().map(place).collect()
+    };
+    let of = |position: Option<&str>, field: Option<&str>, found: &str| {
+        (position.map(str::to_owned), field.map(str::to_owned), found.to_owned())
+    };
+    assert_eq!(listed(&server), []);
+    text(&mut doc, &object, "budget", "twelve");
+    doc.put(&object, "status", "frozen").unwrap();
+    doc.put(&object, "createdAt", "yesterday").unwrap();
+    doc.put(&positions, "b", 5).unwrap();
+    doc.put(ROOT, "totalBudget", "a lot").unwrap();
+    let departments = doc.put_object(ROOT, "departmentBudgets", ObjType::Map).unwrap();
+    doc.put(&departments, "Sales", true).unwrap();
+    server.take(&mut doc);
+    assert_eq!(
+        listed(&server),
+        [
+            of(None, Some("totalBudget"), "\"a lot\""),
+            of(None, Some("departmentBudgets.Sales"), "true"),
+            of(Some("a"), Some("budget"), "\"twelve\""),
+            of(Some("a"), Some("status"), "\"frozen\""),
+            of(Some("a"), Some("createdAt"), "\"yesterday\""),
+            of(Some("b"), None, "5"),
+        ]
+    );
+    doc.put(&object, "budget", 12).unwrap();
+    doc.put(ROOT, "totalBudget", 100).unwrap();
+    doc.delete(&departments, "Sales").unwrap();
+    doc.delete(&positions, "b").unwrap();
+    server.take(&mut doc);
+    assert_eq!(listed(&server).len(), 2);
+    doc.delete(&positions, "a").unwrap();
+    server.take(&mut doc);
+    assert_eq!((listed(&server).len(), server.view().problem_count()), (0, 0));
 }
 
 #[test]

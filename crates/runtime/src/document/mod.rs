@@ -13,7 +13,7 @@ use std::sync::{Arc, RwLock};
 
 use automerge::{ActorId, Automerge, Change, ChangeHash};
 use plan::history::{Entry, FollowError, Following, History, Page, PageError, Query, Since};
-use plan::{Past, Renderings, SharedCopy, SharedView, View, ViewChange, position};
+use plan::{Past, Renderings, SharedCopy, SharedView, View, ViewChange, document_id};
 pub use plan_schema::{AuthoredEdit, PlanSchema};
 use primitives::DocumentId;
 use sync_engine::{
@@ -109,14 +109,14 @@ impl Document {
     /// The id in the document's content, if it contains a valid one.
     #[must_use]
     pub fn carried_id(doc: &Automerge) -> Option<DocumentId> {
-        position::read_document_id(doc).and_then(|text| text.parse().ok())
+        document_id::read_document_id(doc).and_then(|text| text.parse().ok())
     }
 
     /// The plan that the content names as its own, and the change that wrote this. Only changes that are published count for others:
     /// this is for a document that is being created.
     #[must_use]
     pub fn named_plan(&self) -> Option<(DocumentId, ChangeHash)> {
-        position::read_named_document(self.engine.automerge())
+        document_id::read_named_document(self.engine.automerge())
     }
 
     /// Makes the document a scenario of a plan, or no scenario.
@@ -136,6 +136,23 @@ impl Document {
         debug_assert!(self.view.is_some() || self.is_published(), "readers must not see unpublished changes");
         let Self { view, engine, renderings, .. } = self;
         Arc::clone(view.get_or_insert_with(|| Arc::new(RwLock::new(View::new(engine.automerge(), *renderings)))))
+    }
+
+    /// Installs a view that was built from a copy of this document, and brings it up to date. `None` if it is the view of another
+    /// document. Everything in memory must be published.
+    pub fn set_view(&mut self, view: View) -> Option<SharedView> {
+        debug_assert!(self.is_published(), "readers must not see unpublished changes");
+        let doc = self.engine.automerge();
+        let heads = view.heads().to_vec();
+        if !heads.iter().all(|head| doc.get_change_meta_by_hash(head).is_some()) {
+            return None;
+        }
+        let view = Arc::new(RwLock::new(view));
+        if heads != doc.get_heads() {
+            View::update(&view, doc, &doc.get_changes(&heads));
+        }
+        self.view = Some(Arc::clone(&view));
+        Some(view)
     }
 
     /// The view, if there is one.
@@ -287,3 +304,5 @@ mod provenance_tests;
 mod shared_map_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod view_tests;

@@ -2,7 +2,7 @@
 
 use automerge::{Automerge, Change, ChangeHash};
 use plan::shared_map::SharedMap;
-use plan::{Author, Done, Edit, EditError, edit, position};
+use plan::{Author, Done, Edit, EditError, document_id, edit};
 use primitives::DocumentId;
 use sync_engine::{ActorOwner, Schema};
 
@@ -58,7 +58,7 @@ impl PlanSchema {
     }
 
     fn finds_id(&self, doc: &Automerge) -> bool {
-        position::read_document_id(doc).as_deref() == Some(self.contained_id().as_str())
+        document_id::read_document_id(doc).as_deref() == Some(self.contained_id().as_str())
     }
 }
 
@@ -102,6 +102,15 @@ impl Schema for PlanSchema {
 
     fn is_large(AuthoredEdit { edit, .. }: &AuthoredEdit) -> bool {
         edit.rows() > 20
+    }
+
+    /// A full document can be continued in another one.
+    fn is_made_when_full(AuthoredEdit { edit, .. }: &AuthoredEdit) -> bool {
+        match edit {
+            Edit::NameSuccessor(_) => true,
+            Edit::OnlyIf { edit, .. } => matches!(**edit, Edit::NameSuccessor(_)),
+            _ => false,
+        }
     }
 
     /// Everyone creates a shared map by the same change. Another change of its actor would exclude that one.

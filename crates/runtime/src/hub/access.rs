@@ -6,6 +6,7 @@
 
 mod family;
 mod refresh;
+mod successors;
 mod versioned;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -113,6 +114,9 @@ pub struct AccessRecord {
     /// The plan that this document is a scenario of. Only the server sets it, when the document is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenario_of: Option<DocumentId>,
+    /// The document of which this one is the successor. Tokens for that document also grant this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub successor_of: Option<DocumentId>,
     /// Set when the document was deleted. A deleted document cannot be created again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Deletion>,
@@ -262,7 +266,7 @@ impl Access {
             return if includes { Right::Write } else { Right::None };
         }
         let Some(grant) = requester.grant() else { return Right::Own };
-        let by_token = grant.role_for(id, self.default.as_ref()).map_or(Right::None, Right::from);
+        let by_token = self.right_by_token(&grant, id, record);
         let by_record = record.map_or(Right::None, |record| record.right_of(&grant.user));
         let most = if grant.role == Role::Viewer { Right::Read } else { Right::Own };
         by_token.max(by_record.min(most))

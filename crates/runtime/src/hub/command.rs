@@ -5,7 +5,7 @@ use std::sync::Arc;
 use automerge::{Automerge, Change, ChangeHash};
 use bytes::Bytes;
 use plan::history::{FollowError, History, PageError, Query, Since};
-use plan::{Author, Done, Edit, EditError, Past, SharedView};
+use plan::{Author, Done, Edit, EditError, Past, SharedView, View};
 use primitives::DocumentId;
 use store::StoreError;
 use sync_engine::{BadMessage, DocumentFull, Incoming, Merge, Provenance};
@@ -125,6 +125,8 @@ pub(super) enum Command {
     Copy { reply: oneshot::Sender<Result<Option<Arc<Automerge>>, Unavailable>> },
     /// Returns the view.
     Open { reply: oneshot::Sender<Result<SharedView, Unavailable>> },
+    /// The view was built; `None` if that failed.
+    ViewBuilt(Option<Box<View>>),
     /// Builds the history if there is none. Returns false if the document does not exist.
     OpenHistory { reply: oneshot::Sender<Result<bool, Unavailable>> },
     /// The history was built; `None` if that failed.

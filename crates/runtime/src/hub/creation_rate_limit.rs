@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limits::{KeyedRate, Payer, Rate, Wait, fair_share};
+use limits::{KeyedRate, Payer, Quota, Rate, Wait, fair_share};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep};
@@ -59,6 +59,11 @@ impl CreationRateLimit {
     /// Takes back the count of a document that was not created.
     pub(super) fn release(&self, payer: Option<&Payer>) {
         self.rate.lock().give_back(payer);
+    }
+
+    /// How many documents this payer may create now. `None` if there is no limit.
+    pub(super) fn quota(&self, payer: Option<&Payer>) -> Option<Quota> {
+        self.rate.lock().quota(payer, Instant::now())
     }
 
     fn take(&self, payer: Option<&Payer>) -> Result<(), Wait> {

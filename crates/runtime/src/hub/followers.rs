@@ -4,8 +4,10 @@
 //! that it was told several times. So the memory of a slow follower is that of the heads that it knows.
 
 use automerge::ChangeHash;
+use offload::run_cpu_bound;
 use plan::history::{FollowError, Since};
 use primitives::DocumentId;
+use store::Loaded;
 use tokio::sync::{oneshot, watch};
 
 use super::Hub;
@@ -78,6 +80,37 @@ impl Hub {
         self.send(id, Command::Heads { reply }).await?;
         let heads = answer.await.map_err(|_| Unavailable::Stopping)??;
         Ok(heads.filter(|_| self.right(requester, id) >= Right::Read))
+    }
+
+    /// Like [`heads`](Self::heads), but a document that is not open stays closed: its heads are read from the store. For callers that
+    /// compare many documents, which would all stay in memory for a while.
+    ///
+    /// # Errors
+    /// When the document cannot be read.
+    pub async fn stored_heads(
+        &self,
+        requester: &Requester,
+        id: &DocumentId,
+    ) -> Result<Option<Vec<ChangeHash>>, Unavailable> {
+        let is_open = self.registry().contains_key(id);
+        if is_open || self.right(requester, id) < Right::Read {
+            return self.heads(requester, id).await;
+        }
+        let failed = |reason: &str| Unavailable::Store(format!("document {id}: {reason}"));
+        // Loading takes memory.
+        let _permit = self.acquire_document_permit().await;
+        let loaded = self.inner.store.load(id).await.map_err(|error| failed(error.public_message()))?;
+        let Some(Loaded { bytes, document, .. }) = loaded.filter(|loaded| !loaded.bytes.is_empty()) else {
+            return Ok(None);
+        };
+        let heads = match document {
+            Some(document) => document.get_heads(),
+            None => {
+                let read = run_cpu_bound(|| automerge_chunks::load::load(&bytes).map(|document| document.get_heads()));
+                read.map_err(|error| failed(&error.to_string()))?
+            }
+        };
+        Ok(Some(heads).filter(|_| self.right(requester, id) >= Right::Read))
     }
 
     /// A portion of the changes of a document after known heads. `None` if the document does not exist, or `requester` may not

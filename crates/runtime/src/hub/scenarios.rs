@@ -112,7 +112,7 @@ impl Hub {
         Ok(documents.map(|(one, other)| Copies { documents: [one, other], _permit: permit }))
     }
 
-    async fn copy(&self, id: &DocumentId) -> Result<Option<Arc<Automerge>>, Unavailable> {
+    pub(super) async fn copy(&self, id: &DocumentId) -> Result<Option<Arc<Automerge>>, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(id, Command::Copy { reply }).await?;
         answer.await.map_err(|_| Unavailable::Stopping)?

@@ -16,6 +16,7 @@ mod quarantine;
 mod recovery;
 mod subscribers;
 mod suspension;
+mod view;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -29,6 +30,7 @@ use lifecycle::MAINTENANCE_INTERVAL;
 use offload::AdaptiveOffload;
 use peerings::PeeringState;
 use pending_requests::PendingRequests;
+use plan::read_view;
 use portions::Portions;
 use primitives::DocumentId;
 use store::{Lengths, Position};
@@ -80,6 +82,7 @@ pub(super) struct DocumentTask {
     creation: Creation,
     usage: Usage,
     history: history::HistoryState,
+    view: view::ViewState,
     /// The family that the document belongs to, once it was needed.
     family: Option<Arc<Family>>,
 }
@@ -159,6 +162,8 @@ struct Usage {
     last_read: Instant,
     /// Whether the document has used most of a limit, which was logged.
     nearly_full: bool,
+    /// Values of the view that do not fit the schema, as counted in the metric.
+    problems: usize,
     /// Whether the store has closed the file already.
     unloaded: bool,
     /// Whether the task ends after this batch.
@@ -232,8 +237,16 @@ impl DocumentTask {
             },
             presence: Presence { legacy, sources: EphemeralSources::default(), storages: HashMap::new() },
             creation: Creation::default(),
-            usage: Usage { last_use: now, last_read: now, nearly_full: false, unloaded: false, stop: false },
+            usage: Usage {
+                last_use: now,
+                last_read: now,
+                nearly_full: false,
+                problems: 0,
+                unloaded: false,
+                stop: false,
+            },
             history: history::HistoryState::default(),
+            view: view::ViewState::default(),
             family: None,
         }
     }
@@ -276,6 +289,7 @@ impl DocumentTask {
             if flow.is_break() {
                 break;
             }
+            self.record_problems(document.existing_view().map_or(0, |view| read_view(view).problem_count()));
             let now = Instant::now();
             self.broadcast_presence_if_due(now);
             if self.creation.pending_requests.next_deadline().is_some_and(|next| next <= now) {
@@ -294,6 +308,7 @@ impl DocumentTask {
             }
             next_maintenance = next_maintenance.min(now + self.maintenance_interval(&document));
         }
+        self.record_problems(0);
         self.hub.inner.metrics.documents_open.decrement(1.0);
         if self.usage.nearly_full {
             self.hub.inner.metrics.documents_nearly_full.decrement(1.0);

@@ -12,6 +12,8 @@ mod documents;
 #[allow(dead_code, reason = "the tests need the rest of it")]
 #[path = "../../tests/sql/place.rs"]
 mod place;
+#[path = "../../../../tests/support/ports.rs"]
+mod ports;
 #[allow(dead_code, reason = "the tests need the rest of it")]
 #[path = "../../tests/sql/servers.rs"]
 mod servers;

@@ -1,6 +1,7 @@
 //! Opens, reads, appends to and removes the file of a document.
 
 use std::io;
+use std::path::Path;
 
 use primitives::DocumentId;
 
@@ -56,8 +57,13 @@ impl Inner {
 
     /// Reads the file of a document without opening its log.
     pub(super) fn read_file(&self, id: &DocumentId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read_file_at(self.location(id).path(), id)
+    }
+
+    /// Reads a file in which a document may be.
+    pub(super) fn read_file_at(&self, path: &Path, id: &DocumentId) -> Result<Option<Vec<u8>>, StoreError> {
         let read = || {
-            let file = self.disk.open(self.location(id).path())?;
+            let file = self.disk.open(path)?;
             file.read(0..file.len()?)
         };
         match read() {

@@ -12,6 +12,7 @@
 
 mod access;
 mod authors;
+mod default_document;
 mod document;
 mod documents_folder;
 mod entry;

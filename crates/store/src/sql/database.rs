@@ -45,6 +45,12 @@ pub trait Database: Store {
     /// If the database is not available.
     fn choose_default_document(&self, id: &DocumentId) -> BoxFuture<'_, Result<DocumentId, DatabaseError>>;
 
+    /// Makes a document the default one, in place of the one that was chosen. Nodes that run keep the old one until they start again.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    fn set_default_document(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), DatabaseError>>;
+
     /// All accounts, in the order of their names.
     ///
     /// # Errors
@@ -124,6 +130,11 @@ impl<E: Engine> Database for SqlStore<E> {
     fn choose_default_document(&self, id: &DocumentId) -> BoxFuture<'_, Result<DocumentId, DatabaseError>> {
         let id = id.clone();
         async move { SqlStore::choose_default_document(self, &id).await }.boxed()
+    }
+
+    fn set_default_document(&self, id: &DocumentId) -> BoxFuture<'_, Result<(), DatabaseError>> {
+        let id = id.clone();
+        async move { SqlStore::set_default_document(self, &id).await }.boxed()
     }
 
     fn accounts(&self) -> BoxFuture<'_, Result<Vec<Account>, DatabaseError>> {

@@ -226,6 +226,14 @@ impl<E: Engine> SqlStore<E> {
         Ok(self.default_document().await?.unwrap_or_else(|| id.clone()))
     }
 
+    /// Makes a document the default one, in place of the one that was chosen. Nodes that run keep the old one until they start again.
+    ///
+    /// # Errors
+    /// If the database is not available.
+    pub async fn set_default_document(&self, id: &DocumentId) -> Result<(), DatabaseError> {
+        self.execute(|| sql::set_meta(E::DIALECT, DEFAULT_DOCUMENT, id.as_str().into())).await.map(drop)
+    }
+
     /// The documents that have content, and the default document, in the order of their ids.
     ///
     /// # Errors

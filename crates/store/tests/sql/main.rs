@@ -11,6 +11,8 @@ mod hints;
 mod lost_answers;
 mod opening;
 mod place;
+#[path = "../../../../tests/support/ports.rs"]
+mod ports;
 mod proxy;
 mod servers;
 

@@ -3,12 +3,14 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use crate::ports::free_port;
 
 const INSTALL: &str = "install PostgreSQL, PgBouncer and MariaDB (Debian: `make databases` as root, or \
                        apt-get install postgresql pgbouncer mariadb-server)";
@@ -163,10 +165,6 @@ fn run(command: &mut Command) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 /// Starts a server that is stopped, and its folder removed, when the returned pipe closes.

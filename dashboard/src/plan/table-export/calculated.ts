@@ -16,8 +16,8 @@ export type CalculatedColumn = { name: string } & (
 )
 
 const APPROVAL_COLUMNS: readonly CalculatedColumn[] = [
-  { name: "approvedBudget", kind: "amount", read: ({ approval }) => approval?.budget ?? null },
   { name: "approvedAt", kind: "time", read: ({ approval }) => approval?.at ?? null },
+  { name: "approvedBudget", kind: "amount", read: ({ approval }) => approval?.budget ?? null },
   { name: "approvedBy", kind: "text", read: ({ approval }) => approval?.by ?? "" },
 ]
 
@@ -30,6 +30,9 @@ function costColumn(yearStart: string): CalculatedColumn {
     read: (position) => (position.budget === null ? null : measure([position], "thisYear", yearStart)),
   }
 }
+
+/** Whether the name of a column says that it is calculated and not stored in the plan. */
+export const isCalculated = (name: string): boolean => name.startsWith("[")
 
 const hasMonths = (position: Position): boolean => position.start !== null || position.end !== null
 

@@ -31,11 +31,11 @@ export function ownHead(column: OwnColumn, own: readonly OwnColumn[]): string {
   return isClear && isHeadOf(column, column.label) ? column.label : qualifiedHead(column)
 }
 
-/** Names of the further columns, in order of their first appearance. */
+/** Names of the further columns, in the order of the server's files. */
 export function extraColumns({ positions, extras }: ExportTable): string[] {
   const keys = new Set<string>()
   for (const { id } of positions) for (const key of Object.keys(extras.get(id) ?? {})) keys.add(key)
-  return [...keys]
+  return [...keys].sort()
 }
 
 /** The head of a further column. A key that an import would take for a field or a column of the plan is marked as one of another program. */

@@ -17,7 +17,11 @@ export function useMentions(
   dismissed: ReadonlySet<string>,
 ): { people: readonly string[]; mentions: readonly Mention[] } {
   const authors = useMemo(() => {
-    const found = new Set(positions.flatMap(({ updatedBy, approval }) => [updatedBy, approval?.by ?? ""]))
+    const found = new Set<string>()
+    for (const { updatedBy, approval } of positions) {
+      found.add(updatedBy)
+      if (approval) found.add(approval.by)
+    }
     for (const { by } of [...[...comments.values()].flat(), ...savedViews, ...versions]) found.add(by)
     return found
   }, [positions, comments, savedViews, versions])

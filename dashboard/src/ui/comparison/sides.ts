@@ -43,3 +43,16 @@ export const VERSION_SIDES: ComparisonSides = {
   difference: "Change",
   months: "Change by month",
 }
+
+const NOW_AND_AFTER: readonly ComparedSide[] = [
+  { side: "base", label: "Now" },
+  { side: "scenario", label: "After the update" },
+]
+
+/** Of a scenario, and what it becomes with the newer changes of its plan. */
+export const UPDATE_SIDES: ComparisonSides = {
+  values: NOW_AND_AFTER,
+  sums: NOW_AND_AFTER,
+  difference: "Change",
+  months: "Change by month",
+}

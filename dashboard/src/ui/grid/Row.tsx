@@ -69,7 +69,11 @@ export const Row = memo(function Row({
         role="gridcell"
         className={range && range.left === 0 && range.right === fields.length - 1 ? "cell cell-select head-selected" : "cell cell-select"}
         onPointerDown={(event) => {
-          if (!(event.target instanceof HTMLInputElement)) actions.press(id, "select", event)
+          if (!(event.target instanceof HTMLInputElement) && event.pointerType !== "touch") actions.press(id, "select", event)
+        }}
+        // The checkbox is smaller than a finger.
+        onPointerUp={(event) => {
+          if (canEdit && !(event.target instanceof HTMLInputElement) && event.pointerType === "touch") actions.select(id, false)
         }}
       >
         <span className="row-number" aria-hidden>

@@ -116,9 +116,18 @@ export type GridScroll = ReturnType<typeof useGridScroll>
 export function showSideways(cell: Element | null): void {
   if (!cell?.closest("[data-row]")) return
   const { left, right } = cell.getBoundingClientRect()
+  const start = fixedEnd(cell)
   const beyond = right - document.documentElement.clientWidth
-  if (left < 0) window.scrollBy(left - EDGE, 0)
-  else if (beyond > 0) window.scrollBy(Math.min(left, beyond + EDGE), 0)
+  if (left < start) window.scrollBy(left - start - EDGE, 0)
+  else if (beyond > 0) window.scrollBy(Math.min(left - start, beyond + EDGE), 0)
+}
+
+/** Where the columns end that stay in view while the page scrolls sideways; 0 for a cell of these columns. */
+function fixedEnd(cell: Element): number {
+  const column = cell.closest(".cell")
+  const first = cell.closest("[data-row]")?.querySelector(".cell-designation")
+  if (!first || !column || column === first || column.matches(".cell-select")) return 0
+  return getComputedStyle(first).position === "sticky" ? Math.max(0, first.getBoundingClientRect().right) : 0
 }
 
 /** Distance to the edge of the window, in CSS pixels. */

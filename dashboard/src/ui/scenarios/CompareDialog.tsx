@@ -1,4 +1,4 @@
-import { RefreshCw } from "lucide-react"
+import { GitPullRequestArrow, RefreshCw } from "lucide-react"
 import { useState } from "react"
 import { type ComparedPosition, type Comparison, describeCounts, isEmptyMerge, splitBySide, summarizeMerge } from "../../plan/comparison"
 import type { MonthDifference } from "../../plan/monthly-difference"
@@ -23,11 +23,13 @@ interface Props {
   remark: string | null
   /** Opens the dialog for merging these positions, or everything; `null` if the user may not merge. */
   onMerge: ((rows: ReadonlySet<string> | null) => void) | null
+  /** Opens the dialog for merging what only the plan has changed; `null` if the user may not edit the scenario. */
+  onUpdate: (() => void) | null
   onClose: () => void
 }
 
 /** What the scenario changes, and what has changed in the plan meanwhile. */
-export function CompareDialog({ name, plan, settings, months, state, remark, onMerge, onClose }: Props) {
+export function CompareDialog({ name, plan, settings, months, state, remark, onMerge, onUpdate, onClose }: Props) {
   const { comparison, isReading, problem, refresh } = state
   const [ticked, setTicked] = useState<ReadonlySet<string>>(new Set())
   const sides = comparison && splitBySide(comparison)
@@ -60,7 +62,7 @@ export function CompareDialog({ name, plan, settings, months, state, remark, onM
           <ComparedSettings fields={comparison.settings} sides={SCENARIO_SIDES} />
           <ComparedPositions positions={sides.ofScenario} sides={SCENARIO_SIDES} ticked={chosen} onTick={onMerge && toggle} />
           <ComparedMoney comparison={comparison} months={months} settings={settings} sides={SCENARIO_SIDES} />
-          {sides.ofPlan.length > 0 && <PlanSection positions={sides.ofPlan} />}
+          {sides.ofPlan.length > 0 && <PlanSection positions={sides.ofPlan} onUpdate={onUpdate} />}
         </>
       )}
       <DialogFoot
@@ -93,11 +95,16 @@ function describe(comparison: Comparison, plan: string): string {
 }
 
 /** Positions that only the plan has changed. The scenario does not have these changes. */
-function PlanSection({ positions }: { positions: readonly ComparedPosition[] }) {
+function PlanSection({ positions, onUpdate }: { positions: readonly ComparedPosition[]; onUpdate: Props["onUpdate"] }) {
   return (
     <details className="compare-plan">
       <summary>Changed only in the plan since ({positions.length.toLocaleString()})</summary>
       <ComparedPositions positions={positions} sides={SCENARIO_SIDES} side="plan" ticked={new Set()} onTick={null} />
+      {onUpdate && (
+        <button type="button" onClick={onUpdate}>
+          <GitPullRequestArrow aria-hidden /> Update from the plan…
+        </button>
+      )}
     </details>
   )
 }

@@ -30,7 +30,8 @@ interface Props {
   onClose: () => void
 }
 
-const MAX_LISTED = 20
+/** Number of positions that a question lists. */
+export const MAX_LISTED = 20
 
 /** Says what a merge brings, names its conflicts, and merges. */
 export function MergeDialog({ name, plan, rows, state, obstacle, onMerge, onClose }: Props) {

@@ -1,4 +1,4 @@
-import { ArrowLeft, GitBranch, GitCompare, GitMerge, Trash2 } from "lucide-react"
+import { ArrowLeft, GitBranch, GitCompare, GitMerge, GitPullRequestArrow, Trash2 } from "lucide-react"
 
 interface Props {
   name: string
@@ -6,6 +6,8 @@ interface Props {
   plan: string
   isMerged: boolean
   onCompare: (() => void) | null
+  /** Merges newer changes of the plan into the scenario; `null` if the user may not edit it. */
+  onUpdate: (() => void) | null
   /** `null` if the user may not merge. */
   onMerge: (() => void) | null
   /** `null` if the user may not drop the scenario. */
@@ -14,7 +16,7 @@ interface Props {
 }
 
 /** Says that a scenario is open, and offers what can be done with it. */
-export function ScenarioBar({ name, plan, isMerged, onCompare, onMerge, onDrop, onLeave }: Props) {
+export function ScenarioBar({ name, plan, isMerged, onCompare, onUpdate, onMerge, onDrop, onLeave }: Props) {
   return (
     <section className="scenario-bar" aria-label={`Scenario “${name}” of ${plan}`}>
       <p>
@@ -30,13 +32,18 @@ export function ScenarioBar({ name, plan, isMerged, onCompare, onMerge, onDrop, 
             <GitCompare aria-hidden /> Compare
           </button>
         )}
+        {onUpdate && (
+          <button type="button" onClick={onUpdate}>
+            <GitPullRequestArrow aria-hidden /> Update from the plan…
+          </button>
+        )}
         {onMerge && (
           <button type="button" onClick={onMerge}>
             <GitMerge aria-hidden /> Merge into the plan…
           </button>
         )}
         {onDrop && (
-          <button type="button" onClick={onDrop}>
+          <button type="button" className="scenario-drop" onClick={onDrop}>
             <Trash2 aria-hidden /> Drop…
           </button>
         )}

@@ -1,9 +1,10 @@
 /** Scenarios of the open plan, or the open scenario: commands for the menu and the palette, the bar of a scenario, and the dialogs. */
-import { ArrowLeft, GitBranch, GitCompare, GitMerge, Pencil, Trash2 } from "lucide-react"
+import { ArrowLeft, GitBranch, GitCompare, GitMerge, GitPullRequestArrow, Pencil, Trash2 } from "lucide-react"
 import { type ReactNode, useCallback, useMemo, useState } from "react"
-import { describeCounts, type MergeSummary, splitBySide } from "../../plan/comparison"
+import { describeCounts, type MergeSummary, splitBySide, summarizeMerge } from "../../plan/comparison"
 import { monthlyDifference } from "../../plan/monthly-difference"
 import type { Settings } from "../../plan/schema"
+import type { OtherDocument } from "../../sync/open-document"
 import type { PlanStore } from "../../sync/plan-store"
 import type { PlanInfo, ScenarioPlace } from "../../sync/plans"
 import { createScenario, dropScenario, mergeScenario, renameScenario } from "../../sync/scenarios"
@@ -16,7 +17,9 @@ import { DropDialog } from "./DropDialog"
 import { MergeDialog } from "./MergeDialog"
 import { ScenarioBar } from "./ScenarioBar"
 import { ScenarioNameDialog } from "./ScenarioNameDialog"
+import { UpdateDialog } from "./UpdateDialog"
 import { useComparison } from "./use-comparison"
+import { type PlanUpdate, usePlanUpdate } from "./use-plan-update"
 
 /** What the page does around scenarios. */
 export interface ScenarioHandlers {
@@ -27,6 +30,8 @@ export interface ScenarioHandlers {
   onLeaveScenario: (plan: string, message: string) => void
   /** A scenario was deleted: removes it from this device, opens its plan and shows a message there. */
   onScenarioDropped: (scenario: string, plan: string, message: string) => void
+  /** Opens another document beside the open one; `null` if it is neither on this device nor on the server. */
+  openOther: (id: string) => Promise<OtherDocument | null>
 }
 
 interface Options extends ScenarioHandlers {
@@ -47,6 +52,7 @@ interface Options extends ScenarioHandlers {
   isArchived: boolean
   /** The document was deleted, or the user has lost access to it. */
   isRemoved: boolean
+  showToast: (text: string) => void
 }
 
 type OpenDialog =
@@ -54,6 +60,7 @@ type OpenDialog =
   | { kind: "rename" }
   | { kind: "compare" }
   | { kind: "merge"; rows: ReadonlySet<string> | null }
+  | { kind: "update" }
   | { kind: "drop" }
 
 export interface Scenarios {
@@ -114,13 +121,21 @@ export function useScenarios(options: Options): Scenarios {
   const compare = () => setOpen({ kind: "compare" })
   const merge = (rows: ReadonlySet<string> | null) => setOpen({ kind: "merge", rows })
   const canMerge = canWrite
+  const canUpdate = canWrite && !isArchived
+  const update = () => setOpen({ kind: "update" })
   const canDrop = canWrite && (plan.access === "own" || scenario.createdBy === session.user?.name)
   const onMerge = async (rows: ReadonlySet<string> | null, summary: MergeSummary) => {
     const { conflicts } = await mergeScenario(plan.id, scenario.id, rows && [...rows], author)
-    const review = conflicts.length === 1 ? " 1 conflict needs review." : ` ${conflicts.length.toLocaleString()} conflicts need review.`
     // The dialog returns the focus, which must not move to the next view.
     close()
-    options.onLeaveScenario(plan.id, `Merged “${title}”: ${describeCounts(summary)}.${conflicts.length > 0 ? review : ""}`)
+    options.onLeaveScenario(plan.id, `Merged “${title}”: ${describeCounts(summary)}.${describeConflicts(conflicts.length)}`)
+  }
+  const onUpdate = async ({ changes, preview }: PlanUpdate) => {
+    await store.applyChanges(changes)
+    close()
+    const counts = describeCounts(summarizeMerge(preview.comparison, null))
+    const conflicts = preview.conflicts.length + preview.settingConflicts.length
+    options.showToast(`Updated “${title}” from the plan${counts === "" ? "" : `: ${counts}`}.${describeConflicts(conflicts)}`)
   }
   const onDrop = async () => {
     await dropScenario(plan.id, scenario.id, author)
@@ -140,6 +155,13 @@ export function useScenarios(options: Options): Scenarios {
       command: "Compare this scenario with the plan",
       icon: GitCompare,
       run: compare,
+    },
+    canUpdate && {
+      id: "update",
+      label: "Update from the plan…",
+      command: "Update this scenario from the plan",
+      icon: GitPullRequestArrow,
+      run: update,
     },
     canMerge && {
       id: "merge",
@@ -173,6 +195,16 @@ export function useScenarios(options: Options): Scenarios {
         merge={open.kind === "merge" ? open : null}
         {...{ store, yearStart, title, planName, settings, remark, mergeObstacle, onMerge }}
         onAskMerge={canMerge ? merge : null}
+        onAskUpdate={canUpdate ? update : null}
+        onClose={close}
+      />
+    ) : open?.kind === "update" ? (
+      <OpenUpdateDialog
+        {...{ store, yearStart, settings, onUpdate }}
+        plan={plan.id}
+        name={title}
+        planName={planName}
+        openOther={options.openOther}
         onClose={close}
       />
     ) : open?.kind === "rename" ? (
@@ -199,12 +231,34 @@ export function useScenarios(options: Options): Scenarios {
       plan={planName}
       isMerged={scenario.isMerged}
       onCompare={isRemoved ? null : compare}
+      onUpdate={canUpdate ? update : null}
       onMerge={canMerge ? () => merge(null) : null}
       onDrop={canDrop ? () => setOpen({ kind: "drop" }) : null}
       onLeave={leave}
     />
   )
   return { commands: commands.filter((command) => command !== false), bar, dialog }
+}
+
+const describeConflicts = (count: number): string =>
+  count === 0 ? "" : count === 1 ? " 1 conflict needs review." : ` ${count.toLocaleString()} conflicts need review.`
+
+interface UpdateProps {
+  store: PlanStore
+  /** Id and name of the plan. */
+  plan: string
+  planName: string
+  name: string
+  yearStart: string
+  settings: Settings
+  openOther: ScenarioHandlers["openOther"]
+  onUpdate: (update: PlanUpdate) => Promise<void>
+  onClose: () => void
+}
+
+function OpenUpdateDialog({ store, plan, planName, name, yearStart, settings, openOther, onUpdate, onClose }: UpdateProps) {
+  const state = usePlanUpdate(store, plan, yearStart, openOther)
+  return <UpdateDialog {...{ name, settings, state, onUpdate, onClose }} plan={planName} />
 }
 
 interface DialogProps {
@@ -220,12 +274,13 @@ interface DialogProps {
   /** The open question; `null` while the comparison is shown. */
   merge: { rows: ReadonlySet<string> | null } | null
   onAskMerge: ((rows: ReadonlySet<string> | null) => void) | null
+  onAskUpdate: (() => void) | null
   onMerge: (rows: ReadonlySet<string> | null, summary: MergeSummary) => Promise<void>
   onClose: () => void
 }
 
 /** The comparison, or the question before a merge. Both show the same reading. */
-function ComparisonDialogs({ place, title, planName, settings, merge, onAskMerge, onMerge, onClose, ...rest }: DialogProps) {
+function ComparisonDialogs({ place, title, planName, settings, merge, onAskMerge, onAskUpdate, onMerge, onClose, ...rest }: DialogProps) {
   const { store, yearStart, remark } = rest
   const state = useComparison(place.plan.id, place.scenario.id, rest.isSynced)
   const { comparison } = state
@@ -245,5 +300,14 @@ function ComparisonDialogs({ place, title, planName, settings, merge, onAskMerge
         onClose={onClose}
       />
     )
-  return <CompareDialog name={title} plan={planName} {...{ settings, months, state, remark }} onMerge={onAskMerge} onClose={onClose} />
+  return (
+    <CompareDialog
+      name={title}
+      plan={planName}
+      {...{ settings, months, state, remark }}
+      onMerge={onAskMerge}
+      onUpdate={onAskUpdate}
+      onClose={onClose}
+    />
+  )
 }

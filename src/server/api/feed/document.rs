@@ -16,7 +16,7 @@ use super::answer::{FeedPage, LAST_EVENT_ID, MAX_WAIT, Wish, accepts_stream, ans
 use super::events::{FeedEvent, MAX_EVENTS, Portion, Source};
 use super::subscription::Subscription;
 use crate::server::api::extract::{DocumentPath, TargetDocument};
-use crate::server::api::positions_at::parse_hashes;
+use crate::server::api::heads_query::parse_hashes;
 use crate::server::api::schemas::{AnyProblem, DocumentProblem};
 use crate::server::security::authentication::ApiRequester;
 use crate::server::{App, Problem};

@@ -232,7 +232,7 @@ impl RepoSocket {
     }
 
     fn ignore(&mut self, kind: &str) {
-        self.hub.metrics().record_refusal(RefusalReason::UnknownType);
+        self.hub.metrics().record_unknown_message(kind);
         if !std::mem::replace(&mut self.logged_unknown, true) {
             tracing::info!(connection = self.key.0, kind, "ignored a message of an unexpected type");
         }

@@ -7,6 +7,7 @@ use super::DocumentTask;
 use super::commit::{Batch, ItemSource};
 use super::portions::Portions;
 use super::suspension::SuspensionCause;
+use super::view::NewWatcher;
 use crate::document::{AuthoredEdit, Document, Item};
 use crate::hub::access::{Denied, Right};
 use crate::hub::command::{Command, Unavailable};
@@ -99,15 +100,10 @@ impl DocumentTask {
                 let _ = reply.send(Err(Denied::Missing(self.id.clone()).into()));
             }
             Command::Watch { requester, key, outbox, reply } => {
-                let view = self.open_view(document);
-                if view.is_ok() {
-                    self.subscribers.watchers.insert(key, requester, outbox);
-                }
-                let _ = reply.send(view);
+                self.open_view(document, Some(NewWatcher { requester, key, outbox }), reply);
             }
-            Command::Open { reply } => {
-                let _ = reply.send(self.open_view(document));
-            }
+            Command::Open { reply } => self.open_view(document, None, reply),
+            Command::ViewBuilt(view) => self.view_built(document, view),
             Command::Copy { reply } => self.copy(document, reply),
             Command::Recheck => self.recheck(document),
             Command::OpenHistory { reply } => self.open_history(document, reply),
@@ -130,6 +126,7 @@ impl DocumentTask {
             }
             Command::Leave(key) => {
                 self.pipeline.portions.remove_peer(key);
+                self.view.forget(key);
                 self.subscribers.disconnected.push(key);
             }
             Command::Drained(key) => batch.drained.push(key),

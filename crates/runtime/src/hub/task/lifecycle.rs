@@ -1,17 +1,17 @@
 //! Opening, maintaining and closing a document.
 
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use offload::run_cpu_bound;
-use plan::SharedView;
 use store::{Lengths, Loaded, Position};
 use sync_engine::{Authors, LoadError};
 use tokio::time::{Instant, sleep_until};
 
-use super::{DocumentTask, LARGE_DOCUMENT};
+use super::DocumentTask;
 use crate::document::Document;
 use crate::document_log::DocumentLog;
 use crate::hub::command::{Command, EditFailure, SyncPeer, Unavailable};
@@ -193,6 +193,7 @@ impl DocumentTask {
             | Command::Recheck
             | Command::Drained(_)
             | Command::HistoryBuilt(_)
+            | Command::ViewBuilt(_)
             | Command::Stop => {}
         }
     }
@@ -245,7 +246,8 @@ impl DocumentTask {
             || !self.subscribers.watchers.is_empty()
             || self.followers.are_there()
             || self.pipeline.log.needs_recovery()
-            || self.history.is_building();
+            || self.history.is_building()
+            || self.view.is_building();
         let idle_after = if document.engine.exists() { self.idle_after() } else { SHORT_MAINTENANCE_INTERVAL };
         if used || self.usage.last_use.elapsed() < idle_after {
             return ControlFlow::Continue(());
@@ -268,30 +270,6 @@ impl DocumentTask {
         }
     }
 
-    /// Returns the view for readers, and creates it if there is none.
-    pub(super) fn open_view(&mut self, document: &mut Document) -> Result<SharedView, Unavailable> {
-        self.usage.last_read = Instant::now();
-        if document.existing_view().is_none() && self.pipeline.log.needs_reload() {
-            // The document in memory may contain changes that were not stored.
-            let message = "temporarily unreadable; try again later";
-            return Err(Unavailable::Store(format!("document {}: {message}", self.id)));
-        }
-        let Lengths { snapshot, log } = self.pipeline.log.lengths();
-        let large = document.existing_view().is_none() && snapshot + log >= LARGE_DOCUMENT;
-        let view = if large { run_cpu_bound(|| document.view()) } else { document.view() };
-        self.published_view.set(&view);
-        Ok(view)
-    }
-
-    /// Drops the view if it was not read for a while.
-    fn drop_view_if_unused(&mut self, document: &mut Document) {
-        if self.subscribers.watchers.is_empty() && self.usage.last_read.elapsed() >= self.hub.inner.settings.idle_after
-        {
-            self.published_view.clear();
-            document.drop_view();
-        }
-    }
-
     /// Logs, once while the document is open, that it approaches a limit, so that the operator can react in time.
     pub(super) fn record_fullness(&mut self, document: &mut Document) {
         if self.usage.nearly_full {
@@ -308,6 +286,18 @@ impl DocumentTask {
                 "the document approaches a limit: raise the limit, or export the document and continue in a new one"
             );
         }
+    }
+
+    /// Updates the metric of values that do not fit the schema.
+    #[expect(clippy::cast_precision_loss, reason = "a number of values in memory")]
+    pub(super) fn record_problems(&mut self, problems: usize) {
+        let gauge = &self.hub.inner.metrics.schema_problems;
+        match problems.cmp(&self.usage.problems) {
+            Ordering::Equal => return,
+            Ordering::Greater => gauge.increment((problems - self.usage.problems) as f64),
+            Ordering::Less => gauge.decrement((self.usage.problems - problems) as f64),
+        }
+        self.usage.problems = problems;
     }
 
     /// Updates whether the document exists, and releases the permits to wait for it.

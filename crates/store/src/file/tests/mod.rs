@@ -1,6 +1,7 @@
 //! Tests of the file store, on a real disk and on a simulated one that fails.
 
 mod crashes;
+mod default_document;
 mod disk_faults;
 mod documents;
 mod slow_disk;

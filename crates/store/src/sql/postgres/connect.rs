@@ -107,7 +107,7 @@ impl Connector {
     /// The first connection: checks version and settings.
     pub(super) async fn open(&self) -> Result<Client, DatabaseOpenError> {
         let client = self.connect_raw(drive).await.map_err(|error| self.open_error(error))?;
-        let settings = self.set_up(&client).await.map_err(|error| self.open_error(Refused::Error(error)))?;
+        let settings = self.set_up(&client).await.map_err(|error| self.open_error(error))?;
         let location = self.location();
         if settings.version_number / 10_000 < MIN_VERSION {
             let (found, minimum) = (format!("PostgreSQL {}", settings.version), format!("PostgreSQL {MIN_VERSION}"));
@@ -133,7 +133,7 @@ impl Connector {
     pub(super) async fn connect(&self) -> Result<Client, EngineError> {
         let not_sent = |detail| EngineError::new(Failure::NotSent, detail);
         let client = self.connect_raw(drive).await.map_err(|error| not_sent(error.to_string()))?;
-        let settings = self.set_up(&client).await.map_err(|error| not_sent(text(&error)))?;
+        let settings = self.set_up(&client).await.map_err(|error| not_sent(error.to_string()))?;
         match unsafe_setting(&settings) {
             Some((setting, advice)) => Err(not_sent(format!("the database now has {setting}. {advice}"))),
             None => self.await_standbys(&client, &settings).await.map(|()| client),
@@ -198,7 +198,7 @@ impl Connector {
     }
 
     /// Configures the session, and reads the settings of the server.
-    async fn set_up(&self, client: &Client) -> Result<ServerSettings, Error> {
+    async fn set_up(&self, client: &Client) -> Result<ServerSettings, Refused> {
         let sql = format!(
             "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {1}; \
              SELECT current_setting('server_version_num'), current_setting('server_version'), \
@@ -207,7 +207,9 @@ impl Connector {
             STATEMENT_TIMEOUT.as_millis(),
             2 * STATEMENT_TIMEOUT.as_millis(),
         );
-        let messages = client.simple_query(&sql).await?;
+        // A pooler accepts a connection before it has one to the server.
+        let answer = timeout(STATEMENT_TIMEOUT, client.simple_query(&sql)).await.map_err(|_| Refused::Timeout)?;
+        let messages = answer.map_err(Refused::Error)?;
         let row = messages.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,

@@ -1,0 +1,83 @@
+//! Imports of files: their changes are merged into a document, or create one.
+
+use automerge::Change;
+use offload::run_cpu_bound;
+use plan::{Author, Edit};
+use primitives::DocumentId;
+use sync_engine::decode_file;
+
+use super::Hub;
+use super::access::{Denied, Right};
+use super::command::EditFailure;
+use super::requester::Requester;
+
+impl Hub {
+    /// Merges the changes of an Automerge file into a document, which must exist. Durable and published when this returns.
+    ///
+    /// # Errors
+    /// When the file is malformed or over a limit, `requester` may not write, or the changes could not be stored.
+    pub async fn import_into(
+        &self,
+        requester: &Requester,
+        id: &DocumentId,
+        file: &[u8],
+        author: Author,
+    ) -> Result<(), EditFailure> {
+        match self.right(requester, id) {
+            Right::None => return Err(Denied::Missing(id.clone()).into()),
+            Right::Read => return Err(Denied::ReadOnly.into()),
+            Right::Write | Right::Own => {}
+        }
+        self.merge_file(requester, id, file, None, author).await
+    }
+
+    /// Creates a document with the content of an Automerge file. The document carries its own id, whichever document the file is a
+    /// copy of. Durable and published when this returns.
+    ///
+    /// # Errors
+    /// When the file is malformed or over a limit, `requester` may not create documents, or the changes could not be stored.
+    pub async fn import_new(
+        &self,
+        requester: &Requester,
+        id: &DocumentId,
+        file: &[u8],
+        author: Author,
+    ) -> Result<(), EditFailure> {
+        self.check_creation(requester)?;
+        self.merge_file(requester, id, file, Some(Edit::CarryId(id.clone())), author).await
+    }
+
+    /// Creates a document from changes that this server has made.
+    ///
+    /// # Errors
+    /// When `requester` may not create documents, or the changes could not be stored.
+    pub async fn create_from(
+        &self,
+        requester: &Requester,
+        id: &DocumentId,
+        changes: Vec<Change>,
+        author: Author,
+    ) -> Result<(), EditFailure> {
+        self.check_creation(requester)?;
+        self.merge(requester, id, changes, None, None, author).await.map(drop)
+    }
+
+    pub(super) fn check_creation(&self, requester: &Requester) -> Result<(), Denied> {
+        if self.inner.access.may_create(requester) { Ok(()) } else { Err(Denied::Create) }
+    }
+
+    async fn merge_file(
+        &self,
+        requester: &Requester,
+        id: &DocumentId,
+        file: &[u8],
+        edit: Option<Edit>,
+        author: Author,
+    ) -> Result<(), EditFailure> {
+        // A file may hold a whole document, so it is decoded and applied like such a message: one at a time.
+        let key = requester.permit_key(self.new_connection());
+        let _permit = self.inner.whole_document_permits.acquire(key).await;
+        let changes = run_cpu_bound(|| decode_file(file, &self.inner.settings.limits)).map_err(EditFailure::Merge)?;
+        self.merge(requester, id, changes, edit, None, author).await.map(drop)
+    }
+}

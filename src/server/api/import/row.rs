@@ -1,0 +1,98 @@
+//! A row of a file: the position that it describes, as far as the file says.
+
+use plan::{
+    Budget, Extras, FieldId, FieldKind, FieldMap, FieldValue, NewPosition, NewRow, PositionPatch, RowChange,
+    check_position_id,
+};
+use primitives::{check_author_name, is_blank};
+use serde_json::Value as Json;
+
+/// A row of a file.
+#[derive(Debug, Default, PartialEq)]
+pub struct ImportedRow {
+    /// `None`: a new position.
+    pub id: Option<String>,
+    /// The fields that the file has.
+    pub fields: FieldMap<Option<FieldValue>>,
+    /// In milliseconds since 1970.
+    pub created_at: Option<i64>,
+    /// In milliseconds since 1970.
+    pub updated_at: Option<i64>,
+    /// The last editor.
+    pub updated_by: Option<String>,
+    /// Fields beyond the schema.
+    pub extra: Extras,
+}
+
+impl ImportedRow {
+    /// Sets a field from JSON. Adds the reason to `problems` if it has another type.
+    pub fn set(&mut self, field: FieldId, value: &Json, problems: &mut Vec<String>) {
+        let value = match (field.kind(), value) {
+            (FieldKind::Text { .. }, Json::String(text)) => FieldValue::Text(text.clone()),
+            (FieldKind::Text { .. }, Json::Null) => FieldValue::Text(String::new()),
+            (FieldKind::Text { .. }, _) => return problems.push(format!("{field}: must be text")),
+            (_, Json::Null) => FieldValue::Unset,
+            (FieldKind::Amount, value) => match Budget::from_json(value) {
+                Ok(amount) => FieldValue::Amount(amount),
+                Err(error) => return problems.push(format!("{field}: {error}")),
+            },
+            (FieldKind::Choice(_) | FieldKind::Month, Json::String(text)) => FieldValue::Text(text.clone()),
+            (FieldKind::Choice(_) | FieldKind::Month, _) => return problems.push(format!("{field}: must be text")),
+        };
+        self.fields[field] = Some(value);
+    }
+
+    /// Sets the id.
+    pub fn set_id(&mut self, id: &str, problems: &mut Vec<String>) {
+        match check_position_id(id) {
+            Ok(()) => self.id = Some(id.to_owned()),
+            Err(error) => problems.push(format!("id: {error}")),
+        }
+    }
+
+    /// Sets the last editor.
+    pub fn set_editor(&mut self, name: &str, problems: &mut Vec<String>) {
+        if is_blank(name) {
+            return;
+        }
+        match check_author_name(name) {
+            Ok(name) => self.updated_by = Some(name.to_owned()),
+            Err(error) => problems.push(format!("updatedBy: {error}")),
+        }
+    }
+
+    /// Checks the values of the fields. `is_new`: the position does not exist yet.
+    pub fn check(&self, is_new: bool, problems: &mut Vec<String>) {
+        for (field, value) in self.fields.iter() {
+            match value {
+                Some(value) => {
+                    if let Err(reason) = value.check(field) {
+                        problems.push(format!("{field}: {reason}"));
+                    }
+                }
+                None if is_new && field.is_required() => problems.push(format!("{field}: is missing")),
+                None => {}
+            }
+        }
+    }
+
+    /// The row as a new position. `id` is for a row without one.
+    #[must_use]
+    pub fn into_new(self, id: impl FnOnce() -> String) -> NewRow {
+        let mut position = NewPosition::new(self.id.unwrap_or_else(id), "");
+        position.created_at = self.created_at;
+        position.updated = self.updated_by.zip(self.updated_at.or(self.created_at));
+        for (field, value) in self.fields.iter() {
+            position.fields[field] = value.clone().unwrap_or(FieldValue::empty(field.kind()));
+        }
+        NewRow { position, extra: self.extra }
+    }
+
+    /// The row as changes of the position that has this id. `current`: the fields beyond the schema that it has.
+    #[must_use]
+    pub fn into_change(self, id: String, current: Option<&Extras>) -> RowChange {
+        let mut extra = self.extra;
+        extra.retain(|key, value| current.and_then(|current| current.get(key)) != Some(value));
+        RowChange { id, patch: PositionPatch { fields: self.fields }, extra }
+    }
+}
