@@ -8,9 +8,11 @@ mod support;
 mod writers;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use automerge::{AutoCommit, ChangeHash};
 use aws_lc_rs::hmac;
@@ -22,12 +24,13 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use support::ports::free_port;
 use support::process::{Running, folder, run, serve};
 use support::{PATIENCE, http_to, post_to};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const POSITIONS: &str = "/api/documents/default/positions";
 
@@ -45,9 +48,8 @@ struct Receiver {
 
 impl Receiver {
     async fn start() -> Self {
-        // Connections of others come from 127.0.0.1, and cannot take the port while the receiver is down.
-        let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let listener = TcpListener::bind(address).await.unwrap();
         let mut receiver = Self { address, secret: Arc::default(), arrived: watch::Sender::default(), tasks: None };
         receiver.listen(listener, true);
         receiver
@@ -83,7 +85,16 @@ impl Receiver {
     /// Listens again at the same address.
     async fn restart(&mut self, answers: bool) {
         self.kill().await;
-        let listener = TcpListener::bind(self.address).await.unwrap();
+        // Child processes that other tests are starting may have copies of the earlier listener until they run their program.
+        let begun = Instant::now();
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < PATIENCE => {
+                    sleep(Duration::from_millis(10)).await;
+                }
+                bound => break bound.unwrap(),
+            }
+        };
         self.listen(listener, answers);
     }
 
@@ -144,7 +155,7 @@ async fn until_begun(state: &Path, id: &str) {
     let progress = state.parent().unwrap().join(format!("documents/webhooks/{id}.progress.json"));
     let began = async {
         while !progress.exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
         }
     };
     timeout(PATIENCE, began).await.unwrap();

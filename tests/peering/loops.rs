@@ -1,6 +1,6 @@
 //! Servers that dial each other, directly or in a ring: no change is stored twice, and the messages end.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use automerge::AutoCommit;
 use bytes::Bytes;
@@ -12,17 +12,12 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 
 use super::support::{TestServer, wrapped};
 use super::{add, connected, create, server, until_positions};
+use crate::support::ports::free_port;
 use crate::support::repo_peer::{PeerDocument, RepoPeer};
-
-/// Addresses that are free now.
-fn free_addresses<const N: usize>() -> [std::net::SocketAddr; N] {
-    let listeners: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
-    std::array::from_fn(|index| listeners[index].local_addr().unwrap())
-}
 
 /// Servers of which each dials the next. Two of them dial each other.
 async fn ring<const N: usize>() -> [TestServer; N] {
-    let addresses = free_addresses::<N>();
+    let addresses: [SocketAddr; N] = std::array::from_fn(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
     let mut servers = Vec::new();
     for index in 0..N {
         let next = PeerOptions::new(format!("ws://{}/sync", addresses[(index + 1) % N]));
@@ -89,7 +84,7 @@ async fn ring_of_three_servers_causes_no_storm() {
 
 #[tokio::test]
 async fn server_that_dials_itself_is_refused() {
-    let [address] = free_addresses();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
     let itself = server(|options| {
         options.listen = vec![address];
         options.peers = vec![PeerOptions::new(format!("ws://{address}/sync"))];

@@ -1,5 +1,6 @@
 //! A real server in this process.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tokio_tungstenite::tungstenite::ClientRequestBuilder;
 
 use super::PATIENCE;
 use super::http::{Answer, encrypted, request_over};
+use super::ports::free_port;
 use super::socket::{Socket, connect_to};
 
 /// A running server. Stops when dropped.
@@ -50,6 +52,25 @@ pub struct TestServer {
 /// Makes the servers of all tests keep their documents in a database: `sqlite`, a file in their folder. For a run of tests whose
 /// subject is not the files.
 const TEST_DATABASE: &str = "HAPPIERWORK_TEST_DATABASE";
+
+/// Starts a server, and waits for what an earlier server of this process may hold for a moment longer: the locks of its files, in a
+/// detached call, and its port and locks, in a child process that has copies of the files until it runs its own program.
+async fn start_patiently(disk: Arc<dyn Disk>, options: Options) -> Started {
+    let begun = Instant::now();
+    loop {
+        let error = match start_on(Arc::clone(&disk), options.clone()).await {
+            Ok(started) => return started,
+            Err(error) => error,
+        };
+        let held = match &error {
+            StartError::Open(OpenError::Locked { pid, .. }) => *pid == Some(std::process::id()),
+            StartError::Bind { address, source } => address.port() != 0 && source.kind() == ErrorKind::AddrInUse,
+            _ => false,
+        };
+        assert!(held && begun.elapsed() < PATIENCE, "the server starts: {error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 /// Options for a server in `folder`.
 pub fn options(folder: &Path) -> Options {
@@ -88,24 +109,13 @@ impl TestServer {
     pub async fn start_on(disk: Arc<dyn Disk>, folder: Arc<TempDir>, adjust: impl FnOnce(&mut Options)) -> Self {
         let mut options = options(folder.path());
         adjust(&mut options);
-        let begun = Instant::now();
-        let started = loop {
-            match start_on(Arc::clone(&disk), options.clone()).await {
-                // A detached call of an earlier server in this process may hold the locks for a moment longer.
-                Err(StartError::Open(OpenError::Locked { pid: Some(pid), .. }))
-                    if pid == std::process::id() && begun.elapsed() < PATIENCE =>
-                {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                started => break started.expect("the server starts"),
-            }
-        };
+        let started = start_patiently(disk, options).await;
         Self::run(started, folder, None)
     }
 
     /// Starts a server in a runtime of its own, so that [`kill`](Self::kill) can end it.
     pub async fn start_killable(folder: &Arc<TempDir>) -> Self {
-        Self::start_killable_at(folder, SocketAddr::from(([127, 0, 0, 1], 0))).await
+        Self::start_killable_at(folder, SocketAddr::from(([127, 0, 0, 1], free_port()))).await
     }
 
     /// Starts a server in a runtime of its own, at the address of an earlier one.
@@ -114,8 +124,7 @@ impl TestServer {
         options.listen = vec![address];
         options.timeouts.close = Duration::from_millis(200);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let starting = runtime.spawn(start_on(Arc::new(RealDisk::default()), options));
-        let started = starting.await.unwrap().expect("the server starts");
+        let started = runtime.spawn(start_patiently(Arc::new(RealDisk::default()), options)).await.unwrap();
         Self::run(started, Arc::clone(folder), Some(runtime))
     }
 
