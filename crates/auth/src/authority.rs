@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 use super::folder::{self, MAX_KEYS};
 use super::keys::{KeySet, Keys};
 use super::login::Logins;
+use super::provider_keys::Unusable;
 use super::revocations::{RevocationWrite, Revocations};
 use super::setup::SetupCode;
 use super::shared::{Shared, SharedChanges};
@@ -50,8 +51,10 @@ pub(super) struct Inner {
     logging_out: AsyncMutex<()>,
     changes: watch::Sender<u64>,
     pub(super) logins: Logins,
-    /// Notified when a token names an unknown key.
+    /// Notified when a token names an unknown key, and when the program lacks something else of the provider.
     pub(super) unknown_key: Notify,
+    /// Why keys of the provider were left out when they were last set. Logged when it changes: they are set again regularly.
+    pub(super) left_out: Mutex<Vec<String>>,
 }
 
 struct Sources {
@@ -153,6 +156,7 @@ impl Authority {
             expected: Expected {
                 issuer: options.issuer.clone(),
                 audience: options.audience.clone(),
+                needs_audience: options.provider_logins,
                 mapping: options.claims.clone(),
             },
             session: i64::try_from(options.session.as_secs()).unwrap_or(i64::MAX),
@@ -166,6 +170,7 @@ impl Authority {
             changes: watch::Sender::new(0),
             logins: Logins::new(),
             unknown_key: Notify::new(),
+            left_out: Mutex::default(),
         })))
     }
 
@@ -386,9 +391,16 @@ impl Inner {
                 return Ok(());
             }
         }
-        let written = self.revocations.read().write_of(&id, expires, now);
-        let written = written.map_err(|_| AuthError::Crypto("encoding the revocation"))?;
-        folder.write_revoked(&lock, &written)?;
+        let encoded = |written: Result<_, _>| written.map_err(|_| AuthError::Crypto("encoding the revocation"));
+        let mut written = encoded(self.revocations.read().write_of(&id, expires, now))?;
+        match folder.write_revoked(&lock, &written) {
+            // Expired tokens may take the room.
+            Err(AuthError::Full { .. }) => {
+                written = encoded(self.revocations.read().rewrite_with(&id, expires, now))?;
+                folder.write_revoked(&lock, &written)?;
+            }
+            done => done?,
+        }
         watched.note_written();
         let rewritten = matches!(written, RevocationWrite::Rewritten(_));
         self.revocations.write().add(id, expires, rewritten, now);
@@ -440,7 +452,7 @@ fn own_keys(folder: &AuthFolder) -> Result<KeySet, AuthError> {
 fn provider_keys(path: &Path, own: &KeySet) -> Result<KeySet, AuthError> {
     let gone = || AuthError::Read { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() };
     let (json, _) = folder::read(path, MAX_KEYS)?.ok_or_else(gone)?;
-    let read = KeySet::of_provider(&json, own);
+    let read = KeySet::of_provider(&json, own, Unusable::IsAnError);
     let (keys, left_out) = read.map_err(|reason| AuthError::Content { path: path.to_owned(), reason })?;
     for key in left_out {
         tracing::warn!(file = %path.display(), key, "a key is left out");

@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{Documents, Role};
 
+/// The claim with an e-mail address.
+const EMAIL: &str = "email";
 /// The role of users whose tokens have no value with a role of its own.
 const ANY_VALUE: &str = "*";
 
@@ -42,18 +44,22 @@ impl ClaimMapping {
     /// # Errors
     /// When the user is not certain, or the documents cannot be read.
     pub(super) fn apply(&self, claims: &mut Map<String, Value>) -> Result<(), &'static str> {
-        if self.user == "email" && claims.get("email_verified").is_some_and(|verified| !is_true(verified)) {
+        if self.user == EMAIL && claims.get("email_verified").is_some_and(|verified| !is_true(verified)) {
             // Some providers let users write any address there.
             return Err("its e-mail address is not verified (email_verified)");
         }
-        let user = find(claims, &self.user).filter(|user| user.is_string());
-        let user = user.cloned().ok_or("it has no claim that names its user, or one that is no text")?;
+        let user = find(claims, &self.user).and_then(Value::as_str);
+        let mut user = user.ok_or("it has no claim that names its user, or one that is no text")?.to_owned();
+        if self.user == EMAIL {
+            // Like the names of accounts. Providers return the spelling that the user has typed, and documents are shared with a name.
+            user.make_ascii_lowercase();
+        }
         let role = self.role_of(find(claims, &self.role));
         let documents = match find(claims, &self.documents) {
             Some(documents) => documents.clone(),
             None => serde_json::to_value(&self.default_documents).map_err(|_| "its documents cannot be read")?,
         };
-        claims.insert("sub".to_owned(), user);
+        claims.insert("sub".to_owned(), user.into());
         claims.insert("documents".to_owned(), documents);
         match role {
             Some(role) => claims.insert("role".to_owned(), role.as_str().into()),
@@ -159,6 +165,14 @@ mod tests {
         assert_eq!(mapped(&mapping, claims), Ok(json!(["cfo", "viewer", ["default"]])));
         let claims = json!({ "https://plan.example.com/name": "cfo", "realm_access": [], "plans": { "of": 7 } });
         assert_eq!(mapped(&mapping, claims), Ok(json!(["cfo", null, "*"])));
+    }
+
+    #[test]
+    fn addresses_are_in_lower_case_and_other_names_are_kept() {
+        let claims = || json!({ "sub": "Cfo", "email": "CFO@Example.com" });
+        let mapping = ClaimMapping { user: "email".to_owned(), ..ClaimMapping::default() };
+        assert_eq!(mapped(&mapping, claims()), Ok(json!(["cfo@example.com", null, []])));
+        assert_eq!(mapped(&ClaimMapping::default(), claims()), Ok(json!(["Cfo", null, []])));
     }
 
     #[test]

@@ -59,6 +59,14 @@ pub enum AuthError {
         /// The size limit in bytes.
         limit: u64,
     },
+    /// A file would become too large to be read again.
+    #[error("{} has no room for more: at most {limit} bytes are read", .path.display())]
+    Full {
+        /// Path of the file.
+        path: PathBuf,
+        /// The size limit in bytes.
+        limit: u64,
+    },
     /// A file has invalid content.
     #[error("{}: {reason}. The file was not changed: repair it or restore a backup", .path.display())]
     Content {

@@ -210,9 +210,16 @@ impl AuthFolder {
         }
     }
 
-    /// Stores revocations, durably.
+    /// Stores revocations, durably. Never more than [`revocations`](Self::revocations) accepts: with a larger file, no server starts.
     pub(super) fn write_revoked(&self, _lock: &FolderLock, written: &RevocationWrite) -> Result<(), AuthError> {
         let path = self.revoked_file();
+        let (present, new) = match written {
+            RevocationWrite::Appended(line) => (fs::metadata(&path).map_or(0, |file| file.len()), line),
+            RevocationWrite::Rewritten(all) => (0, all),
+        };
+        if present + new.len() as u64 > MAX_REVOKED {
+            return Err(AuthError::Full { path, limit: MAX_REVOKED });
+        }
         let done = match written {
             RevocationWrite::Appended(line) => append(&path, line),
             RevocationWrite::Rewritten(all) => replace(&DISK, &path, all),
@@ -310,6 +317,22 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("set");
         assert_ne!(FileIdentity::of(&path), replaced);
         assert_eq!(FileIdentity::of(&path.join("nowhere")), None);
+    }
+
+    #[test]
+    fn revocations_never_exceed_what_is_read() {
+        let home = TempDir::new().expect("a folder");
+        let folder = AuthFolder::open(home.path()).expect("there");
+        let lock = folder.lock().expect("free");
+        // Sparse, so it takes no space on the disk.
+        let file = File::create(folder.revoked_file()).expect("created");
+        file.set_len(MAX_REVOKED - 10).expect("set");
+        let append = |bytes: usize| folder.write_revoked(&lock, &RevocationWrite::Appended(vec![b'x'; bytes]));
+        assert!(matches!(append(11), Err(AuthError::Full { limit: MAX_REVOKED, .. })));
+        append(10).expect("just fits");
+        assert!(matches!(append(1), Err(AuthError::Full { .. })));
+        folder.write_revoked(&lock, &RevocationWrite::Rewritten(vec![b'x'; 20])).expect("a smaller file");
+        append(1).expect("room again");
     }
 
     #[test]

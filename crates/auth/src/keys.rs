@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::AuthError;
 use super::key::{NewKey, OwnKey, SigningKey, VerifyingKey};
-use super::{AuthError, provider_keys};
+use super::provider_keys::{self, Unusable};
 
 /// Our own keys, as stored in keys.json: a JWK set with private parts, in the order of creation.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -109,8 +110,8 @@ pub(super) struct KeySet {
 
 impl KeySet {
     /// Reads a provider's keys, none of which may have the id of one of our own. Also returns why keys were left out.
-    pub(super) fn of_provider(json: &[u8], own: &Self) -> Result<(Self, Vec<String>), String> {
-        let read = provider_keys::read(json)?;
+    pub(super) fn of_provider(json: &[u8], own: &Self, unusable: Unusable) -> Result<(Self, Vec<String>), String> {
+        let read = provider_keys::read(json, unusable)?;
         let mut set = Self::default();
         for key in read.keys {
             if own.get(&key.kid).is_some() {
@@ -217,7 +218,8 @@ mod tests {
         for part in [&kept["keys"][0]["d"], &kept["keys"][1]["k"]] {
             assert!(!exported.contains(part.as_str().expect("text")), "{exported}");
         }
-        let (others, left_out) = KeySet::of_provider(exported.as_bytes(), &KeySet::default()).expect("read");
+        let read = KeySet::of_provider(exported.as_bytes(), &KeySet::default(), Unusable::IsAnError);
+        let (others, left_out) = read.expect("read");
         assert_eq!(left_out, Vec::<String>::new());
         assert!(others.get(&first).is_some(), "exported keys can be given with --jwks");
     }

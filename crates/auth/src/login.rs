@@ -65,7 +65,7 @@ pub enum LoginRefused {
 }
 
 /// Rounded up: a client that waits this long must be accepted.
-fn seconds(wait: Duration) -> u64 {
+pub(super) fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
@@ -153,6 +153,12 @@ impl Logins {
             tracing::warn!(%error, "the attempts of a successful login stay counted");
         }
         Ok((name, account.clone()))
+    }
+
+    /// Counts a session of a user whom a provider has authenticated.
+    pub(super) fn begin_session(&self, user: &str) -> Result<(), Duration> {
+        // In lower case, like the name of an account: otherwise another spelling would be another user here.
+        self.throttle(|throttle, moment| throttle.begin_session(&user.to_ascii_lowercase(), moment))
     }
 
     /// A permit to be verified or to wait.

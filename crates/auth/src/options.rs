@@ -25,6 +25,9 @@ pub struct AuthOptions {
     pub claims: ClaimMapping,
     /// Audience (`aud`) that the provider's tokens must name.
     pub audience: Option<String>,
+    /// Users log in by the provider. Without an [`audience`](Self::audience), tokens of the provider are then refused: it issues them
+    /// for many programs, and no user needs one here.
+    pub provider_logins: bool,
     /// Issuer (`iss`) that the provider's tokens must name.
     pub issuer: Option<String>,
     /// Lifetime of a session.
@@ -74,6 +77,7 @@ impl Default for AuthOptions {
             expects_provider_keys: false,
             claims: ClaimMapping::default(),
             audience: None,
+            provider_logins: false,
             issuer: None,
             session: Duration::from_secs(12 * 3_600),
         }

@@ -39,9 +39,18 @@ pub(super) struct ProviderKeys {
     pub(super) left_out: Vec<String>,
 }
 
+/// What a key that is broken, weak or without an id means for its set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unusable {
+    /// The operator has made the set, and should know.
+    IsAnError,
+    /// The provider publishes the set: one key of it must not end all logins.
+    IsLeftOut,
+}
+
 /// Reads a JWK set. Skips keys that cannot be used here, as a provider may publish keys for other purposes. A set with
 /// a secret or private key is an error.
-pub(super) fn read(json: &[u8]) -> Result<ProviderKeys, String> {
+pub(super) fn read(json: &[u8], unusable: Unusable) -> Result<ProviderKeys, String> {
     let set: Set = strict_json::from_slice(json).map_err(|error| format!("this is not a JWK set: {error}"))?;
     let mut read = ProviderKeys { keys: Vec::new(), left_out: Vec::new() };
     for jwk in &set.keys {
@@ -58,7 +67,11 @@ pub(super) fn read(json: &[u8]) -> Result<ProviderKeys, String> {
             ));
         }
         match jwk.algorithm() {
-            Ok(algorithm) => read.keys.push(jwk.prepare(algorithm)?),
+            Ok(algorithm) => match jwk.prepare(algorithm) {
+                Ok(key) => read.keys.push(key),
+                Err(why) if unusable == Unusable::IsLeftOut => read.left_out.push(why),
+                Err(why) => return Err(why),
+            },
             Err(why) => read.left_out.push(format!("{name:?}: {why}")),
         }
     }

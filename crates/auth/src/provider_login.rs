@@ -2,7 +2,11 @@
 //!
 //! The program talks with the provider, and passes what it gets from there.
 
+use std::time::Duration;
+
 use super::keys::KeySet;
+use super::login::seconds;
+use super::provider_keys::Unusable;
 use super::token::{self, Expected, Kind, Reason};
 use super::{AuthError, Authority, Refused, Session};
 
@@ -31,6 +35,9 @@ pub enum ProviderLoginRefused {
     /// The user may not log in.
     #[error("the user is refused: {}", .0.reason())]
     User(Refused),
+    /// The user has begun too many sessions. Holds how long to wait.
+    #[error("the user has begun too many sessions; try again in {} s", seconds(*.0))]
+    Later(Duration),
     /// There is no key to sign sessions with.
     #[error("there is no key to sign sessions with; create one with `happierwork key new`")]
     NoKey,
@@ -40,22 +47,37 @@ pub enum ProviderLoginRefused {
 }
 
 impl Authority {
-    /// Replaces the keys of the identity provider by this JWK set.
+    /// Replaces the keys of the identity provider by this JWK set. Leaves out keys that cannot be used.
     ///
     /// # Errors
-    /// When the set is not valid, or contains a key id of ours.
+    /// When the set is not valid, contains a key id of ours, or a secret; or when none of its keys can be used.
     pub fn set_provider_keys(&self, json: &[u8]) -> Result<(), AuthError> {
-        let (keys, left_out) = KeySet::of_provider(json, &self.0.keys().own).map_err(AuthError::ProviderKeys)?;
-        for key in left_out {
-            tracing::debug!(key, "a key of the identity provider is left out");
-        }
+        let read = KeySet::of_provider(json, &self.0.keys().own, Unusable::IsLeftOut);
+        let (keys, left_out) = read.map_err(AuthError::ProviderKeys)?;
+        self.log_left_out(left_out);
         self.0.set_provider_keys(keys);
         Ok(())
     }
 
-    /// Waits until a token names a key that is not known: the provider may have a new one.
+    fn log_left_out(&self, left_out: Vec<String>) {
+        let mut logged = self.0.left_out.lock();
+        if *logged != left_out {
+            for key in &left_out {
+                tracing::warn!(key, "a key of the identity provider is left out");
+            }
+            *logged = left_out;
+        }
+    }
+
+    /// Waits until a token names a key that is not known, as the provider may have a new one; or until
+    /// [`ask_provider`](Self::ask_provider).
     pub async fn unknown_key(&self) {
         self.0.unknown_key.notified().await;
+    }
+
+    /// Wakes who waits in [`unknown_key`](Self::unknown_key), since something else of the provider is lacking.
+    pub fn ask_provider(&self) {
+        self.0.unknown_key.notify_one();
     }
 
     /// Whether the key that a token names is known. True if the token names none.
@@ -76,6 +98,11 @@ impl Authority {
         self.0.admit(provided, now).map_err(ProviderLoginRefused::User)?;
         let keys = self.0.keys();
         let key = keys.signing().ok_or(ProviderLoginRefused::NoKey)?;
+        self.0.logins.begin_session(&user).map_err(|wait| {
+            let refused = ProviderLoginRefused::Later(wait);
+            tracing::info!(user = &*user, reason = %refused, "a login was refused");
+            refused
+        })?;
         let (token, grant) = token::issue(key, user, Kind::Program(may.0, may.1), now, self.0.session)
             .map_err(|_| ProviderLoginRefused::Session)?;
         tracing::info!(user = &*grant.user, role = %grant.role, "logged in by the identity provider");
@@ -94,6 +121,7 @@ impl Authority {
         let expected = Expected {
             issuer: Some(id.issuer.to_owned()),
             audience: Some(id.client.to_owned()),
+            needs_audience: true,
             mapping: self.0.expected.mapping.clone(),
         };
         let claims = token::raw_claims(id.token, key)?;

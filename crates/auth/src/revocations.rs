@@ -100,15 +100,24 @@ impl Revocations {
         expires: i64,
         now: i64,
     ) -> Result<RevocationWrite, serde_json::Error> {
-        let new = line(token, expires)?;
         if !self.torn && self.lines < self.rewrite_at.max(MIN_LINES) {
-            return Ok(RevocationWrite::Appended(new));
+            return Ok(RevocationWrite::Appended(line(token, expires)?));
         }
+        self.rewrite_with(token, expires, now)
+    }
+
+    /// The revocation of this token and all others that have not expired, as a new file.
+    pub(super) fn rewrite_with(
+        &self,
+        token: &Arc<str>,
+        expires: i64,
+        now: i64,
+    ) -> Result<RevocationWrite, serde_json::Error> {
         let mut all = Vec::new();
         for (token, expires) in self.tokens.iter().filter(|(_, expires)| !is_expired(**expires, now)) {
             all.extend(line(token, *expires)?);
         }
-        all.extend(new);
+        all.extend(line(token, expires)?);
         Ok(RevocationWrite::Rewritten(all))
     }
 

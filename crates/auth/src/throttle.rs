@@ -142,6 +142,14 @@ impl Throttle {
         if self.networks.len() < MAX_ENTRIES || self.networks.contains_key(&from) {
             self.networks.insert(from, now);
         }
+        self.begin_session(account, now)
+    }
+
+    /// Counts a session of a user, who may have been authenticated elsewhere.
+    ///
+    /// # Errors
+    /// How long to wait, when the user has begun too many sessions; nothing is counted then.
+    pub(super) fn begin_session(&mut self, account: &str, now: Instant) -> Result<(), Duration> {
         if let Some(wait) = self.sessions.wait(account, now) {
             return Err(wait);
         }

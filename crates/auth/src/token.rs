@@ -25,6 +25,8 @@ pub const MAX_LIFETIME: i64 = 400 * 86_400;
 pub(super) struct Expected {
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
+    /// Whether tokens are refused while no audience is configured.
+    pub(super) needs_audience: bool,
     pub(super) mapping: ClaimMapping,
 }
 
@@ -158,9 +160,7 @@ pub(super) fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> 
     if issuer.is_some_and(|issuer| claims.iss.as_deref() != Some(issuer)) {
         return Err("its issuer (iss) is not the expected one");
     }
-    if !is_for_us(claims.aud.as_ref(), key.own, expected) {
-        return Err("its audience (aud) is not the one of --jwt-audience");
-    }
+    check_audience(claims.aud.as_ref(), key.own, expected)?;
     if !is_user_name(&claims.sub) {
         return Err("its user name (sub) is invalid");
     }
@@ -187,12 +187,16 @@ pub(super) fn grant(claims: Claims, key: &VerifyingKey, expected: &Expected) -> 
     })
 }
 
-/// A provider's token must name our audience if one is configured. A token for other audiences only is refused.
-fn is_for_us(audience: Option<&Audience>, own: bool, expected: &Expected) -> bool {
+/// A provider's token must name our audience if one is configured, or must be. A token for other audiences only is refused.
+fn check_audience(audience: Option<&Audience>, own: bool, expected: &Expected) -> Result<(), Reason> {
     match (audience, &expected.audience) {
-        (Some(audience), Some(us)) => audience.includes(us),
-        (Some(_), None) => false,
-        (None, us) => own || us.is_none(),
+        (Some(audience), Some(us)) if audience.includes(us) => Ok(()),
+        (None, _) if own => Ok(()),
+        (None, None) if expected.needs_audience => {
+            Err("--jwt-audience is not given, which tokens of a provider need if users log in by it")
+        }
+        (None, None) => Ok(()),
+        _ => Err("its audience (aud) is not the one of --jwt-audience"),
     }
 }
 

@@ -65,6 +65,7 @@ impl AuthArgs {
             expects_provider_keys: self.provider.options().is_some(),
             claims: self.provider.claims(),
             audience: self.provider.jwt_audience.clone(),
+            provider_logins: self.provider.oidc_client_id.is_some(),
             issuer: self.provider.issuer(),
             session: Duration::from_secs(self.session_hours * 3_600),
         }))

@@ -30,11 +30,12 @@ pub struct IdentityProviderArgs {
     /// Name of the provider on the login page [default: its host]
     #[arg(long, value_name = "NAME", env = "HAPPIERWORK_OIDC_NAME", requires = "oidc_client_id")]
     pub oidc_name: Option<String>,
-    /// Address of this server for browsers, such as https://plan.example.com [default: that of their requests]. The provider must
-    /// accept its path /api/login/callback
+    /// Address of this server for browsers, such as https://plan.example.com [default: that of their requests, if they name localhost
+    /// or a --host]. The provider must accept its path /api/login/callback
     #[arg(long, value_name = "URL", env = "HAPPIERWORK_PUBLIC_URL", requires = "oidc_client_id")]
     pub public_url: Option<String>,
-    /// Required audience (aud) of the provider's tokens; those of its logins are for --oidc-client-id
+    /// Required audience (aud) of the provider's tokens; those of its logins are for --oidc-client-id. With that flag, the provider's
+    /// tokens are refused without this one
     #[arg(long, value_name = "AUD", env = "HAPPIERWORK_JWT_AUDIENCE")]
     pub jwt_audience: Option<String>,
     /// Required issuer (iss) of the provider's tokens [default: --oidc-issuer]
@@ -163,13 +164,15 @@ mod tests {
         assert_eq!(options.auth.expect("on").jwks, None);
         let issuer = ["--oidc-issuer", "https://login.example.com"];
         let options = of(&issuer);
-        assert_eq!(options.auth.expect("on").issuer.as_deref(), Some("https://login.example.com"));
+        let auth = options.auth.expect("on");
+        assert_eq!((auth.issuer.as_deref(), auth.provider_logins), (Some("https://login.example.com"), false));
         assert_eq!(options.identity_provider.expect("a provider").client, None);
         let login = [&issuer[..], &["--oidc-client-id", "plan"]].concat();
         assert_eq!(serve(&login).options().err(), Some(ConfigError::LoginNeedsAuth));
         let options = of(&[&login[..], &["--auth", "auth", "--jwt-role", "finance=owner,*=viewer"]].concat());
         assert_eq!(options.identity_provider.expect("a provider").client.expect("a client").id, "plan");
-        assert_eq!(options.auth.expect("on").claims.roles.len(), 2);
+        let auth = options.auth.expect("on");
+        assert_eq!((auth.claims.roles.len(), auth.audience, auth.provider_logins), (2, None, true));
         for flags in [&["--oidc-client-id", "plan"][..], &[&issuer[..], &["--jwks", "x"]].concat()] {
             assert!(Cli::try_parse_from([&["happierwork"], flags].concat()).is_err(), "{flags:?}");
         }

@@ -1,11 +1,13 @@
 //! Turns the code of a provider into a session (OpenID Connect Core 1.0, section 3.1.3; RFC 6749, section 4.1).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use auth::{IdToken, ProviderLoginRefused, Session};
+use auth::{IdToken, ProviderLoginRefused, Refused, Session};
 use limits::Payer;
 use runtime::clock::now;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::attempt::Attempt;
 use super::http::HttpError;
@@ -21,6 +23,9 @@ pub(super) struct Answer {
     pub(super) issuer: Option<String>,
 }
 
+/// Longest text of a redirect that is kept, in characters: anybody can write there.
+const MAX_REPORTED: usize = 100;
+
 /// Why a login failed. The log has the details.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoginError {
@@ -28,6 +33,10 @@ pub(super) enum LoginError {
     NoProvider,
     #[error("the identity provider was not reached yet")]
     NotReached,
+    #[error(
+        "the request names this server differently than with localhost or a name of --host, and --public-url is not given"
+    )]
+    Address,
     #[error("the login was not begun in this browser, or too long ago")]
     Unknown,
     #[error("the provider reports {0:?}")]
@@ -50,16 +59,27 @@ impl LoginError {
         match self {
             Self::Unknown => "expired",
             Self::Reported(error) if error == "access_denied" => "cancelled",
-            Self::Refused(ProviderLoginRefused::Token(_) | ProviderLoginRefused::User(_)) => "refused",
-            Self::Busy => "busy",
+            Self::Busy | Self::Refused(ProviderLoginRefused::Later(_)) => "busy",
             Self::NoProvider
             | Self::NotReached
+            | Self::Address
             | Self::Reported(_)
             | Self::Issuer
             | Self::Exchange(_)
             | Self::NoIdToken
-            | Self::Refused(ProviderLoginRefused::NoKey | ProviderLoginRefused::Session) => "failed",
+            // Nothing is wrong with the user: the server does not know whether the session would be accepted.
+            | Self::Refused(
+                ProviderLoginRefused::User(Refused::Unavailable)
+                | ProviderLoginRefused::NoKey
+                | ProviderLoginRefused::Session,
+            ) => "failed",
+            Self::Refused(ProviderLoginRefused::Token(_) | ProviderLoginRefused::User(_)) => "refused",
         }
+    }
+
+    /// Whether this is an error of the client, which anybody can cause, rather than one of this server or its provider.
+    pub(super) fn is_of_client(&self) -> bool {
+        matches!(self, Self::Address | Self::Unknown | Self::Reported(_)) || self.code() == "busy"
     }
 }
 
@@ -70,15 +90,16 @@ struct Tokens {
 }
 
 impl IdentityProvider {
-    /// The URL to which a browser is sent to log in. `origin`: that of its request.
-    pub(super) fn authorization_url(&self, attempt: &Attempt, origin: &str) -> Result<String, LoginError> {
+    /// The URL to which a browser is sent to log in. `origin`: that of its request; `None` if that may not be this server.
+    pub(super) fn authorization_url(&self, attempt: &Attempt, origin: Option<&str>) -> Result<String, LoginError> {
         let client = self.client.as_ref().ok_or(LoginError::NoProvider)?;
-        let metadata = self.metadata().ok_or(LoginError::NotReached)?;
+        let callback = self.callback(client, origin)?;
+        let metadata = self.reached()?;
         let endpoint = metadata.authorization_endpoint.as_ref().ok_or(LoginError::NoProvider)?;
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("response_type", "code")
             .append_pair("client_id", &client.id)
-            .append_pair("redirect_uri", &client.callback(origin))
+            .append_pair("redirect_uri", &callback)
             .append_pair("scope", &client.scopes)
             .append_pair("state", &attempt.state)
             .append_pair("nonce", &attempt.nonce)
@@ -94,23 +115,46 @@ impl IdentityProvider {
         &self,
         attempt: Option<Attempt>,
         answer: Answer,
-        origin: &str,
+        origin: Option<&str>,
         from: Option<Payer>,
     ) -> Result<Session, LoginError> {
         let client = self.client.as_ref().ok_or(LoginError::NoProvider)?;
-        let metadata = self.metadata().ok_or(LoginError::NotReached)?;
+        let callback = self.callback(client, origin)?;
+        let metadata = self.reached()?;
         let attempt = attempt.filter(|attempt| answer.state.as_ref() == Some(&attempt.state));
         let attempt = attempt.ok_or(LoginError::Unknown)?;
         check_issuer(&metadata, answer.issuer.as_deref())?;
         if let Some(error) = answer.error {
-            return Err(LoginError::Reported(error));
+            return Err(LoginError::Reported(error.chars().take(MAX_REPORTED).collect()));
         }
         let code = answer.code.ok_or(LoginError::Unknown)?;
-        let _permit = self.exchanges.take(from).map_err(|_| LoginError::Busy)?;
-        let token = self.exchange(client, &metadata, &attempt, &code, origin).await?;
+        let _permit = self.exchanges.take(from.as_ref(), Instant::now()).ok_or(LoginError::Busy)?;
+        let token = self.exchange(client, &metadata, &attempt, &code, &callback).await?;
         self.fetch_for(&token).await;
         let id = IdToken { token: &token, issuer: &metadata.issuer, client: &client.id, nonce: &attempt.nonce };
-        Ok(self.authority.login_with(id, now())?)
+        let session = self.authority.login_with(id, now())?;
+        self.exchanges.succeeded(from.as_ref());
+        Ok(session)
+    }
+
+    /// What the provider publishes. Asks for it sooner if it is lacking.
+    fn reached(&self) -> Result<Arc<Metadata>, LoginError> {
+        self.metadata().ok_or_else(|| {
+            self.authority.ask_provider();
+            LoginError::NotReached
+        })
+    }
+
+    /// Where the provider sends the browser back.
+    fn callback(&self, client: &Client, origin: Option<&str>) -> Result<String, LoginError> {
+        client.callback(origin).ok_or_else(|| {
+            if !self.logged_address.swap(true, Ordering::Relaxed) {
+                tracing::error!(
+                    "logins by the identity provider fail: give the address of this server for browsers with --public-url"
+                );
+            }
+            LoginError::Address
+        })
     }
 
     async fn exchange(
@@ -119,14 +163,13 @@ impl IdentityProvider {
         metadata: &Arc<Metadata>,
         attempt: &Attempt,
         code: &str,
-        origin: &str,
+        callback: &str,
     ) -> Result<String, LoginError> {
         let endpoint = metadata.token_endpoint.as_ref().ok_or(LoginError::NoProvider)?;
-        let callback = client.callback(origin);
         let mut form = vec![
             ("grant_type", "authorization_code"),
             ("code", code),
-            ("redirect_uri", &callback),
+            ("redirect_uri", callback),
             ("code_verifier", &attempt.verifier),
         ];
         let mut credentials = None;
@@ -147,5 +190,92 @@ fn check_issuer(metadata: &Metadata, issuer: Option<&str>) -> Result<(), LoginEr
         Some(issuer) if issuer == metadata.issuer => Ok(()),
         None if !metadata.authorization_response_iss_parameter_supported => Ok(()),
         _ => Err(LoginError::Issuer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use auth::{AuthOptions, Authority};
+    use futures_util::FutureExt;
+    use serde_json::json;
+
+    use super::super::{ClientOptions, IdentityProviderOptions, ProviderSource};
+    use super::*;
+
+    const ISSUER: &str = "https://login.example.com";
+    const HERE: Option<&str> = Some("http://localhost:8000");
+
+    /// A provider that nobody has asked yet.
+    fn provider(public_url: Option<&str>) -> IdentityProvider {
+        let client = ClientOptions {
+            id: "plan".to_owned(),
+            secret_file: None,
+            scopes: "openid".to_owned(),
+            name: None,
+            public_url: public_url.map(str::to_owned),
+        };
+        let options = AuthOptions { expects_provider_keys: true, ..AuthOptions::default() };
+        let authority = Authority::open(&options).expect("opens");
+        let source = ProviderSource::Issuer(ISSUER.to_owned());
+        IdentityProvider::open(&IdentityProviderOptions { source, client: Some(client) }, authority).expect("valid")
+    }
+
+    /// A provider that has published its metadata.
+    fn reached(public_url: Option<&str>) -> IdentityProvider {
+        let json = json!({
+            "issuer": ISSUER, "jwks_uri": "https://login.example.com/keys",
+            "authorization_endpoint": "https://login.example.com/auth", "token_endpoint": "https://login.example.com/token",
+        });
+        let provider = provider(public_url);
+        let metadata = Metadata::read(json.to_string().as_bytes(), ISSUER).expect("valid");
+        *provider.metadata.write() = Some(Arc::new(metadata));
+        provider
+    }
+
+    #[tokio::test]
+    async fn login_without_metadata_asks_for_it() {
+        let provider = provider(None);
+        assert!(provider.authority.unknown_key().now_or_never().is_none());
+        let url = provider.authorization_url(&Attempt::new(), HERE);
+        assert!(matches!(url, Err(LoginError::NotReached)), "{url:?}");
+        provider.authority.unknown_key().now_or_never().expect("woken");
+    }
+
+    #[tokio::test]
+    async fn unknown_address_of_this_server_needs_the_public_url() {
+        let url = |provider: IdentityProvider, origin| provider.authorization_url(&Attempt::new(), origin);
+        assert!(url(reached(None), HERE).is_ok_and(|url| url.contains("localhost")));
+        assert!(matches!(url(reached(None), None), Err(LoginError::Address)));
+        assert!(url(reached(Some("https://plan.example.com")), None).is_ok_and(|url| url.contains("plan.example.com")));
+    }
+
+    #[tokio::test]
+    async fn reported_error_is_cut() {
+        let provider = reached(None);
+        let attempt = Attempt::new();
+        let answer = Answer {
+            state: Some(attempt.state.clone()),
+            issuer: Some(ISSUER.to_owned()),
+            error: Some("é".repeat(1_000)),
+            code: None,
+        };
+        let error = provider.finish(Some(attempt), answer, HERE, None).await.expect_err("reported");
+        assert!(matches!(&error, LoginError::Reported(text) if text.chars().count() == MAX_REPORTED), "{error}");
+        assert!(error.is_of_client());
+    }
+
+    #[test]
+    fn page_tells_only_what_the_user_can_change() {
+        for (refused, code) in [
+            (ProviderLoginRefused::User(Refused::Disabled), "refused"),
+            (ProviderLoginRefused::Token("it has no role"), "refused"),
+            (ProviderLoginRefused::User(Refused::Unavailable), "failed"),
+            (ProviderLoginRefused::NoKey, "failed"),
+            (ProviderLoginRefused::Later(Duration::from_secs(10)), "busy"),
+        ] {
+            assert_eq!(LoginError::Refused(refused).code(), code, "{refused}");
+        }
     }
 }

@@ -6,10 +6,12 @@
 //! | `http` | requests to the provider |
 //! | `metadata` | what the provider publishes about itself |
 //! | `keys` | fetches keys: at start, regularly, and when a token names an unknown one |
+//! | `admission` | limits on the exchanges of codes |
 //! | `attempt` | a login between its redirect to the provider and back |
 //! | `exchange` | turns the provider's code into a session |
 //! | `routes` | the paths of a login |
 
+mod admission;
 mod attempt;
 mod exchange;
 mod http;
@@ -19,20 +21,17 @@ mod options;
 pub mod routes;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use auth::Authority;
-use limits::{KeyedLimit, Payer};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use self::admission::Admission;
 use self::http::ProviderHttp;
 use self::metadata::Metadata;
 pub use self::options::{ClientOptions, IdentityProviderOptions, ProviderError, ProviderSource};
-
-/// Most codes that are exchanged at a time, and most for clients of one network. Each is a request to the provider.
-const EXCHANGES: usize = 32;
-const EXCHANGES_OF_ONE: usize = 8;
 
 /// The identity provider of a server.
 pub struct IdentityProvider {
@@ -44,7 +43,9 @@ pub struct IdentityProvider {
     metadata: RwLock<Option<Arc<Metadata>>>,
     /// When the keys were last requested. Held during a request.
     last_request: Mutex<Option<Instant>>,
-    exchanges: Arc<KeyedLimit<Payer>>,
+    exchanges: Admission,
+    /// An unknown address of this server has been logged. It is logged once.
+    logged_address: AtomicBool,
 }
 
 /// This server as a client of the provider.
@@ -70,13 +71,20 @@ impl IdentityProvider {
             http: ProviderHttp::new()?,
             metadata: RwLock::default(),
             last_request: Mutex::default(),
-            exchanges: KeyedLimit::new(EXCHANGES, EXCHANGES_OF_ONE),
+            exchanges: Admission::new(Instant::now()),
+            logged_address: AtomicBool::new(false),
         })
     }
 
     /// Name of the provider for people; `None` if nobody can log in by it.
     pub(super) fn login_name(&self) -> Option<&str> {
         self.client.as_ref().map(|client| client.name.as_str())
+    }
+
+    /// Whether the configured address of this server for browsers is protected, so that all their requests are. A proxy that ends TLS
+    /// need not say so.
+    pub(super) fn is_public_by_https(&self) -> bool {
+        self.client.as_ref().is_some_and(Client::is_public_by_https)
     }
 
     fn metadata(&self) -> Option<Arc<Metadata>> {

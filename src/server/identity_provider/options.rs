@@ -42,7 +42,7 @@ pub struct ClientOptions {
     pub scopes: String,
     /// Name of the provider on the login page; its host if `None`.
     pub name: Option<String>,
-    /// Address of this server for browsers; that of their requests if `None`.
+    /// Address of this server for browsers. If `None`, that of their requests, which must name localhost or a configured host.
     pub public_url: Option<String>,
 }
 
@@ -54,6 +54,12 @@ pub enum ProviderError {
         "{0:?} is not a URL for an identity provider: it must begin with https:// (http:// only for this machine), without user or query"
     )]
     Url(String),
+    /// The address of this server is not valid, or unprotected.
+    #[error(
+        "--public-url {0:?}: the address of this server must begin with https:// (http:// only for this machine), \
+         without user, query and fragment"
+    )]
+    PublicUrl(String),
     /// The secret cannot be read.
     #[error("the file of the client secret cannot be read: {}: {source}", .path.display())]
     Secret {
@@ -91,8 +97,8 @@ impl ProviderSource {
 
 impl ClientOptions {
     pub(super) fn open(&self, source: &ProviderSource) -> Result<Client, ProviderError> {
-        if let Some(url) = self.public_url.as_ref().filter(|url| !is_http(url)) {
-            return Err(ProviderError::Url(url.clone()));
+        if let Some(url) = self.public_url.as_ref().filter(|url| !is_protected(url)) {
+            return Err(ProviderError::PublicUrl(url.clone()));
         }
         let host = || source.url().split('/').nth(2).unwrap_or_default().to_owned();
         Ok(Client {
@@ -106,10 +112,15 @@ impl ClientOptions {
 }
 
 impl Client {
-    /// The URL to which the provider sends the browser back. `origin`: that of the current request.
-    pub(super) fn callback(&self, origin: &str) -> String {
-        let base = self.public_url.as_deref().unwrap_or(origin);
-        format!("{}/{CALLBACK}", base.trim_end_matches('/'))
+    /// The URL to which the provider sends the browser back. `origin`: that of the current request, if it may be this server.
+    pub(super) fn callback(&self, origin: Option<&str>) -> Option<String> {
+        let base = self.public_url.as_deref().or(origin)?;
+        Some(format!("{}/{CALLBACK}", base.trim_end_matches('/')))
+    }
+
+    pub(super) fn is_public_by_https(&self) -> bool {
+        let scheme = |url: &str| url.parse::<Uri>().ok()?.scheme_str().map(str::to_owned);
+        self.public_url.as_deref().and_then(scheme).as_deref() == Some("https")
     }
 }
 
@@ -173,9 +184,21 @@ mod tests {
         let source = ProviderSource::Issuer("https://login.example.com/realms/a".to_owned());
         let client = options.open(&source).expect("valid");
         assert_eq!(client.name, "login.example.com");
-        assert_eq!(client.callback("http://127.0.0.1:8000"), "http://127.0.0.1:8000/api/login/callback");
-        let client = ClientOptions { public_url: Some("https://a.example/plan/".to_owned()), ..options }.open(&source);
-        assert_eq!(client.expect("valid").callback("http://x"), "https://a.example/plan/api/login/callback");
+        let callback = client.callback(Some("http://127.0.0.1:8000"));
+        assert_eq!(callback.as_deref(), Some("http://127.0.0.1:8000/api/login/callback"));
+        assert_eq!(client.callback(None), None);
+        assert!(!client.is_public_by_https());
+        let at = |url: &str| ClientOptions { public_url: Some(url.to_owned()), ..options.clone() }.open(&source);
+        let client = at("https://a.example/plan/").expect("valid");
+        for origin in [None, Some("http://x")] {
+            assert_eq!(client.callback(origin).as_deref(), Some("https://a.example/plan/api/login/callback"));
+        }
+        assert!(client.is_public_by_https());
+        assert!(!at("http://localhost:8000").expect("valid").is_public_by_https());
+        for url in ["http://a.example", "https://a.example/?x", "https://a.example/#x", "https://a@b", "a.example", ""]
+        {
+            assert!(matches!(at(url), Err(ProviderError::PublicUrl(_))), "{url}");
+        }
     }
 
     #[test]

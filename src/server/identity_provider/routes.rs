@@ -8,7 +8,8 @@ use std::sync::Arc;
 use auth::Session;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use limits::Payer;
@@ -21,6 +22,7 @@ use crate::server::App;
 use crate::server::security::authentication::session_cookie;
 use crate::server::security::cookies::{LOGIN, SameSite};
 use crate::server::security::https::is_https;
+use crate::server::security::origin::is_loopback_name;
 use crate::server::transport::client_connection::ClientConnection;
 
 /// The page, relative to these paths: the server may be below a prefix that it does not know.
@@ -33,10 +35,11 @@ pub fn router() -> Router<Arc<App>> {
 }
 
 async fn begin(State(app): State<Arc<App>>, request: Request) -> Response {
-    let https = is_https(&app.connection_limiter, request.extensions(), request.headers());
+    let https = is_by_https(&app, &request);
     let attempt = Attempt::new();
+    let origin = origin(request.headers(), &app.origin_policy.hosts, https);
     let url = match &app.identity_provider {
-        Some(provider) => provider.authorization_url(&attempt, &origin(&request, https)),
+        Some(provider) => provider.authorization_url(&attempt, origin.as_deref()),
         None => Err(LoginError::NoProvider),
     };
     match url {
@@ -46,14 +49,15 @@ async fn begin(State(app): State<Arc<App>>, request: Request) -> Response {
 }
 
 async fn finish(State(app): State<Arc<App>>, request: Request) -> Response {
-    let https = is_https(&app.connection_limiter, request.extensions(), request.headers());
+    let https = is_by_https(&app, &request);
     let attempt = LOGIN.find(request.headers(), https).and_then(Attempt::from_cookie);
     let answer = answer(request.uri().query().unwrap_or_default());
     let peer = request.extensions().get::<Arc<ClientConnection>>().map(|client| client.peer);
     let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let from = Payer::at(app.connection_limiter.client_address(peer, request.headers()));
+    let origin = origin(request.headers(), &app.origin_policy.hosts, https);
     let session = match &app.identity_provider {
-        Some(provider) => provider.finish(attempt, answer, &origin(&request, https), from).await,
+        Some(provider) => provider.finish(attempt, answer, origin.as_deref(), from).await,
         None => Err(LoginError::NoProvider),
     };
     match session {
@@ -81,10 +85,22 @@ fn answer(query: &str) -> Answer {
     answer
 }
 
-/// Scheme and host of this server, as the browser sees them.
-fn origin(request: &Request, https: bool) -> String {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    format!("{}://{host}", if https { "https" } else { "http" })
+/// Whether the browser's request came over TLS, for the cookies.
+fn is_by_https(app: &App, request: &Request) -> bool {
+    app.identity_provider.as_ref().is_some_and(|provider| provider.is_public_by_https())
+        || is_https(&app.connection_limiter, request.extensions(), request.headers())
+}
+
+/// Scheme and host of this server, as the browser sees them. `None` unless the host is of loopback, or one of `hosts`: with another
+/// name, whoever has written the request would decide where the provider sends the code.
+fn origin(headers: &HeaderMap, hosts: &[String], https: bool) -> Option<String> {
+    // Parsed, since a path or a user in the header would change the host of the URL.
+    let authority: Authority = headers.get(header::HOST)?.to_str().ok()?.parse().ok()?;
+    let host = authority.host();
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_known = is_loopback_name(host) || hosts.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let is_plain = !authority.as_str().contains('@');
+    (is_known && is_plain).then(|| format!("{}://{authority}", if https { "https" } else { "http" }))
 }
 
 /// Deletes the cookie of a login.
@@ -95,10 +111,10 @@ fn ended(https: bool) -> String {
 /// Returns to the login page, which explains the error.
 fn failed(app: &App, error: &LoginError, page: &str, https: bool) -> Response {
     app.hub.metrics().record_refusal(RefusalReason::Unauthorized);
-    match error.code() {
-        // Anybody can cause these.
-        "expired" | "busy" | "cancelled" => tracing::debug!(%error, "a login by the identity provider failed"),
-        _ => tracing::info!(%error, "a login by the identity provider failed"),
+    if error.is_of_client() {
+        tracing::debug!(%error, "a login by the identity provider failed");
+    } else {
+        tracing::info!(%error, "a login by the identity provider failed");
     }
     redirect(&format!("{page}#login={}", error.code()), &[ended(https)])
 }
@@ -117,6 +133,33 @@ fn redirect(to: &str, cookies: &[String]) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_known_names_of_this_server_count() {
+        let hosts = ["plan.example.com".to_owned()];
+        let origin = |host: &'static str, https| {
+            let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
+            origin(&headers, &hosts, https)
+        };
+        assert_eq!(origin("localhost:8000", false).as_deref(), Some("http://localhost:8000"));
+        assert_eq!(origin("127.0.0.1:8000", false).as_deref(), Some("http://127.0.0.1:8000"));
+        assert_eq!(origin("Plan.example.com", true).as_deref(), Some("https://Plan.example.com"));
+        assert_eq!(origin("[::1]:8000", false).as_deref(), Some("http://[::1]:8000"));
+        for host in [
+            "evil.example",
+            "10.0.0.5:8000",
+            "plan.example.com.evil.example",
+            "localhost@evil.example",
+            "evil@localhost",
+            "evil.example/.localhost",
+            "evil.example?.localhost",
+            "evil.example#.localhost",
+            "",
+        ] {
+            assert_eq!(origin(host, true), None, "{host:?}");
+        }
+        assert_eq!(super::origin(&HeaderMap::new(), &hosts, true), None);
+    }
 
     #[test]
     fn unknown_parameters_of_an_answer_are_ignored() {

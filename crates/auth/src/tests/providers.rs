@@ -70,6 +70,31 @@ fn provider_token_needs_our_audience_and_its_issuer() {
 }
 
 #[test]
+fn provider_tokens_need_an_audience_if_users_log_in_there() {
+    let home = Home::new();
+    let signer = Signer::ed25519();
+    let open = |audience: Option<&str>| {
+        let authority = home.with_provider(&[signer.jwk("1")], |options| {
+            options.provider_logins = true;
+            options.audience = audience.map(str::to_owned);
+        });
+        authority.unwrap()
+    };
+    let authority = open(None);
+    for changes in [json!({}), json!({ "aud": "plan" }), json!({ "aud": "other" }), json!({ "aud": [] })] {
+        let token = signer.token("1", &provided(changes.clone()));
+        let log = logged(|| assert_eq!(authority.verify(&token, NOW), Err(Refused::Invalid), "{changes}"));
+        assert!(log.contains("--jwt-audience"), "{log}");
+    }
+    assert!(authority.verify(&home.token("cfo"), NOW).is_ok(), "our own tokens need none");
+    let session = log_in(&authority, &signer.token("1", &id_claims(json!({})))).unwrap();
+    assert!(authority.verify(&session.token, NOW).is_ok(), "nor do logins");
+    let authority = open(Some("api"));
+    assert!(authority.verify(&signer.token("1", &provided(json!({ "aud": "api" }))), NOW).is_ok());
+    assert!(authority.verify(&signer.token("1", &id_claims(json!({}))), NOW).is_err(), "an ID token is for the client");
+}
+
+#[test]
 fn debug_log_says_why_a_provider_token_is_refused() {
     let home = Home::new();
     let signer = Signer::ed25519();
@@ -309,6 +334,26 @@ fn disabled_account_of_that_name_cannot_log_in_by_a_provider() {
 }
 
 #[test]
+fn sessions_by_a_provider_are_limited_like_those_of_accounts() {
+    let home = Home::new();
+    let signer = Signer::ed25519();
+    let authority = home.with_provider(&[signer.jwk("1")], |_| {}).unwrap();
+    let token = |user: &str| signer.token("1", &id_claims(json!({ "sub": user })));
+    let (cfo, same) = (token("cfo"), token("CFO"));
+    for _ in 0..SESSIONS.burst {
+        log_in(&authority, &cfo).unwrap();
+    }
+    for token in [&cfo, &same] {
+        let refused = log_in(&authority, token).err();
+        assert!(
+            matches!(refused, Some(ProviderLoginRefused::Later(wait)) if wait <= SESSIONS.refill_interval),
+            "{refused:?}"
+        );
+    }
+    log_in(&authority, &token("ceo")).unwrap();
+}
+
+#[test]
 fn provider_without_own_keys_cannot_begin_sessions() {
     let home = Home::new();
     let signer = Signer::ed25519();
@@ -338,6 +383,62 @@ fn mapped_claims_grant_roles_in_bearer_tokens_too() {
     let changes = json!({ "email": "cfo@example.com", "role": "owner" });
     assert!(authority.verify(&signer.token("1", &provided(changes)), NOW).is_err(), "`role` has no meaning here");
     assert!(authority.verify(&home.token("cfo"), NOW).is_ok(), "our own tokens keep their claims");
+}
+
+/// Keys of a provider that cannot be used, though they are for signatures.
+fn unusable_keys() -> Vec<Value> {
+    let changed = |mut key: Value, name: &str, value: Value| {
+        key[name] = value;
+        key
+    };
+    let (ed, ec, rsa) = (Signer::ed25519().jwk("ed"), Signer::ecdsa().jwk("ec"), Signer::rsa().jwk("rsa"));
+    vec![
+        changed(ed.clone(), "kid", json!(null)),
+        changed(ed, "x", json!("AAAA")),
+        changed(ec, "y", json!(null)),
+        changed(rsa.clone(), "n", json!(URL_SAFE_NO_PAD.encode([0xff; 128]))),
+        changed(rsa, "e", json!(null)),
+    ]
+}
+
+#[test]
+fn unusable_keys_of_a_fetched_set_are_left_out_and_logged_once() {
+    let home = Home::new();
+    let signer = Signer::ed25519();
+    let options = AuthOptions { expects_provider_keys: true, ..home.options() };
+    let authority = Authority::open(&options).unwrap();
+    let set = |keys: &[Value]| authority.set_provider_keys(json!({ "keys": keys }).to_string().as_bytes());
+    let keys = [unusable_keys(), vec![signer.jwk("1")]].concat();
+    let log = logged(|| set(&keys).unwrap());
+    assert_eq!(log.matches("WARN").count(), unusable_keys().len(), "{log}");
+    for word in ["no proper id", "32 bytes", "no proper y", "1024 bits", "no proper e"] {
+        assert!(log.contains(word), "{word:?} is not in {log}");
+    }
+    assert!(authority.verify(&signer.token("1", &provided(json!({}))), NOW).is_ok());
+    let log = logged(|| set(&keys).unwrap());
+    assert!(!log.contains("WARN"), "the same keys again: {log}");
+    let error = |keys: &[Value]| set(keys).unwrap_err().to_string();
+    assert!(error(&unusable_keys()).contains("none of its keys"));
+    let mut private = signer.jwk("private");
+    private["d"] = "AAAA".into();
+    let own = home.keys_json()["keys"][0]["kid"].as_str().unwrap().to_owned();
+    for (other, word) in [
+        (Signer::Hmac(vec![7; 32]).jwk("2"), "secret"),
+        (private, "private"),
+        (Signer::ecdsa().jwk("1"), "two keys"),
+        (Signer::ecdsa().jwk(&own), "two keys"),
+    ] {
+        let error = error(&[signer.jwk("1"), other]);
+        assert!(error.contains(word), "{word:?} is not in {error}");
+    }
+}
+
+#[tokio::test]
+async fn loop_is_woken_when_something_of_the_provider_is_lacking() {
+    let home = Home::new();
+    let authority = home.open();
+    authority.ask_provider();
+    authority.unknown_key().await;
 }
 
 #[tokio::test]
