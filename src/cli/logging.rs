@@ -10,17 +10,23 @@ use std::time::Duration;
 
 use limits::token_bucket::TokenBucket;
 use parking_lot::{Mutex, MutexGuard};
+use runtime::traces::TARGET;
 use tokio::time::Instant;
 use tracing::callsite::Identifier;
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
+use super::traces::TraceExport;
 use crate::cli::config::{LogFormat, ServeArgs};
 
 /// Disables Automerge's tracing by default: it opens a span for every column of every change that it reads.
 const QUIET: &str = "automerge=warn";
+/// Keeps the spans of traces out of the log.
+const NO_TRACES: &str = "happierwork::traces=off";
 
 /// Lines per second of one call site.
 const RATE: f64 = 10.0;
@@ -30,13 +36,13 @@ const BURST: f64 = 100.0;
 /// Interval at which dropped lines are reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Installs the global logger.
+/// Installs the global logger. `traces` gets the spans of traces; without it, none are created.
 ///
 /// # Errors
 /// If the filter is invalid, or a logger is already installed.
-pub(super) fn start(args: &ServeArgs) -> Result<RateLimit, String> {
-    let filter =
-        EnvFilter::try_new(format!("{QUIET},{}", args.log)).map_err(|error| format!("--log {}: {error}", args.log))?;
+pub(super) fn start(args: &ServeArgs, traces: Option<&TraceExport>) -> Result<RateLimit, String> {
+    let filter = EnvFilter::try_new(format!("{QUIET},{},{NO_TRACES}", args.log))
+        .map_err(|error| format!("--log {}: {error}", args.log))?;
     let rate_limit = RateLimit::default();
     // Lines that cannot be written are lost: an error report on standard error would fail the same way, and panic.
     let layer = fmt::layer().with_writer(io::stderr).log_internal_errors(false).with_ansi(io::stderr().is_terminal());
@@ -44,9 +50,14 @@ pub(super) fn start(args: &ServeArgs) -> Result<RateLimit, String> {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
+    let traces = traces.map(|traces| {
+        let layer =
+            tracing_opentelemetry::layer().with_tracer(traces.tracer()).with_location(false).with_threads(false);
+        layer.with_filter(Targets::new().with_target(TARGET, LevelFilter::TRACE))
+    });
     tracing_subscriber::registry()
-        .with(layer.with_filter(rate_limit.clone()))
-        .with(filter)
+        .with(layer.with_filter(filter.and(rate_limit.clone())))
+        .with(traces)
         .try_init()
         .map_err(|error| format!("logging could not be started: {error}"))?;
     Ok(rate_limit)
@@ -95,6 +106,11 @@ impl<S: Subscriber> Filter<S> for RateLimit {
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let metadata = event.metadata();
         *metadata.level() > Level::INFO || self.allow(metadata.callsite(), Instant::now())
+    }
+
+    // Without it, the hint of a filter that this one is combined with is lost, and disabled events cost more.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
     }
 }
 

@@ -26,6 +26,7 @@ mod restore;
 mod serve;
 mod storage;
 mod token;
+mod traces;
 mod user;
 mod webhook;
 

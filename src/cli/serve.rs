@@ -10,6 +10,7 @@ use store::disk::RealDisk;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::{OutputError, note, print, print_bytes};
+use super::traces::TraceExport;
 use super::{FAILED, fail, logging};
 use crate::cli::config::{LogFormat, ServeArgs};
 use crate::server::{Limits, Started, Tls, start_on, within_open_files};
@@ -23,7 +24,11 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
         Ok(options) => options,
         Err(error) => return failed(error, args.log_format),
     };
-    let rate_limit = match logging::start(args) {
+    let traces = match args.otlp_endpoint.as_deref().map(TraceExport::start).transpose() {
+        Ok(traces) => traces,
+        Err(error) => return failed(error, args.log_format),
+    };
+    let rate_limit = match logging::start(args, traces.as_ref()) {
         Ok(rate_limit) => rate_limit,
         Err(error) => return failed(error, args.log_format),
     };
@@ -70,6 +75,9 @@ pub(super) fn run(args: &ServeArgs) -> ExitCode {
     });
     // Does not wait for threads that are blocked on a hanging disk.
     runtime.shutdown_background();
+    if let Some(traces) = traces {
+        traces.stop();
+    }
     code
 }
 

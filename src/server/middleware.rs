@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use runtime::metrics::RefusalReason;
 use tokio::time::Instant;
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
+use tracing::Instrument;
 
 use super::security::https::{hsts_header, is_https};
 use super::transport::client_connection::{ClientConnection, ListenerKind};
@@ -20,7 +21,7 @@ use super::ws::close_codes;
 use super::ws::refuse::RefusedUpgrade;
 use super::ws::routes::is_websocket_path;
 use super::ws::upgrade::WebSocketUpgrade;
-use super::{App, Problem, health};
+use super::{App, Problem, health, request_span};
 
 /// Time for which browsers cache the answer to a preflight request.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(86_400);
@@ -83,8 +84,10 @@ pub fn wrap(routes: Router, app: &Arc<App>) -> Router {
 async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let (begun, method) = (Instant::now(), request.method().clone());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
     let route = route.as_ref().map(MatchedPath::as_str);
+    let span = request_span::begin(&app, &request, route);
+    let response = next.run(request).instrument(span.clone()).await;
+    request_span::record(&span, response.status());
     app.metrics.record_request(app.hub.metrics(), (&method, route), response.status(), begun.elapsed());
     response
 }

@@ -38,6 +38,7 @@ mod peering;
 mod position_id;
 mod problem;
 pub mod renderings;
+mod request_span;
 pub(crate) mod reserved_body;
 mod routes;
 pub(crate) mod security;

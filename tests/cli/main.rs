@@ -29,5 +29,6 @@ mod state_files;
 #[path = "../support/mod.rs"]
 mod support;
 mod torn;
+mod traces;
 
 use support::ports;

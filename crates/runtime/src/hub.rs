@@ -88,6 +88,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, oneshot}
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 use watched_storages::WatchedStorages;
 pub use watchers::RenderRows;
 
@@ -326,7 +327,8 @@ impl Hub {
         self.inner.access.check_edit(requester, id, &edit)?;
         let (reply, answer) = oneshot::channel();
         let requester = requester.clone();
-        self.send(id, Command::Edit { edit: Box::new(edit), author, requester, reply }).await?;
+        self.send(id, Command::Edit { edit: Box::new(edit), author, requester, request: Span::current().id(), reply })
+            .await?;
         answer.await.map_err(|_| match self.inner.stopping.load(Ordering::Relaxed) {
             true => Unavailable::Stopping.into(),
             false => EditFailure::Unknown,

@@ -81,3 +81,4 @@ pub mod hub;
 pub mod memory_budget;
 pub mod metrics;
 mod retry_gate;
+pub mod traces;

@@ -217,6 +217,9 @@ pub struct ServeArgs {
     /// Log filter: error, warn, info, debug, or per module, such as info,runtime::hub=debug
     #[arg(long, value_name = "FILTER", env = "HAPPIERWORK_LOG", default_value = "info")]
     pub log: String,
+    /// Export traces to the OpenTelemetry collector at this URL, over OTLP/HTTP (docs/operations.md)
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true, value_parser = collector)]
+    pub otlp_endpoint: Option<String>,
     /// Authentication.
     #[command(flatten)]
     pub auth: AuthArgs,
@@ -365,6 +368,21 @@ fn origin(text: &str) -> Result<String, String> {
         return Err("an origin has no path and no user, such as https://plan.example.com".to_owned());
     }
     Ok(format!("{scheme}://{authority}").to_ascii_lowercase())
+}
+
+/// Parses the URL of a collector. Its path may be that of a proxy; the signal's own path is added.
+fn collector(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|_| "not a URL such as http://127.0.0.1:4318".to_owned())?;
+    match url.scheme() {
+        _ if !url.username().is_empty() || url.password().is_some() => {
+            Err("give credentials in OTEL_EXPORTER_OTLP_HEADERS, not in the URL".to_owned())
+        }
+        "http" | "https" if url.query().is_none() && url.fragment().is_none() => Ok(text.to_owned()),
+        _ => {
+            Err("the URL starts with http:// or https:// and ends with its path, such as http://127.0.0.1:4318"
+                .to_owned())
+        }
+    }
 }
 
 /// Parses a host name as it appears in a `Host` header, without a port.

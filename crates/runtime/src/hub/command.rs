@@ -10,6 +10,7 @@ use primitives::DocumentId;
 use store::StoreError;
 use sync_engine::{BadMessage, DocumentFull, Incoming, Merge, Provenance};
 use tokio::sync::oneshot;
+use tracing::Id;
 
 use super::access::Denied;
 use super::mailbox_quota::{MailboxPermit, MailboxQuota};
@@ -108,6 +109,8 @@ pub(super) enum Command {
         edit: Box<Edit>,
         author: Author,
         requester: Requester,
+        /// The span of the request, for traces.
+        request: Option<Id>,
         reply: oneshot::Sender<Result<Done, EditFailure>>,
     },
     /// Merges changes of another document of the family, and makes an edit in the same batch. Creates the document if it does not
@@ -119,6 +122,8 @@ pub(super) enum Command {
         requester: Requester,
         /// The precondition: the heads of the document.
         heads: Option<Vec<ChangeHash>>,
+        /// The span of the request, for traces.
+        request: Option<Id>,
         reply: oneshot::Sender<Result<Done, EditFailure>>,
     },
     /// Returns a copy of the document; `None` if it does not exist.

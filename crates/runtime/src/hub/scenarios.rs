@@ -9,6 +9,7 @@ use plan::{Author, Done, Edit};
 use primitives::DocumentId;
 use store::StoreError;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::Hub;
 use super::access::{Denied, Right};
@@ -93,7 +94,8 @@ impl Hub {
     ) -> Result<Done, EditFailure> {
         let (reply, answer) = oneshot::channel();
         let (changes, edit, requester) = (changes.into(), edit.map(Box::new), requester.clone());
-        self.send(id, Command::Merge { changes, edit, author, requester, heads, reply }).await?;
+        self.send(id, Command::Merge { changes, edit, author, requester, heads, request: Span::current().id(), reply })
+            .await?;
         answer.await.map_err(|_| EditFailure::Unknown)?
     }
 

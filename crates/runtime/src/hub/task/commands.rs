@@ -74,18 +74,18 @@ impl DocumentTask {
                 self.hub.inner.metrics.record_refusal(RefusalReason::TooSlow);
                 let _ = reply.send(Err(Unavailable::Quarantined(self.id.clone()).into()));
             }
-            Command::Edit { edit, author, requester, reply } => {
+            Command::Edit { edit, author, requester, request, reply } => {
                 batch
                     .items
                     .push(Item::Edit { edit: AuthoredEdit { edit: *edit, author }, by: requester.contributor() });
                 batch.incoming.push(None);
-                batch.senders.push(ItemSource::Edit { requester, heads: None, reply });
+                batch.senders.push(ItemSource::Edit { requester, heads: None, request, reply });
             }
-            Command::Merge { changes, edit, author, requester, heads, reply } => {
+            Command::Merge { changes, edit, author, requester, heads, request, reply } => {
                 let edit = edit.map(|edit| AuthoredEdit { edit: *edit, author });
                 batch.items.push(Item::Merge { changes, edit, by: requester.contributor() });
                 batch.incoming.push(None);
-                batch.senders.push(ItemSource::Edit { requester, heads, reply });
+                batch.senders.push(ItemSource::Edit { requester, heads, request, reply });
             }
             Command::Ephemeral { from, message } => {
                 self.record_ephemeral_reader(from);

@@ -14,6 +14,7 @@ use store::{Lengths, StoreError};
 use sync_engine::{Incoming, carries_chunks};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::{Id, Instrument};
 
 use super::catch_up::Retry;
 use super::family::{NotCreated, merge_failure};
@@ -28,6 +29,7 @@ use crate::hub::mailbox_quota::MailboxPermit;
 use crate::hub::outbox::ConnectionKey;
 use crate::hub::requester::Requester;
 use crate::metrics::RefusalReason;
+use crate::traces;
 
 /// Maximum number of commands in a batch.
 const MAX_BATCH: usize = 1_024;
@@ -49,8 +51,19 @@ pub(super) enum ItemSource {
         requester: Requester,
         /// The precondition of a merge: the heads of the document.
         heads: Option<Vec<ChangeHash>>,
+        /// The span of the request.
+        request: Option<Id>,
         reply: oneshot::Sender<Result<Done, EditFailure>>,
     },
+}
+
+impl ItemSource {
+    fn request(&self) -> Option<Id> {
+        match self {
+            Self::Edit { request, .. } => request.clone(),
+            Self::Peer(_) => None,
+        }
+    }
 }
 
 /// A batch: its items, and the work after it was published.
@@ -144,7 +157,9 @@ impl DocumentTask {
             self.pipeline.large_batch = batch.bytes >= LARGE_BATCH || batch.items.iter().any(Item::is_large);
             let (items, prepared, senders) = batch.take_prepared();
             self.pipeline.rewinds = 0;
-            self.commit(document, items, prepared, senders, std::mem::take(&mut batch.elapsed)).await;
+            let span = traces::commit(&self.id, senders.iter().filter_map(ItemSource::request));
+            let elapsed = std::mem::take(&mut batch.elapsed);
+            self.commit(document, items, prepared, senders, elapsed).instrument(span).await;
             // Items that exceeded the memory limit of one commit.
             self.prepare(document, &mut batch);
         }
@@ -261,7 +276,9 @@ impl DocumentTask {
         let budget = self.hub.inner.settings.apply_budget
             + TIME_PER_OPERATION.saturating_mul(u32::try_from(extra).unwrap_or(u32::MAX));
         let started = Instant::now();
-        let mut applied = self.pipeline.applying.run(large, || document.engine.apply_in_family(prepared, &relatives));
+        let span = traces::apply(operations);
+        let apply = || span.in_scope(|| document.engine.apply_in_family(prepared, &relatives));
+        let mut applied = self.pipeline.applying.run(large, apply);
         let elapsed = elapsed + started.elapsed();
         if let Some(error) = applied.poisoned() {
             Box::pin(self.recover_from_corruption(document, error, items, senders)).await;
@@ -334,7 +351,7 @@ impl DocumentTask {
             self.hub.inner.creation_rate_limit.release(payer.as_ref());
         }
         let outcomes = std::mem::take(&mut applied.outcomes);
-        self.publish(document, applied).await;
+        self.publish(document, applied).instrument(traces::publish()).await;
         // Answers come last, so that a client that learns of its edit also finds it. (A socket still writes the
         // answer first: it waits for it before it reads its outbox.)
         for (sender, outcome) in senders.into_iter().zip(outcomes) {
@@ -351,7 +368,9 @@ impl DocumentTask {
     ) -> Result<Append, StoreError> {
         let bytes = applied.chunks.len() as u64;
         let (started, now) = (Instant::now(), now_ms());
-        let appended = self.hub.in_store(self.pipeline.log.append_batch(document, applied, now)).await?;
+        let span = traces::append(applied.change_count, bytes);
+        let appending = self.hub.in_store(self.pipeline.log.append_batch(document, applied, now));
+        let appended = appending.instrument(span).await?;
         if appended == Append::Behind {
             return Ok(appended);
         }
