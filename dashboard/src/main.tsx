@@ -6,7 +6,6 @@
 import wasm from "@automerge/automerge/automerge.wasm?url"
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
-import { removeFormDrafts } from "./sync/form-drafts"
 import { hasLocalPlans, loadPreview, previewAddress } from "./sync/preview"
 import { ownerOf, readSession, type Session, setupCode, takeAddress } from "./sync/session"
 import { Login } from "./ui/Login"
@@ -48,10 +47,10 @@ async function start(): Promise<void> {
   await startEditor(root, session, isFresh, placeholder)
 }
 
-/** Removes the data of users who have logged out. */
+/** Removes the data of users who have logged out. What was typed into forms stays if only the session has ended. */
 async function removeLocalData(): Promise<void> {
-  removeFormDrafts()
-  const { removeScheduledLocalData } = await import("./sync/logout-cleanup")
+  const { followLogoutInOtherTab, removeScheduledLocalData } = await import("./sync/logout-cleanup")
+  followLogoutInOtherTab()
   await removeScheduledLocalData()
 }
 

@@ -2,7 +2,7 @@
 import { type ReactNode, StrictMode } from "react"
 import type { Root } from "react-dom/client"
 import { startAutomerge } from "./sync/automerge"
-import { cancelLocalDataRemoval, reloadOnLogoutInOtherTab, removeScheduledLocalData } from "./sync/logout-cleanup"
+import { cancelLocalDataRemoval, followLogoutInOtherTab, removeScheduledLocalData } from "./sync/logout-cleanup"
 import { openRepo } from "./sync/repo"
 import { ownerOf, type Session } from "./sync/session"
 import { App } from "./ui/App"
@@ -13,7 +13,8 @@ export async function startEditor(root: Root, session: Session, isFresh: boolean
   await startAutomerge()
   if (!session.required || session.user) cancelLocalDataRemoval(ownerOf(session))
   await removeScheduledLocalData()
-  reloadOnLogoutInOtherTab()
+  // The database must be closed before it can be deleted.
+  followLogoutInOtherTab(() => location.reload())
   const local = openRepo(ownerOf(session))
   root.render(
     <StrictMode>

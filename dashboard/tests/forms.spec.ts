@@ -1,5 +1,6 @@
 /** What is typed into an open form survives a reload, and nothing is left of a form that was closed. */
-import { expect, type Person, test } from "./support/plan"
+import { login, test as testWithAccounts } from "./support/accounts"
+import { expect, type Person, person, test } from "./support/plan"
 
 const dialog = ({ page }: Person, name: string | RegExp) => page.getByRole("dialog", { name })
 
@@ -7,6 +8,8 @@ async function reload(user: Person): Promise<void> {
   await user.page.reload()
   await expect(user.row("Office Manager")).toBeVisible()
 }
+
+const TOTAL = "Total budget, in the unit below"
 
 async function choose({ page }: Person, command: string): Promise<void> {
   await page.getByRole("button", { name: /^Plan: / }).click()
@@ -57,9 +60,9 @@ test("settings, budgets and columns are typed across a reload", async ({ cfo }) 
   const { page } = cfo
   await choose(cfo, "Plan settings…")
   const settings = dialog(cfo, "Plan settings")
-  await settings.getByLabel("Total budget, in the unit below").fill("1234")
+  await settings.getByLabel(TOTAL).fill("1234")
   await reload(cfo)
-  await expect(settings.getByLabel("Total budget, in the unit below")).toHaveValue("1234")
+  await expect(settings.getByLabel(TOTAL)).toHaveValue("1234")
   await settings.getByRole("button", { name: "Cancel" }).click()
 
   await page.getByRole("button", { name: "Set budgets" }).click()
@@ -84,4 +87,49 @@ test("settings, budgets and columns are typed across a reload", async ({ cfo }) 
   await expect(page.getByRole("columnheader", { name: /^Grade/ })).toBeVisible()
   await reload(cfo)
   for (const closed of [settings, budgets, column]) await expect(closed).toHaveCount(0)
+})
+
+test("what others save while a form is reloaded is not overwritten", async ({ cfo, ceo }) => {
+  await cfo.expectSync("live", 0)
+  const settings = dialog(cfo, "Plan settings")
+  const other = dialog(ceo, "Plan settings")
+  await choose(cfo, "Plan settings…")
+  await settings.getByLabel(TOTAL).fill("1234")
+  await choose(ceo, "Plan settings…")
+  await other.getByLabel("Name", { exact: true }).fill("Growth 2028")
+  await other.getByLabel(TOTAL).fill("1500")
+  await other.getByRole("button", { name: "Save" }).click()
+  await expect(cfo.page).toHaveTitle(/^Growth 2028/)
+
+  await reload(cfo)
+  await expect(settings.getByLabel(TOTAL)).toHaveValue("1234")
+  await settings.getByRole("button", { name: "Save" }).click()
+  await expect(cfo.page.locator(".toast").last()).toContainText("Both values are kept")
+  for (const { page } of [cfo, ceo]) {
+    await expect(page.getByRole("button", { name: "Compare the values of Total budget of the plan" })).toBeVisible()
+    await expect(page).toHaveTitle(/^Growth 2028/)
+  }
+})
+
+testWithAccounts("a form is typed across the end of a session, and not across a logout", async ({ server, browser }) => {
+  const cfo = await person(browser, "")
+  const settings = dialog(cfo, "Plan settings")
+  await login(cfo, server.url, "cfo")
+  await choose(cfo, "Plan settings…")
+  await settings.getByLabel(TOTAL).fill("1234")
+  await cfo.context.clearCookies()
+  await cfo.page.reload()
+  await expect(cfo.page.getByRole("heading", { name: "Log in" })).toBeVisible()
+  await login(cfo, server.url, "cfo")
+  await expect(settings.getByLabel(TOTAL)).toHaveValue("1234")
+
+  const page = await cfo.context.newPage()
+  await page.goto(server.url)
+  await page.getByRole("button", { name: "Account: cfo" }).click()
+  await page.getByRole("button", { name: "Log out" }).click()
+  await expect(cfo.page.getByRole("heading", { name: "Log in" })).toBeVisible()
+  await login(cfo, server.url, "cfo")
+  await expect(cfo.row("Office Manager")).toBeVisible()
+  await expect(settings).toHaveCount(0)
+  await cfo.context.close()
 })

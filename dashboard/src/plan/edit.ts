@@ -31,6 +31,7 @@ import {
   type PositionDoc,
   readRowRegister,
   readSettingsState,
+  rowAt,
   rowsOf,
   SETTINGS,
   type Setting,
@@ -171,7 +172,7 @@ export function setField(
   base: PositionAtHeads | null = null,
   label: string = field,
 ): void {
-  const row = rowsOf(plan.doc())[id] as PositionDoc | undefined
+  const row = rowAt(rowsOf(plan.doc()), id) as PositionDoc | undefined
   const name = row ? toFieldValue("designation", row.designation) : base?.position.designation
   const change = (doc: PlanDoc) => {
     const row = doc.positions[id]
@@ -193,7 +194,7 @@ function budgetOf(row: PositionDoc): number | null {
 
 /** Approves a position with its current budget. Open and filled positions keep their status. */
 export function approvePosition(plan: Plan, id: string, author: string): void {
-  const name = toFieldValue("designation", (rowsOf(plan.doc())[id] as PositionDoc | undefined)?.designation)
+  const name = toFieldValue("designation", (rowAt(rowsOf(plan.doc()), id) as PositionDoc | undefined)?.designation)
   plan.change(
     (doc) => {
       const row = doc.positions[id]

@@ -2,7 +2,7 @@
 import { APPROVAL_KEYS } from "./approval"
 import { COMMENTS } from "./comments"
 import { isFieldKey } from "./fields"
-import { describeValue, rowsOf } from "./schema"
+import { describeValue, rowAt, rowsOf } from "./schema"
 
 /** A value as a table holds it. Lists and maps are JSON. */
 export type ExtraValue = string | number | boolean
@@ -19,7 +19,7 @@ export function readExtraFields(
   const rows = rowsOf(doc)
   const found = new Map<string, Record<string, ExtraValue>>()
   for (const id of ids) {
-    const row = rows[id]
+    const row = rowAt(rows, id)
     // An entry that is not a map has no fields.
     if (typeof row !== "object" || row === null || Object.getPrototypeOf(row) !== Object.prototype) continue
     const extra = Object.entries(row).flatMap(([key, value]): [string, ExtraValue][] =>

@@ -3,7 +3,7 @@ import { next as A } from "@automerge/automerge/slim"
 import { type CostedPosition, costByMonth } from "./cost"
 import { readRowsAt } from "./past-rows"
 import { roundSum } from "./query"
-import { readPosition, rowsOf } from "./schema"
+import { readPosition, rowAt, rowsOf } from "./schema"
 import { monthsFrom } from "./year"
 
 export interface MonthDifference {
@@ -36,6 +36,6 @@ export function monthlyDifference(
   if (!A.hasHeads(scenario, [...base])) return null
   const [past, rows] = [readRowsAt(scenario, ids, base), rowsOf(scenario)]
   const before = ids.flatMap((id) => readPosition(id, past.get(id)) ?? [])
-  const after = ids.flatMap((id) => readPosition(id, rows[id]) ?? [])
+  const after = ids.flatMap((id) => readPosition(id, rowAt(rows, id)) ?? [])
   return differenceByMonth(before, after, yearStart)
 }

@@ -38,13 +38,13 @@ export interface ColumnInput {
   options: readonly string[]
 }
 
-/** The columns of a plan, and the heads at which they were read. */
-export interface ColumnsAtHeads {
-  columns: readonly PlanColumn[]
+/** A column of a plan, `null` for a new one, and the heads at which it was read. */
+export interface ColumnAtHeads {
+  column: PlanColumn | null
   heads: UrlHeads
 }
 
-/** Keys that are no columns: fields of a position and of its JSON form, and columns of the grid. */
+/** Names that are no columns: fields of a position and of its JSON form, and columns of the grid. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...FIELDS,
   ...APPROVAL_KEYS,
@@ -65,8 +65,8 @@ const RESERVED: ReadonlySet<string> = new Set([
   ],
 ])
 
-/** Whether a key may be that of a column. */
-export const isOwnKey = (key: string): key is OwnKey => !RESERVED.has(key)
+/** Whether a key may be that of a column. Every object inherits `constructor` and others, which would look like values of a column. */
+export const isOwnKey = (key: string): key is OwnKey => !RESERVED.has(key) && !(key in Object.prototype)
 
 const showText = (value: unknown): FieldValue => toFieldValue("designation", value)
 const asNumber = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null)
@@ -202,5 +202,5 @@ export function titleProblem(title: string, others: readonly string[]): string |
   const fold = (text: string) => text.trim().toLowerCase()
   if (fold(title) === "") return "Enter a name."
   if (others.some((other) => fold(other) === fold(title))) return `There is a column named “${title}”.`
-  return isFieldKey(title) || !isOwnKey(fold(title)) ? `“${title}” is the name of a field. Choose another one.` : null
+  return isFieldKey(title) || RESERVED.has(fold(title)) ? `“${title}” is the name of a field. Choose another one.` : null
 }

@@ -2,7 +2,7 @@
 import { next as A } from "@automerge/automerge/slim"
 import { encodeHeads } from "@automerge/automerge-repo/slim"
 import { RowReader, toPlainValue } from "./multi-value-register"
-import { rowsOf } from "./schema"
+import { rowAt, rowsOf } from "./schema"
 
 /** Reading one row at earlier heads takes about as long as reading this many rows of the whole document there. */
 const ROWS_PER_READ = 9
@@ -20,7 +20,7 @@ export function readRowsAt(doc: A.Doc<unknown>, ids: Iterable<string>, heads: re
 
 function viewReader(doc: A.Doc<unknown>, heads: readonly string[]): (id: string) => unknown {
   const rows = rowsOf(A.view(doc, [...heads]))
-  return (id) => (Object.hasOwn(rows, id) ? rows[id] : undefined)
+  return (id) => rowAt(rows, id)
 }
 
 function registerReader(doc: A.Doc<unknown>, heads: readonly string[]): (id: string) => unknown {

@@ -3,7 +3,7 @@ import type { next as A } from "@automerge/automerge/slim"
 import { PlanColumns } from "./columns"
 import { newestFirst, patchSorted } from "./newest-first"
 import { readColumns } from "./own-columns"
-import { type Position, readConflicts, readPosition, rowsOf } from "./schema"
+import { type Position, readConflicts, readPosition, rowAt, rowsOf } from "./schema"
 
 /** Number of changed positions up to which the sorted list is patched instead of sorted again. */
 const MAX_PATCHED = 200
@@ -100,7 +100,7 @@ export class PositionIndex {
     const rows = rowsOf(doc)
     for (const [id, fields] of touched) {
       const isAdded = isLocal && fields === null && !this.#byId.has(id)
-      const position = readPosition(id, rows[id], this.#columns.own)
+      const position = readPosition(id, rowAt(rows, id), this.#columns.own)
       if (position) this.#put(position)
       else this.#delete(id)
       if (!isAdded) this.#conflictCandidates.add(id)

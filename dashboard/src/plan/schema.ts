@@ -251,6 +251,9 @@ export function rowsOf(doc: unknown): Record<string, unknown> {
   return isMap(positions) ? positions : {}
 }
 
+/** The row with this id; `undefined` if there is none. Every object inherits `constructor` and others, which are no rows. */
+export const rowAt = (rows: Record<string, unknown>, id: string): unknown => (Object.hasOwn(rows, id) ? rows[id] : undefined)
+
 /** Reads one row without its conflicts; `null` if there is no entry. `own`: the columns of the plan. */
 export function readPosition(id: string, entry: unknown, own: readonly OwnColumn[] = []): Position | null {
   if (entry === undefined) return null

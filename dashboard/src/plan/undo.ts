@@ -46,6 +46,8 @@ export interface ActionPart extends Targets {
 
 /** One action of the user, however many cells it changed. */
 export interface Action {
+  /** Stays the same while parts are written or reverted. */
+  id: string
   /** The action as a noun: `paste of 12 cells`. */
   label: string
   parts: readonly ActionPart[]
@@ -86,7 +88,7 @@ export function groupCells(cells: Iterable<{ id: string; field: string; value: F
 }
 
 /** The parts of an action that the document contains. After a crash, the local copy may be older than the recorded actions. */
-export const containedParts = (plan: Pick<Plan, "doc">, { parts }: Action): readonly ActionPart[] =>
+export const containedParts = (plan: Pick<Plan, "doc">, { parts }: Pick<Action, "parts">): readonly ActionPart[] =>
   parts.filter(({ before, after }) => A.getMissingDeps(plan.doc(), [...decodeHeads(before), ...decodeHeads(after)]).length === 0)
 
 const isRecord = (field: string): boolean => (APPROVAL_KEYS as readonly string[]).includes(field)

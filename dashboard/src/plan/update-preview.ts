@@ -1,7 +1,7 @@
 /** What a scenario becomes if the newer changes of its plan are merged into it, computed from the documents, so that it works offline. */
 import { next as A } from "@automerge/automerge/slim"
 import { readPlainColumns } from "./own-columns"
-import { readConflicts, readPosition, readSettingsState, rowsOf, type Setting } from "./schema"
+import { readConflicts, readPosition, readSettingsState, rowAt, rowsOf, type Setting } from "./schema"
 import { compareWithVersion, touchedSince, type VersionComparison } from "./version-comparison"
 
 /** A position with a new conflict. */
@@ -48,7 +48,7 @@ export function previewUpdate(
 function newConflicts(before: A.Doc<unknown>, after: A.Doc<unknown>, ids: ReadonlySet<string>): NewConflict[] {
   const [rows, columns] = [rowsOf(after), readPlainColumns(after)]
   return [...ids].flatMap((id) => {
-    const position = Object.hasOwn(rows, id) ? readPosition(id, rows[id], columns) : null
+    const position = readPosition(id, rowAt(rows, id), columns)
     if (!position) return []
     const known = readConflicts(before, id, columns) ?? {}
     const found = Object.entries(readConflicts(after, id, columns) ?? {})

@@ -20,7 +20,7 @@ import { differenceByMonth, type MonthDifference } from "./monthly-difference"
 import { readRegister, toPlainValue } from "./multi-value-register"
 import { readRowsAt } from "./past-rows"
 import { groupTotals } from "./query"
-import { describeValue, type Position, readPosition, rowsOf, toFieldValue } from "./schema"
+import { describeValue, type Position, readPosition, rowAt, rowsOf, toFieldValue } from "./schema"
 import { foldText } from "./text"
 
 /** Root keys that are no settings of a plan. */
@@ -54,7 +54,7 @@ export function compareWithVersion(doc: A.Doc<unknown>, heads: readonly string[]
   if (!A.hasHeads(doc, [...heads])) return null
   const { ids, settings: keys } = touchedSince(doc, heads)
   const [past, rows] = [readRowsAt(doc, ids, heads), rowsOf(doc)]
-  const states = [...ids].map((id): RowStates => ({ id, before: readRow(id, past.get(id)), after: readRow(id, rows[id]) }))
+  const states = [...ids].map((id): RowStates => ({ id, before: readRow(id, past.get(id)), after: readRow(id, rowAt(rows, id)) }))
   const positions = states.flatMap(({ id, before, after }) => compareRow(id, before, after) ?? [])
   const settings = expandMaps([...keys].sort().flatMap((key) => compareSetting(doc, heads, key) ?? []))
   const comparison: Comparison = { base: heads, settings, positions, sums: compareSums(rows, states) }

@@ -8,7 +8,7 @@ import { newId } from "../plan/id"
 import type { CompactionResult } from "./compaction-worker"
 import type { LocalStorageAdapter } from "./local-storage"
 import { loadWhole } from "./quick-load"
-import { type ChunkPlace, joinBytes } from "./stored-chunks"
+import { type ChunkPlace, joinBytes, joinChunks } from "./stored-chunks"
 
 type StorageSubsystem = NonNullable<Repo["storageSubsystem"]>
 
@@ -42,8 +42,9 @@ export class BackgroundStorage {
   #replaceMethods(subsystem: StorageSubsystem): void {
     const saveDoc = subsystem.saveDoc.bind(subsystem)
     subsystem.loadDoc = async <T>(id: DocumentId) => {
-      const bytes = await subsystem.loadDocData(id)
-      if (!bytes) return null
+      const chunks = await this.storage.loadChunks(id)
+      if (chunks.length === 0) return null
+      const bytes = joinChunks(chunks)
       if (bytes.length >= VERY_LARGE) await this.#announce()
       const doc = this.#load<T>(bytes)
       this.#notify(false)
@@ -52,8 +53,11 @@ export class BackgroundStorage {
     }
     subsystem.saveDoc = async (id: DocumentId, doc: A.Doc<unknown>) => {
       const [since, heads] = [this.#saved.get(id), A.getHeads(doc)]
-      if (!since) await saveDoc(id, doc)
-      else if (since.length === heads.length && since.every((head) => heads.includes(head))) return
+      if (!since) {
+        // A document without a snapshot is saved as a whole, which takes too long to be tried at each edit while the storage is full.
+        if (this.storage.isRetryScheduled(id)) return
+        await saveDoc(id, doc)
+      } else if (since.length === heads.length && since.every((head) => heads.includes(head))) return
       else await this.storage.save([id, "incremental", newId()], A.saveSince(doc, since))
       this.#saved.set(id, heads)
       const { snapshot, changes } = this.storage.sizes(id)

@@ -1,5 +1,6 @@
 /** Widths of columns, which each user sets for their own screen. Kept in this browser per plan and user. */
 import { planKey } from "./storage-keys"
+import { storeItem } from "./stored-items"
 
 /** In rem, by column. */
 export type ColumnWidths = ReadonlyMap<string, number>
@@ -14,11 +15,7 @@ export function readColumnWidths(owner: string, plan: string): ColumnWidths {
   }
 }
 
+/** Without storage the widths last as long as the page. */
 export function saveColumnWidths(owner: string, plan: string, widths: ColumnWidths): void {
-  try {
-    if (widths.size > 0) localStorage.setItem(planKey("widths", owner, plan), JSON.stringify(Object.fromEntries(widths)))
-    else localStorage.removeItem(planKey("widths", owner, plan))
-  } catch {
-    // Without storage the widths last as long as the page.
-  }
+  storeItem(planKey("widths", owner, plan), widths.size > 0 ? JSON.stringify(Object.fromEntries(widths)) : null)
 }

@@ -1,5 +1,6 @@
 /** Comments that a user has typed and not sent, by position. Kept in this browser until they are sent or cleared. */
 import { planKey } from "./storage-keys"
+import { storeItem } from "./stored-items"
 
 /** Where a comment is being typed. */
 export interface CommentPlace {
@@ -24,13 +25,7 @@ export function saveCommentDraft(place: CommentPlace, text: string): void {
   const all = readStored(place)
   if (text === "") all.delete(place.position)
   else all.set(place.position, text)
-  const key = planKey("comments", place.owner, place.plan)
-  try {
-    if (all.size > 0) localStorage.setItem(key, JSON.stringify([...all]))
-    else localStorage.removeItem(key)
-  } catch {
-    // The text stays in this page.
-  }
+  storeItem(planKey("comments", place.owner, place.plan), all.size > 0 ? JSON.stringify([...all]) : null)
 }
 
 function readStored({ owner, plan }: CommentPlace): Map<string, string> {

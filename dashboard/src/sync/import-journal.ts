@@ -3,6 +3,7 @@
  * is never left without a word.
  */
 import { planKey } from "./storage-keys"
+import { storeItem, storeTabItem } from "./stored-items"
 
 export interface ImportNote {
   /** Label of the action for undo. */
@@ -19,24 +20,26 @@ export interface ImportNote {
 const SILENCE_MS = 30_000
 const TAB_KEY = "happierwork.tab"
 
-/** Name of this tab. It survives a reload. */
+let name: string | null = null
+
+/** Name of this tab. It survives a reload if it can be stored. */
 export function tabName(): string {
-  const known = sessionStorage.getItem(TAB_KEY)
-  if (known !== null) return known
-  const name = String(Math.random()).slice(2)
-  sessionStorage.setItem(TAB_KEY, name)
+  name ??= sessionStorage.getItem(TAB_KEY)
+  if (name === null) {
+    name = String(Math.random()).slice(2)
+    storeTabItem(TAB_KEY, name)
+  }
   return name
 }
 
-export const writeImportNote = (owner: string, plan: string, note: ImportNote): void => {
-  try {
-    localStorage.setItem(planKey("import", owner, plan), JSON.stringify(note))
-  } catch {
-    // Without storage, the page cannot tell after a reload.
-  }
+/** Without storage, the page cannot tell after a reload. */
+export function writeImportNote(owner: string, plan: string, note: ImportNote): void {
+  storeItem(planKey("import", owner, plan), JSON.stringify(note))
 }
 
-export const clearImportNote = (owner: string, plan: string): void => localStorage.removeItem(planKey("import", owner, plan))
+export function clearImportNote(owner: string, plan: string): void {
+  storeItem(planKey("import", owner, plan), null)
+}
 
 /** The note of an import that was interrupted; `null` if there is none, or if another tab is still writing. */
 export function readInterruptedImport(owner: string, plan: string, now: number): ImportNote | null {

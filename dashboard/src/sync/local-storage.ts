@@ -1,6 +1,6 @@
 /** The stock IndexedDB adapter with reporting and retry of failed writes. */
 import { IndexedDBStorageAdapter } from "@automerge/automerge-repo-storage-indexeddb"
-import { CHUNK_STORE } from "./stored-chunks"
+import { CHUNK_STORE, readChunksFrom, type StoredChunk } from "./stored-chunks"
 
 /** Delay before a failed write is retried. */
 const RETRY_MS = 10_000
@@ -17,6 +17,8 @@ export interface StoredSizes {
 export class LocalStorageAdapter extends IndexedDBStorageAdapter {
   #writeErrors = new Map<string, string>()
   #sizes = new Map<string, StoredSizes>()
+  /** Timers of documents whose last save failed. */
+  #retries = new Map<string, number>()
   #listeners = new Set<() => void>()
 
   constructor(
@@ -53,13 +55,41 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
     })
   }
 
-  override async loadRange(prefix: string[]): ReturnType<IndexedDBStorageAdapter["loadRange"]> {
-    const chunks = await super.loadRange(prefix)
-    const [document = "", kind = ""] = prefix
-    const size = chunks.reduce((sum, { data }) => sum + (data?.length ?? 0), 0)
-    if (size > 0 && CHANGE_KINDS.has(kind))
-      this.setSizes(document, { ...this.sizes(document), [kind === "snapshot" ? "snapshot" : "changes"]: size })
+  /**
+   * Reads the chunks of a document, snapshots first. The stock adapter reads the two kinds one after the other: if another tab joins them in between,
+   * the old snapshot comes without its changes.
+   */
+  async loadChunks(document: string): Promise<StoredChunk[]> {
+    const chunks = await readChunksFrom(await this.#database(), document)
+    const sizeOf = (kind: string) => chunks.reduce((sum, { key, binary }) => sum + (key[1] === kind ? binary.length : 0), 0)
+    if (chunks.length > 0) this.setSizes(document, { snapshot: sizeOf("snapshot"), changes: sizeOf("incremental") })
     return chunks
+  }
+
+  /** Whether the last save of a document failed and the next attempt is scheduled. */
+  isRetryScheduled(document: string): boolean {
+    return this.#retries.has(document)
+  }
+
+  /** The page is about to be closed: nothing waits for its next attempt. */
+  cancelRetries(): void {
+    for (const timer of this.#retries.values()) window.clearTimeout(timer)
+    this.#retries.clear()
+  }
+
+  /** Schedules one attempt, however many saves have failed. */
+  #scheduleRetry(document: string): void {
+    if (this.#retries.has(document)) return
+    const timer = window.setTimeout(() => {
+      this.#retries.delete(document)
+      this.saveAgain(document)
+    }, RETRY_MS)
+    this.#retries.set(document, timer)
+  }
+
+  #cancelRetry(document: string): void {
+    window.clearTimeout(this.#retries.get(document))
+    this.#retries.delete(document)
   }
 
   subscribe(listener: () => void): () => void {
@@ -77,12 +107,13 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
       const { length } = binary
       this.setSizes(document, kind === "snapshot" ? { snapshot: length, changes: 0 } : { ...before, changes: before.changes + length })
       // A save contains everything since the last successful one, so nothing is missing now.
+      this.#cancelRetry(document)
       if (this.#writeErrors.delete(document) || isFirst) this.#notify()
     } catch (error) {
       if (CHANGE_KINDS.has(kind)) {
         this.#writeErrors.set(document, describeError(error))
         this.#notify()
-        window.setTimeout(() => this.saveAgain(document), RETRY_MS)
+        this.#scheduleRetry(document)
       }
       throw error
     }
@@ -98,7 +129,7 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
 
   /** Unlike the stock adapter, this rejects when the browser aborts the transaction, as it does when storage is full. */
   async #write(work: (store: IDBObjectStore) => void): Promise<void> {
-    const database = await (this as unknown as { dbPromise: Promise<IDBDatabase> }).dbPromise
+    const database = await this.#database()
     const transaction = database.transaction(CHUNK_STORE, "readwrite")
     const isDone = new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve()
@@ -108,6 +139,11 @@ export class LocalStorageAdapter extends IndexedDBStorageAdapter {
     // Otherwise the browser waits for the page before it commits, and drops the write of a page that is closed or reloaded.
     transaction.commit()
     await isDone
+  }
+
+  /** The stock adapter keeps it to itself. */
+  #database(): Promise<IDBDatabase> {
+    return (this as unknown as { dbPromise: Promise<IDBDatabase> }).dbPromise
   }
 
   #notify(): void {

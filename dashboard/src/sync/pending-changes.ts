@@ -1,14 +1,9 @@
 /** Number of unsynced changes by plan, stored for the next page load. */
 import { planKey, plansWithKey } from "./storage-keys"
+import { storeItem } from "./stored-items"
 
 export function savePendingCount(owner: string, plan: string, changes: number): void {
-  const key = planKey("unsent", owner, plan)
-  try {
-    if (changes > 0) localStorage.setItem(key, String(changes))
-    else localStorage.removeItem(key)
-  } catch {
-    // Storage is full. The edit itself must not fail.
-  }
+  storeItem(planKey("unsent", owner, plan), changes > 0 ? String(changes) : null)
 }
 
 /** Number of unsynced changes by plan. */

@@ -5,6 +5,7 @@ import {
   type DocHandle,
   type DocHandleChangePayload,
   type DocHandleEncodedChangePayload,
+  decodeHeads,
   encodeHeads,
   type UrlHeads,
 } from "@automerge/automerge-repo/slim"
@@ -15,7 +16,8 @@ import type { PlanColumns } from "../plan/columns"
 import { CommentIndex, type CommentsByPosition } from "../plan/comment-index"
 import { type DepartmentBudget, type DepartmentBudgetsAtHeads, readDepartmentBudgets } from "../plan/department-budgets"
 import { hiddenRows, type Plan, type PositionAtHeads, type SettingsAtHeads } from "../plan/edit"
-import type { ColumnsAtHeads } from "../plan/own-columns"
+import { containsHeads } from "../plan/heads"
+import type { ColumnAtHeads } from "../plan/own-columns"
 import { PositionIndex } from "../plan/position-index"
 import { readSavedViews, type SavedView } from "../plan/saved-views"
 import { type PlanDoc, type Position, readSettingsState, rowsOf, type SettingConflicts, type Settings } from "../plan/schema"
@@ -209,10 +211,15 @@ export class PlanStore {
     return { budgets: readDepartmentBudgets(this.handle.doc()), heads: this.handle.heads() }
   }
 
-  /** The current columns, which may not be rendered yet. */
-  readColumns(): ColumnsAtHeads {
+  /** A column as it is now, which may not be rendered yet. `null` for a new one. */
+  readColumn(key: string | null): ColumnAtHeads {
     this.#rows.checkColumns(this.handle.doc())
-    return { columns: this.#rows.columns.all, heads: this.handle.heads() }
+    return { column: this.#rows.columns.all.find((column) => column.key === key) ?? null, heads: this.handle.heads() }
+  }
+
+  /** Whether this copy of the document has all changes up to these heads. */
+  contains(heads: UrlHeads): boolean {
+    return containsHeads(this.handle.doc(), decodeHeads(heads))
   }
 
   close(): void {

@@ -9,6 +9,7 @@ import { savePendingCount } from "./pending-changes"
 import { plansKey } from "./plans-key"
 import { type ScenarioInfo, type ScenarioResponse, toScenario } from "./scenarios"
 import { removePlanKeys } from "./storage-keys"
+import { storeItem } from "./stored-items"
 
 export type PlanAccess = "read" | "write" | "own"
 
@@ -60,15 +61,22 @@ export const isListed = (plans: readonly PlanInfo[], id: string): boolean =>
 export const writableDocuments = (plans: readonly PlanInfo[]): string[] =>
   plans.filter(({ access }) => access !== "read").flatMap(({ id, scenarios }) => [id, ...(scenarios ?? []).map((scenario) => scenario.id)])
 
+/** Lists that could not be stored, as text, by user. They last as long as the page. */
+const unstored = new Map<string, string>()
+
 export function cachedPlans(owner: string): PlanInfo[] {
   try {
-    return JSON.parse(localStorage.getItem(plansKey(owner)) ?? "[]") as PlanInfo[]
+    return JSON.parse(unstored.get(owner) ?? localStorage.getItem(plansKey(owner)) ?? "[]") as PlanInfo[]
   } catch {
     return []
   }
 }
 
-const cachePlans = (owner: string, plans: readonly PlanInfo[]): void => localStorage.setItem(plansKey(owner), JSON.stringify(plans))
+function cachePlans(owner: string, plans: readonly PlanInfo[]): void {
+  const text = JSON.stringify(plans)
+  if (storeItem(plansKey(owner), text)) unstored.delete(owner)
+  else unstored.set(owner, text)
+}
 
 /** Requests the list. Throws if the server cannot be reached or answers with an error. */
 export async function listPlans(owner: string): Promise<PlanInfo[]> {

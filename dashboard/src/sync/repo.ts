@@ -15,7 +15,8 @@ export interface LocalRepo {
 }
 
 /** Saves what has changed in all documents. */
-function saveNow(repo: Repo): void {
+function saveNow(repo: Repo, storage: LocalStorageAdapter): void {
+  storage.cancelRetries()
   const ready = Object.values(repo.handles).filter((handle) => handle.isReady())
   repo.flush(ready.map((handle) => handle.documentId)).catch(() => undefined)
 }
@@ -38,7 +39,7 @@ export function openRepo(owner: string): LocalRepo {
   })
   const background = new BackgroundStorage(repo, storage, databaseName(owner))
   // The repository saves some time after a change.
-  window.addEventListener("pagehide", () => saveNow(repo))
+  window.addEventListener("pagehide", () => saveNow(repo, storage))
   connection.receiveWhole = (id, changes) => background.receiveWhole(id, changes)
   return { repo, connection, background, outbox: new Outbox(repo, connection, storage, owner) }
 }

@@ -1,5 +1,6 @@
 /** The session, cached for offline use. */
 import { STORAGE_PREFIX } from "./storage-prefix"
+import { storeItem, storeTabItem } from "./stored-items"
 
 export interface User {
   name: string
@@ -32,17 +33,26 @@ function cachedSession(): Session | null {
 
 /** The session from the server, or else the cached one; `null` on a first visit without a connection. */
 export async function readSession(): Promise<{ session: Session | null; isFresh: boolean }> {
+  const session = await requestSession()
+  if (session) cacheSession(session)
+  return session ? { session, isFresh: true } : { session: cachedSession(), isFresh: false }
+}
+
+/** The session from the server; `null` if it cannot be reached. */
+async function requestSession(): Promise<Session | null> {
   try {
     const response = await fetch("api/session", { signal: AbortSignal.timeout(SESSION_TIMEOUT_MS) })
-    if (response.ok) {
-      const session = (await response.json()) as Session
-      localStorage.setItem(SESSION_KEY, JSON.stringify(session))
-      return { session, isFresh: true }
-    }
+    return response.ok ? ((await response.json()) as Session) : null
   } catch {
-    // The server cannot be reached.
+    return null
   }
-  return { session: cachedSession(), isFresh: false }
+}
+
+/** If the session cannot be stored, that of another user does not stay in its place: offline, the page would open their data. */
+function cacheSession(session: Session): void {
+  if (storeItem(SESSION_KEY, JSON.stringify(session))) return
+  const cached = cachedSession()
+  if (cached && ownerOf(cached) !== ownerOf(session)) storeItem(SESSION_KEY, null)
 }
 
 export type LoginResult = { ok: true } | { ok: false; reason: string }
@@ -70,38 +80,45 @@ export const PROVIDER_LOGIN = "api/login"
 const ADDRESS_KEY = `${STORAGE_PREFIX}.address`
 const PROVIDER_FAILURE_PREFIX = "#login="
 
-const PROVIDER_FAILURES: Record<string, string> = {
-  expired: "The login took too long, or was begun in another browser. Try again.",
-  cancelled: "The login was cancelled.",
-  refused: "Your account may not use this server. Ask its operator for access.",
-  busy: "Too many people are logging in at the moment. Try again in a few seconds.",
-}
+const PROVIDER_FAILURES = new Map([
+  ["expired", "The login took too long, or was begun in another browser. Try again."],
+  ["cancelled", "The login was cancelled."],
+  ["refused", "Your account may not use this server. Ask its operator for access."],
+  ["busy", "Too many people are logging in at the moment. Try again in a few seconds."],
+])
 
 /** Why a login by the identity provider failed; `null` for other addresses. */
 export function providerFailure(fragment: string): string | null {
   if (!fragment.startsWith(PROVIDER_FAILURE_PREFIX)) return null
-  return (
-    PROVIDER_FAILURES[fragment.slice(PROVIDER_FAILURE_PREFIX.length)] ?? "The login failed. Try again, or ask the operator of this server."
-  )
+  const reason = fragment.slice(PROVIDER_FAILURE_PREFIX.length)
+  return PROVIDER_FAILURES.get(reason) ?? "The login failed. Try again, or ask the operator of this server."
 }
 
 /** Keeps the address, which the provider does not return. */
 export function keepAddress(fragment: string): void {
-  if (providerFailure(fragment) === null) sessionStorage.setItem(ADDRESS_KEY, fragment)
+  if (providerFailure(fragment) === null) storeTabItem(ADDRESS_KEY, fragment)
 }
 
 /** The address before a login by the identity provider, once. */
 export function takeAddress(): string {
   const kept = sessionStorage.getItem(ADDRESS_KEY) ?? ""
-  sessionStorage.removeItem(ADDRESS_KEY)
+  storeTabItem(ADDRESS_KEY, null)
   return kept
 }
 
 const SETUP_PREFIX = "#setup="
 
 /** The code of a link that creates the first account of a server; `null` for other addresses. */
-export const setupCode = (fragment: string): string | null =>
-  fragment.startsWith(SETUP_PREFIX) ? decodeURIComponent(fragment.slice(SETUP_PREFIX.length)) : null
+export function setupCode(fragment: string): string | null {
+  if (!fragment.startsWith(SETUP_PREFIX)) return null
+  const code = fragment.slice(SETUP_PREFIX.length)
+  try {
+    return decodeURIComponent(code)
+  } catch {
+    // The server rejects a mangled code, and the form says so.
+    return code
+  }
+}
 
 /** Creates the first account of a server. */
 export async function setUp(code: string, name: string, password: string): Promise<LoginResult> {
@@ -123,12 +140,14 @@ export async function setUp(code: string, name: string, password: string): Promi
 export async function logout(): Promise<void> {
   const response = await fetch("accounts/api/logout/", { method: "POST" })
   if (!response.ok) throw new Error(`The server answered ${response.status}.`)
-  localStorage.removeItem(SESSION_KEY)
+  storeItem(SESSION_KEY, null)
 }
 
 /** Display name for servers without authentication. */
 export const readDisplayName = (): string => localStorage.getItem(NAME_KEY) ?? ""
-export const saveDisplayName = (name: string): void => localStorage.setItem(NAME_KEY, name.trim())
+export function saveDisplayName(name: string): void {
+  storeItem(NAME_KEY, name)
+}
 
 /** User whose local database is used; empty without authentication. */
 export const ownerOf = (session: Session): string => session.user?.name ?? ""

@@ -23,14 +23,19 @@ export async function readChunks({ database, document }: ChunkPlace): Promise<St
   const opened = await open(database)
   if (!opened) return []
   try {
-    const store = opened.transaction(CHUNK_STORE).objectStore(CHUNK_STORE)
-    const kinds = await Promise.all(
-      ["snapshot", "incremental"].map((kind) => result(store.getAll(IDBKeyRange.bound([document, kind], [document, kind, "\uffff"])))),
-    )
-    return kinds.flat() as StoredChunk[]
+    return await readChunksFrom(opened, document)
   } finally {
     opened.close()
   }
+}
+
+/** Reads the chunks of a document in one transaction, snapshots first. */
+export async function readChunksFrom(database: IDBDatabase, document: string): Promise<StoredChunk[]> {
+  const store = database.transaction(CHUNK_STORE).objectStore(CHUNK_STORE)
+  const kinds = await Promise.all(
+    ["snapshot", "incremental"].map((kind) => result(store.getAll(IDBKeyRange.bound([document, kind], [document, kind, "\uffff"])))),
+  )
+  return kinds.flat() as StoredChunk[]
 }
 
 /**

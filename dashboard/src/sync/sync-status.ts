@@ -1,11 +1,13 @@
 /** Sync status of one document: which changes the server has stored, and how many are pending. */
 import { next as A } from "@automerge/automerge/slim"
 import { type DocHandle, type DocHandleRemoteHeadsPayload, decodeHeads, type StorageId } from "@automerge/automerge-repo/slim"
+import { containsHeads } from "../plan/heads"
 import type { PlanDoc } from "../plan/schema"
 import type { AccessError, Connection } from "./connection"
 import type { LocalStorageAdapter } from "./local-storage"
 import { savePendingCount } from "./pending-changes"
 import { planKey } from "./storage-keys"
+import { storeItem } from "./stored-items"
 
 export interface SyncState {
   kind: "live" | "syncing" | "offline" | "not-allowed" | "rejected"
@@ -110,12 +112,6 @@ export class SyncStatus {
   }
 }
 
-/** `A.hasHeads` is slow: it reconstructs each of the changes. */
-function containsHeads(doc: A.Doc<unknown>, heads: A.Heads): boolean {
-  const missing = new Set(A.getMissingDeps(doc, heads))
-  return !heads.some((head) => missing.has(head))
-}
-
 const MAX_SAVED_HEADS = 3
 
 function readHeads(owner: string, id: string): A.Heads[] {
@@ -127,8 +123,9 @@ function readHeads(owner: string, id: string): A.Heads[] {
   }
 }
 
+/** Called in handlers of the repository, where an error would leave the handle with an outdated document. */
 function saveHeads(owner: string, id: string, heads: A.Heads): void {
   const before = readHeads(owner, id)
   if (JSON.stringify(before[0]) === JSON.stringify(heads)) return
-  localStorage.setItem(planKey("heads", owner, id), JSON.stringify([heads, ...before].slice(0, MAX_SAVED_HEADS)))
+  storeItem(planKey("heads", owner, id), JSON.stringify([heads, ...before].slice(0, MAX_SAVED_HEADS)))
 }

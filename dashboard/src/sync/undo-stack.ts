@@ -6,8 +6,10 @@
 import { next as A } from "@automerge/automerge/slim"
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
 import type { Plan } from "../plan/edit"
+import { newId } from "../plan/id"
 import { type Action, type ActionPart, containedParts, type KeptPlace, revertPart, type Targets } from "../plan/undo"
 import { planKey } from "./storage-keys"
+import { protectUndoStack, releaseUndoStack, storeItem } from "./stored-items"
 import { nextTask } from "./tasks"
 
 /** The labels of the actions that undo and redo would revert; `null` if there is none. */
@@ -24,6 +26,8 @@ export interface RevertedAction {
   kept: readonly KeptPlace[]
 }
 
+type Kind = "undo" | "redo"
+
 interface Stored {
   undo: Action[]
   redo: Action[]
@@ -33,24 +37,32 @@ interface Stored {
 
 const MAX_ACTIONS = 200
 const MAX_ACTORS = 200
-/** While a large action is written, it is saved this often. */
+/** While a large action is written or reverted, it is saved this often. */
 const SAVE_INTERVAL_MS = 1_000
 /** Maximum length of the stored text. Browsers store about five million characters for a site. */
 const MAX_LENGTH = 1_000_000
 
 export class UndoStack {
   state: UndoState = { undo: null, redo: null }
+  #key: string
   #stored: Stored
+  /**
+   * The actions that are being written or reverted, as far as they have come, by stack. One without parts is not on its stack. They are kept apart,
+   * because the stacks of other tabs have them as they were saved last.
+   */
+  #running: Partial<Record<Kind, Action>> = {}
   #listeners = new Set<() => void>()
   #queue: Promise<unknown> = Promise.resolve()
 
   constructor(
     private readonly plan: Plan,
-    private readonly owner: string,
-    private readonly id: string,
+    owner: string,
+    id: string,
     /** Runs the many changes of a large action, while the page does not render each of them. */
     private readonly runBulk: <T>(work: () => Promise<T>) => Promise<T> = (work) => work(),
   ) {
+    this.#key = planKey("undo", owner, id)
+    protectUndoStack(this.#key)
     this.#stored = this.#read()
     this.#publish()
     window.addEventListener("storage", this.#onStorage)
@@ -63,6 +75,7 @@ export class UndoStack {
 
   close(): void {
     window.removeEventListener("storage", this.#onStorage)
+    releaseUndoStack(this.#key)
     this.#listeners.clear()
   }
 
@@ -70,7 +83,7 @@ export class UndoStack {
   record<T>(label: string, edit: () => T, targets: (result: T) => Targets): { result: T; action: Action | null } {
     const { result, part } = this.#run(edit, targets)
     if (!part) return { result, action: null }
-    const action = { label, parts: [part] }
+    const action = { id: newId(), label, parts: [part] }
     this.#save({ ...this.#stored, undo: [...this.#stored.undo, action], redo: [] })
     return { result, action }
   }
@@ -86,91 +99,110 @@ export class UndoStack {
    * action by returning `false`.
    */
   recordPortions(label: string, edits: readonly (() => Targets)[], onProgress: (done: number) => boolean = () => true): Promise<Action> {
-    const write = async () => {
-      let action: Action = { label, parts: [] }
-      this.#save({ ...this.#stored, undo: [...this.#stored.undo, action], redo: [] })
-      // Saving thousands of ids takes longer than an edit, so that it is not done after each of them.
-      const save = () => this.#save(this.#stored)
-      let savedAt = performance.now()
-      window.addEventListener("pagehide", save)
-      try {
-        for (const [at, edit] of edits.entries()) {
-          const { part } = this.#run(edit, (changed) => changed)
-          if (part) action = this.#replace(action, { label, parts: [...action.parts, part] })
-          if (performance.now() - savedAt > SAVE_INTERVAL_MS) {
-            await nextTask()
-            save()
-            savedAt = performance.now()
-          }
-          if (!onProgress(at + 1)) break
-          await nextTask()
-        }
-      } finally {
-        window.removeEventListener("pagehide", save)
-        save()
+    const write = async (saveIfDue: () => Promise<void>) => {
+      let action: Action = { id: newId(), label, parts: [] }
+      // A new action ends redo.
+      this.#stored = { ...this.#stored, redo: [] }
+      for (const [at, edit] of edits.entries()) {
+        const { part } = this.#run(edit, (changed) => changed)
+        if (part) action = { ...action, parts: [...action.parts, part] }
+        this.#setRunning({ undo: action })
+        if (!onProgress(at + 1)) break
+        await saveIfDue()
+        await nextTask()
       }
-      // What follows renders the whole list.
-      await nextTask()
       return action
     }
-    return this.#enqueue(() => this.runBulk(write))
+    return this.#enqueue(() =>
+      this.runBulk(async () => {
+        const action = await this.#savePortions(write)
+        // What follows renders the whole list.
+        await nextTask()
+        return action
+      }),
+    )
+  }
+
+  /**
+   * Runs the portions of a large action. The stacks are saved after the first one, every second, when the page is closed, and at the end, also if
+   * a portion fails: what is in the document can always be undone. Saving thousands of ids takes longer than an edit, so that it is not done after
+   * each of them.
+   */
+  async #savePortions<T>(work: (saveIfDue: () => Promise<void>) => Promise<T>): Promise<T> {
+    const save = () => this.#save(this.#stored)
+    let savedAt = Number.NEGATIVE_INFINITY
+    window.addEventListener("pagehide", save)
+    try {
+      return await work(async () => {
+        if (performance.now() - savedAt <= SAVE_INTERVAL_MS) return
+        await nextTask()
+        save()
+        savedAt = performance.now()
+      })
+    } finally {
+      window.removeEventListener("pagehide", save)
+      save()
+      this.#running = {}
+    }
   }
 
   /** Undoes the latest action; `null` if there is none. */
   undo(author: string): Promise<RevertedAction | null> {
     return this.#enqueue(async () => {
       const action = this.#latest("undo")
-      return action && this.#undo(action, author)
+      return action && this.#revert("undo", action, author)
     })
   }
 
-  /** Undoes one action, not necessarily the latest. */
+  /** Undoes one action, not necessarily the latest. If a part of it was undone, the rest. */
   undoAction(action: Action, author: string): Promise<RevertedAction> {
-    return this.#enqueue(() => this.#undo(action, author))
+    return this.#enqueue(() => {
+      const { id, label, parts } = this.#stored.undo.find((other) => isSame(other, action)) ?? action
+      return this.#revert("undo", { id, label, parts: containedParts(this.plan, { parts }) }, author)
+    })
   }
 
   /** Redoes the action that was undone last; `null` if there is none. */
   redo(author: string): Promise<RevertedAction | null> {
     return this.#enqueue(async () => {
       const action = this.#latest("redo")
-      if (!action) return null
-      this.#save({ ...this.#stored, redo: this.#stored.redo.filter((other) => !isSame(other, action)) })
-      const { inverse, kept } = await this.#revert(action, "redid", author)
-      if (inverse) this.#save({ ...this.#stored, undo: [...this.#stored.undo, inverse] })
-      return { label: action.label, hasChanged: inverse !== null, kept }
+      return action && this.#revert("redo", action, author)
     })
   }
 
-  async #undo(action: Action, author: string): Promise<RevertedAction> {
-    this.#save({ ...this.#stored, undo: this.#stored.undo.filter((other) => !isSame(other, action)) })
-    const { inverse, kept } = await this.#revert(action, "undid", author)
-    if (inverse) this.#save({ ...this.#stored, redo: [...this.#stored.redo, inverse] })
-    return { label: action.label, hasChanged: inverse !== null, kept }
-  }
-
-  #revert(action: Action, verb: string, author: string): Promise<{ inverse: Action | null; kept: KeptPlace[] }> {
-    const revert = () => this.#revertParts(action, verb, author)
+  #revert(from: Kind, action: Action, author: string): Promise<RevertedAction> {
+    const revert = () => this.#savePortions((saveIfDue) => this.#revertParts(from, action, author, saveIfDue))
     return action.parts.length > 1 ? this.runBulk(revert) : revert()
   }
 
-  /** Reverts the parts of an action, the last one first. */
-  async #revertParts({ label, parts }: Action, verb: string, author: string): Promise<{ inverse: Action | null; kept: KeptPlace[] }> {
+  /**
+   * Reverts the parts of an action, the last one first. Each reverted part leaves its stack, and its inverse enters the other one: after a reload
+   * in between, undo and redo go on from there.
+   */
+  async #revertParts(from: Kind, action: Action, author: string, saveIfDue: () => Promise<void>): Promise<RevertedAction> {
+    const { id, label, parts } = action
+    const what = `${from === "undo" ? "undid" : "redid"} ${label}`
     const kept: KeptPlace[] = []
-    const inverse: ActionPart[] = []
+    let inverse: Action = { id: newId(), label, parts: [] }
+    const setRemaining = (remaining: readonly ActionPart[]) =>
+      this.#setRunning({ [from]: { id, label, parts: remaining }, [from === "undo" ? "redo" : "undo"]: inverse })
+    setRemaining(parts)
     // If nothing has changed since the action, no place needs to be compared with what the action wrote.
     let isLatest = isContiguous(parts) && isSameHeads(this.plan.heads(), parts.at(-1)?.after ?? [])
     let left: UrlHeads | null = null
-    for (const part of parts.toReversed()) {
+    for (const [at, part] of [...parts.entries()].toReversed()) {
       if (left) {
+        await saveIfDue()
         await nextTask()
         isLatest &&= isSameHeads(this.plan.heads(), left)
       }
-      const reverted = revertPart(this.plan, part, `${verb} ${label}`, author, this.#isOwn, isLatest)
+      const reverted = revertPart(this.plan, part, what, author, this.#isOwn, isLatest)
       left = this.plan.heads()
-      if (reverted.inverse) inverse.push(reverted.inverse)
+      if (reverted.inverse) inverse = { ...inverse, parts: [...inverse.parts, reverted.inverse] }
       kept.push(...reverted.kept)
+      setRemaining(parts.slice(0, at))
     }
-    return { inverse: inverse.length > 0 ? { label, parts: inverse } : null, kept }
+    return { label, hasChanged: inverse.parts.length > 0, kept }
   }
 
   #run<T>(edit: () => T, targets: (result: T) => Targets): { result: T; part: ActionPart | null } {
@@ -184,10 +216,22 @@ export class UndoStack {
     return { result, part: isEmpty || isUnchanged ? null : { before, after, cells, rows, settings, ...rare } }
   }
 
-  /** Replaces an action without saving it. */
-  #replace(action: Action, next: Action): Action {
-    this.#stored = { ...this.#stored, undo: this.#stored.undo.map((other) => (other === action ? next : other)) }
-    return next
+  /** Puts the running actions on their stacks without saving them. */
+  #setRunning(running: Partial<Record<Kind, Action>>): void {
+    this.#running = running
+    this.#stored = this.#withRunning(this.#stored)
+  }
+
+  /** The stacks with the running actions as they are now. Another tab or an edit may have replaced or dropped them. */
+  #withRunning({ undo, redo, actors }: Stored): Stored {
+    const put = (kind: Kind, actions: Action[]): Action[] => {
+      const running = this.#running[kind]
+      if (!running) return actions
+      if (running.parts.length === 0) return actions.filter((other) => !isSame(other, running))
+      const isThere = actions.some((other) => isSame(other, running))
+      return isThere ? actions.map((other) => (isSame(other, running) ? running : other)) : [...actions, running]
+    }
+    return { undo: put("undo", undo), redo: put("redo", redo), actors }
   }
 
   /** Large actions, undo and redo run one after the other. */
@@ -198,7 +242,7 @@ export class UndoStack {
   }
 
   /** The latest action of a stack, as far as the document contains it. Actions that it does not contain are dropped. */
-  #latest(kind: "undo" | "redo"): Action | null {
+  #latest(kind: Kind): Action | null {
     const all = this.#stored[kind]
     for (let at = all.length - 1; at >= 0; at -= 1) {
       const action = all[at] as Action
@@ -220,15 +264,17 @@ export class UndoStack {
 
   #read(): Stored {
     try {
-      const found = JSON.parse(localStorage.getItem(planKey("undo", this.owner, this.id)) ?? "null") as Stored | null
-      if (found && [found.undo, found.redo, found.actors].every(Array.isArray)) return found
+      const found = JSON.parse(localStorage.getItem(this.#key) ?? "null") as Stored | null
+      if (found && [found.undo, found.redo, found.actors].every(Array.isArray))
+        return { undo: found.undo.map(withId), redo: found.redo.map(withId), actors: found.actors }
     } catch {
       // Unreadable actions are dropped.
     }
     return { undo: [], redo: [], actors: [] }
   }
 
-  #save({ undo, redo, actors }: Stored): void {
+  #save(stored: Stored): void {
+    const { undo, redo, actors } = this.#withRunning(stored)
     const current = A.getActorId(this.plan.doc())
     const next: Stored = {
       undo: undo.slice(-MAX_ACTIONS),
@@ -243,19 +289,16 @@ export class UndoStack {
       text = JSON.stringify(next)
     }
     this.#stored = next
-    try {
-      if (text.length <= MAX_LENGTH) localStorage.setItem(planKey("undo", this.owner, this.id), text)
-      else localStorage.removeItem(planKey("undo", this.owner, this.id))
-    } catch {
-      // Without storage, undo lasts as long as the page.
-    }
+    // Without storage, undo lasts as long as the page.
+    storeItem(this.#key, text.length <= MAX_LENGTH ? text : null)
     this.#publish()
   }
 
   /** Another tab of the same user has saved its actions. */
-  #onStorage = ({ key }: StorageEvent): void => {
-    if (key !== planKey("undo", this.owner, this.id)) return
-    this.#stored = this.#read()
+  #onStorage = ({ key, newValue }: StorageEvent): void => {
+    // A tab with another plan removes the stack if the storage is full. This page still has it.
+    if (key !== this.#key || newValue === null) return
+    this.#stored = this.#withRunning(this.#read())
     this.#publish()
   }
 
@@ -266,9 +309,9 @@ export class UndoStack {
   }
 }
 
-/** Each part has heads of its own, so that two actions never share one. */
-const isSame = (one: Action, other: Action): boolean => one === other || (one.parts.length > 0 && endOf(one) === endOf(other))
-const endOf = ({ parts }: Action): string => parts.at(-1)?.after.join() ?? ""
+const isSame = (one: Action, other: Action): boolean => one.id === other.id
+/** Earlier versions stored actions without ids. Each part has heads of its own, so that two actions never end at the same ones. */
+const withId = (action: Action): Action => ({ ...action, id: action.id ?? action.parts.at(-1)?.after.join() ?? "" })
 
 const isSameHeads = (one: readonly string[], other: readonly string[]): boolean =>
   one.length === other.length && one.every((head) => other.includes(head))

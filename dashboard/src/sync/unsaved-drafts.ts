@@ -5,6 +5,7 @@
 
 import type { ColumnKey } from "../plan/fields"
 import { planKey } from "./storage-keys"
+import { storeItem } from "./stored-items"
 
 export interface UnsavedDraft {
   key: string
@@ -54,12 +55,8 @@ export function removeUnsavedDraft(owner: string, plan: string, { key }: Unsaved
   )
 }
 
+/** Without storage the drafts last as long as the page. */
 function save(owner: string, plan: string, all: readonly UnsavedDraft[]): readonly UnsavedDraft[] {
-  try {
-    if (all.length > 0) localStorage.setItem(storageKey(owner, plan), JSON.stringify(all))
-    else localStorage.removeItem(storageKey(owner, plan))
-  } catch {
-    // Without storage the draft lasts as long as the page.
-  }
+  storeItem(storageKey(owner, plan), all.length > 0 ? JSON.stringify(all) : null)
   return all
 }

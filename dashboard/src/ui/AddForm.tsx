@@ -48,7 +48,7 @@ export function AddForm({ settings, onAdd, onClose }: Props) {
   /** Keeps what is typed over a reload. */
   const keep = (event: FormEvent<HTMLFormElement>) => {
     const typed = [...new FormData(event.currentTarget)].filter(([, value]) => value !== "")
-    if (typed.length > 0) drafts.save("add", Object.fromEntries(typed))
+    if (typed.length > 0) drafts.save("add", { opened: null, typed: Object.fromEntries(typed) })
     else drafts.clear("add")
   }
   const submit = (event: FormEvent<HTMLFormElement>) => {

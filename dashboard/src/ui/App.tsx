@@ -293,9 +293,11 @@ export function App({ local, session: first, isFresh, placeholder }: Props) {
           onLeaveScenario={leaveScenario}
           onScenarioDropped={dropScenario}
           onName={(next) => {
-            saveDisplayName(next)
-            setName(readDisplayName())
-            store.presence.rename(readDisplayName() || "Somebody")
+            const typed = next.trim()
+            // Without storage the name lasts as long as the page.
+            saveDisplayName(typed)
+            setName(typed)
+            store.presence.rename(typed || "Somebody")
           }}
           onLogout={() => void logOut()}
         />

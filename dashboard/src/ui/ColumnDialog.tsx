@@ -1,7 +1,15 @@
 import { type FormEvent, useEffect, useId, useRef, useState } from "react"
 import { countPositions } from "../grid/range"
 import type { OwnColumn } from "../plan/fields"
-import { COLUMN_TYPE_LABELS, COLUMN_TYPES, type ColumnInput, type ColumnType, type PlanColumn, titleProblem } from "../plan/own-columns"
+import {
+  COLUMN_TYPE_LABELS,
+  COLUMN_TYPES,
+  type ColumnAtHeads,
+  type ColumnInput,
+  type ColumnType,
+  type PlanColumn,
+  titleProblem,
+} from "../plan/own-columns"
 import { isMistyped, MAX_TEXT, type Position, shownValue } from "../plan/schema"
 import { countCharacters } from "../plan/text"
 import { Dialog } from "./Dialog"
@@ -9,8 +17,8 @@ import { DialogFoot } from "./DialogFoot"
 import { useFormDraft, useTypedBefore } from "./form-drafts"
 
 interface Props {
-  /** The column when the dialog was opened; `null` for a new one. */
-  column: PlanColumn | null
+  /** The column when the dialog was opened. */
+  before: ColumnAtHeads
   /** Labels of the other columns. */
   others: readonly string[]
   positions: readonly Position[]
@@ -18,12 +26,16 @@ interface Props {
   onClose: () => void
 }
 
-/** What the user has typed, and for which column; `null` for a new one. */
-export interface ColumnDraft {
-  key: string | null
+/** The contents of the form. */
+interface ColumnForm {
   title: string
   type: ColumnType | ""
   optionText: string
+}
+
+/** What the user has changed in the form, and for which column; `null` for a new one. */
+interface ColumnDraft extends Partial<ColumnForm> {
+  key: string | null
 }
 
 /** One option in each line, without blanks and repetitions. */
@@ -37,14 +49,22 @@ const readOptions = (text: string): string[] => [
 ]
 
 /** Adds or changes a column of the plan. */
-export function ColumnDialog({ column, others, positions, onSave, onClose }: Props) {
-  const [initial] = useState<ColumnDraft>(() => draftOf(column))
-  const typed = useTypedBefore<ColumnDraft>("column") ?? initial
+export function ColumnDialog({ before, others, positions, onSave, onClose }: Props) {
+  const { column } = before
+  const key = column?.key ?? null
+  const [initial] = useState<ColumnForm>(() => formOf(column))
+  const draft = useTypedBefore<ColumnDraft>("column")
+  const typed = { ...initial, ...(draft?.key === key && draft) }
   const [title, setTitle] = useState(typed.title)
   const [type, setType] = useState(typed.type)
   const [optionText, setOptionText] = useState(typed.optionText)
-  const hasTyped = title !== initial.title || type !== initial.type || optionText !== initial.optionText
-  useFormDraft("column", hasTyped ? ({ ...initial, title, type, optionText } satisfies ColumnDraft) : null)
+  const changed: Partial<ColumnForm> = {
+    ...(title !== initial.title && { title }),
+    ...(type !== initial.type && { type }),
+    ...(optionText !== initial.optionText && { optionText }),
+  }
+  const hasTyped = Object.keys(changed).length > 0
+  useFormDraft("column", hasTyped ? ({ key, ...changed } satisfies ColumnDraft) : null, before)
   const [problem, setProblem] = useState<string | null>(null)
   const input = useRef<HTMLInputElement>(null)
   const id = useId()
@@ -111,8 +131,7 @@ export function ColumnDialog({ column, others, positions, onSave, onClose }: Pro
   )
 }
 
-const draftOf = (column: PlanColumn | null): ColumnDraft => ({
-  key: column?.key ?? null,
+const formOf = (column: PlanColumn | null): ColumnForm => ({
   title: column?.label ?? "",
   type: column === null ? "text" : column.kind === "unknown" ? "" : column.kind,
   optionText: column?.kind === "choice" ? column.choices.map(({ value }) => value).join("\n") : "",

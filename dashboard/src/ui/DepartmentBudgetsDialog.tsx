@@ -1,18 +1,13 @@
 import { type FormEvent, useId, useState } from "react"
-import {
-  type DepartmentBudget,
-  type DepartmentBudgetChange,
-  type DepartmentBudgetsAtHeads,
-  type DepartmentUse,
-  departmentUses,
-} from "../plan/department-budgets"
-import { formatMoney, formatSum, toEditText, unitLabel } from "../plan/format"
+import { type DepartmentBudgetChange, type DepartmentBudgetsAtHeads, departmentUses } from "../plan/department-budgets"
+import { formatMoney, formatSum, unitLabel } from "../plan/format"
 import { parseInput } from "../plan/input"
 import { roundSum } from "../plan/query"
 import { MAX_TEXT, type Position, type Settings } from "../plan/schema"
 import { countCharacters, foldText, isBlank } from "../plan/text"
 import { Dialog } from "./Dialog"
 import { DialogFoot } from "./DialogFoot"
+import { type Line, restoreLines, type TypedBudgets, toLines } from "./department-lines"
 import { useFormDraft, useTypedBefore } from "./form-drafts"
 
 interface Props {
@@ -24,43 +19,25 @@ interface Props {
   onClose: () => void
 }
 
-/** A line of the form: a department and its stored budget. */
-interface Line {
-  name: string
-  initial: string
-  use: DepartmentUse | null
-}
-
 /** What the user has typed: the changed budgets by department, and another department. */
 interface BudgetsDraft {
-  texts: [name: string, text: string][]
+  texts: TypedBudgets
   added: { name: string; text: string }
-}
-
-const initialText = (budget: DepartmentBudget | null): string => budget?.mistyped ?? toEditText(budget?.amount ?? null)
-
-function toLines(uses: readonly DepartmentUse[]): Line[] {
-  return uses.flatMap((use) => {
-    const duplicates = use.duplicates.map((budget): Line => ({ name: budget.name, initial: initialText(budget), use: null }))
-    if (use.key === "" && !use.budget) return duplicates
-    return [{ name: use.budget?.name ?? use.name, initial: initialText(use.budget), use }, ...duplicates]
-  })
 }
 
 /** Sets, changes and removes the budgets of departments. */
 export function DepartmentBudgetsDialog({ positions, settings, before, onSave, onClose }: Props) {
-  const [lines] = useState(() => toLines(departmentUses(positions, before.budgets)))
   const typed = useTypedBefore<BudgetsDraft>("budgets")
-  const [texts, setTexts] = useState<ReadonlyMap<string, string>>(
-    () => new Map([...lines.map(({ name, initial }): [string, string] => [name, initial]), ...(typed?.texts ?? [])]),
-  )
+  const [restored] = useState(() => restoreLines(toLines(departmentUses(positions, before.budgets)), typed?.texts ?? []))
+  const { lines } = restored
+  const [texts, setTexts] = useState(restored.texts)
   const [added, setAdded] = useState(typed?.added ?? { name: "", text: "" })
   const changed = lines.flatMap(({ name, initial }): [string, string][] => {
     const text = texts.get(name) ?? ""
     return text === initial ? [] : [[name, text]]
   })
   const hasTyped = changed.length > 0 || added.name !== "" || added.text !== ""
-  useFormDraft("budgets", hasTyped ? ({ texts: changed, added } satisfies BudgetsDraft) : null)
+  useFormDraft("budgets", hasTyped ? ({ texts: changed, added } satisfies BudgetsDraft) : null, before)
   const [problems, setProblems] = useState<ReadonlyMap<string, string>>(new Map())
   const id = useId()
   const { currency, unit, totalBudget } = settings

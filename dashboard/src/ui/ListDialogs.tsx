@@ -1,11 +1,10 @@
 /** Dialogs of the list: bulk edits, department budgets, saved views, columns and their conflicts. */
 import type { UrlHeads } from "@automerge/automerge-repo/slim"
-import { useState } from "react"
 import type { DepartmentBudgetsAtHeads } from "../plan/department-budgets"
 import { type ColumnKey, fieldLabel, keyOf } from "../plan/fields"
+import type { ColumnAtHeads } from "../plan/own-columns"
 import type { Place } from "../plan/root-map"
 import type { SavedView } from "../plan/saved-views"
-import type { Position } from "../plan/schema"
 import type { View } from "../plan/view"
 import type { PlanSnapshot, PlanStore } from "../sync/plan-store"
 import { BulkEditDialog } from "./BulkEditDialog"
@@ -26,8 +25,8 @@ export type ListDialog =
   | { kind: "rename-view"; saved: SavedView; base: UrlHeads }
   | { kind: "place"; place: Place }
   | { kind: "columns" }
-  /** `key`: of the column that is changed; `null` for a new one. */
-  | { kind: "column"; key: string | null }
+  /** `before`: the column when the dialog was opened. */
+  | { kind: "column"; before: ColumnAtHeads }
 
 interface Props {
   dialog: ListDialog
@@ -115,13 +114,28 @@ export function ListDialogs({ dialog, store, snapshot, actions, canEdit, onOpen,
           actions={actions}
           onShow={list.onShowColumn}
           onResetWidths={list.sizes.reset}
-          onAdd={() => onOpen({ kind: "column", key: null })}
-          onEdit={({ key }) => onOpen({ kind: "column", key })}
+          onAdd={() => onOpen({ kind: "column", before: store.readColumn(null) })}
+          onEdit={({ key }) => onOpen({ kind: "column", before: store.readColumn(key) })}
           onClose={onClose}
         />
       )
-    case "column":
-      return <OpenColumnDialog column={dialog.key} {...{ store, actions, positions, onClose }} />
+    case "column": {
+      const { before } = dialog
+      const { column, heads } = before
+      return (
+        <ColumnDialog
+          before={before}
+          others={columns.fields.filter((field) => keyOf(field) !== column?.key).map(fieldLabel)}
+          positions={positions}
+          onSave={(input) => {
+            onClose()
+            if (column) actions.changeColumn(column, input, heads)
+            else actions.addColumn(input)
+          }}
+          onClose={onClose}
+        />
+      )
+    }
     case "place": {
       const found = findPlace(snapshot, dialog.place)
       if (!found) return null
@@ -140,30 +154,4 @@ export function ListDialogs({ dialog, store, snapshot, actions, canEdit, onOpen,
       )
     }
   }
-}
-
-interface ColumnProps extends Pick<Props, "store" | "actions" | "onClose"> {
-  /** Key of the column; `null` for a new one. */
-  column: string | null
-  positions: readonly Position[]
-}
-
-/** The dialog of a column, with the column as it was when the dialog was opened. */
-function OpenColumnDialog({ column: key, store, actions, positions, onClose }: ColumnProps) {
-  const [before] = useState(() => store.readColumns())
-  const column = before.columns.find((other) => other.key === key) ?? null
-  const { fields } = store.getSnapshot().columns
-  return (
-    <ColumnDialog
-      column={column}
-      others={fields.filter((field) => keyOf(field) !== key).map(fieldLabel)}
-      positions={positions}
-      onSave={(input) => {
-        onClose()
-        if (column) actions.changeColumn(column, input, before.heads)
-        else actions.addColumn(input)
-      }}
-      onClose={onClose}
-    />
-  )
 }

@@ -1,5 +1,6 @@
 import { type FormEvent, useContext, useId, useState } from "react"
 import { isBlankAmount, parseAmount } from "../plan/amount"
+import type { SettingsAtHeads } from "../plan/edit"
 import { formatMonth, toEditText, UNIT_CHOICES, unitName } from "../plan/format"
 import { parseMonth } from "../plan/month"
 import { MAX_TEXT, type Settings } from "../plan/schema"
@@ -9,10 +10,13 @@ import { Dialog } from "./Dialog"
 import { DialogFoot } from "./DialogFoot"
 import { FormDraftsContext, useTypedBefore } from "./form-drafts"
 import { currentMonth } from "./hooks"
+import { changedTexts, type SettingTexts, settingTexts } from "./settings-form"
 
 interface Props {
   title: string
   settings: Settings
+  /** The same settings, with the heads at which the dialog was opened; absent for a new plan. */
+  opened?: SettingsAtHeads
   button: string
   /** Whether the name can be changed. */
   hasName?: boolean
@@ -23,14 +27,21 @@ interface Props {
 const CURRENCIES = ["INR", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "SGD", "AED"]
 
 /** Settings of a plan. */
-export function PlanDialog({ title, settings, button, hasName = true, onSave, onClose }: Props) {
+export function PlanDialog({ title, settings, opened, button, hasName = true, onSave, onClose }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
   const drafts = useContext(FormDraftsContext)
-  const typed = useTypedBefore<Record<string, string>>("settings") ?? {}
-  const [unit, setUnit] = useState(Number(typed.unit ?? settings.unit))
-  const [currency, setCurrency] = useState(typed.currency ?? settings.currency)
+  const typed = useTypedBefore<Partial<SettingTexts>>("settings")
+  const [initial] = useState<SettingTexts>(() => ({ ...settingTexts(settings), ...typed }))
+  const [unit, setUnit] = useState(Number(initial.unit))
+  const [currency, setCurrency] = useState(initial.currency)
   const yearStart = defaultYearStart(currency.trim().toUpperCase(), currentMonth())
   const id = useId()
+  /** Keeps only what the user has changed, over a reload. */
+  const keep = (event: FormEvent<HTMLFormElement>) => {
+    const changed = opened ? changedTexts(settings, new FormData(event.currentTarget)) : null
+    if (changed) drafts.save("settings", { opened, typed: changed })
+    else drafts.clear("settings")
+  }
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
@@ -52,20 +63,15 @@ export function PlanDialog({ title, settings, button, hasName = true, onSave, on
     : [...UNIT_CHOICES, { unit: settings.unit, name: unitName(settings.unit) }]
   return (
     <Dialog title={title} onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={submit}
-        onInput={(event) => drafts.save("settings", Object.fromEntries(new FormData(event.currentTarget)))}
-        noValidate
-      >
+      <form className="stack" onSubmit={submit} onInput={keep} noValidate>
         {hasName && (
           <>
             <label htmlFor={`${id}-name`}>Name</label>
-            <input id={`${id}-name`} name="name" defaultValue={typed.name ?? settings.name} required />
+            <input id={`${id}-name`} name="name" defaultValue={initial.name} required />
           </>
         )}
         <label htmlFor={`${id}-total`}>Total budget, in the unit below</label>
-        <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={typed.total ?? toEditText(settings.totalBudget)} />
+        <input id={`${id}-total`} name="total" inputMode="decimal" defaultValue={initial.total} />
         <div className="pair">
           <div className="stack">
             <label htmlFor={`${id}-currency`}>Currency</label>
@@ -98,7 +104,7 @@ export function PlanDialog({ title, settings, button, hasName = true, onSave, on
         <input
           id={`${id}-yearStart`}
           name="yearStart"
-          defaultValue={typed.yearStart ?? settings.yearStart ?? ""}
+          defaultValue={initial.yearStart}
           placeholder={yearStart}
           aria-describedby={`${id}-yearStart-help`}
           autoComplete="off"

@@ -144,6 +144,7 @@ export function PlanDialogs({ dialog, store, snapshot, actions, canEdit, onClose
         <PlanDialog
           title={rest.isScenario ? "Settings of the scenario" : "Plan settings"}
           settings={before.settings}
+          opened={before}
           hasName={!rest.isScenario}
           button="Save"
           onSave={(next) => {

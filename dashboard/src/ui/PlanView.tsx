@@ -39,7 +39,7 @@ import { planActions } from "./plan-actions"
 import { paletteCommands } from "./plan-commands"
 import { PrintView } from "./print/PrintView"
 import { ReviewPanel } from "./ReviewPanel"
-import { reopenedDialog, reopenedListDialog } from "./reopened-forms"
+import { reopenForms } from "./reopened-forms"
 import { SkipLink } from "./SkipLink"
 import { fieldGroups, Suggestions } from "./Suggestions"
 import { Summary } from "./Summary"
@@ -97,8 +97,9 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
   const canWrite = !isViewer && !isRemoved
   const canEdit = canWrite && !isArchived
   const [drafts] = useState(() => formDrafts(store.syncStatus.owner, store.id))
-  const [open, setOpen] = useState<OpenDialog | null>(() => (canEdit ? reopenedDialog(drafts, store) : null))
-  const [dialog, setDialog] = useState<ListDialog | null>(() => (canEdit ? reopenedListDialog(drafts, store) : null))
+  const [reopened] = useState(() => reopenForms(drafts, store, canEdit))
+  const [open, setOpen] = useState<OpenDialog | null>(reopened.open)
+  const [dialog, setDialog] = useState<ListDialog | null>(reopened.dialog)
   const [isAdding, setAdding] = useState(() => drafts.read("add") !== null)
   const { toasts, showToast, dismissToast } = useToasts()
   const summary = useRef<HTMLDivElement>(null)
@@ -213,6 +214,7 @@ export function PlanView({ store, plans, info, place, pending, session, name, is
       planCommands,
       onAdd: () => setAdding(true),
       onBudgets: openBudgets,
+      onAddColumn: () => setDialog({ kind: "column", before: store.readColumn(null) }),
       openDialog: setOpen,
       openListDialog: setDialog,
     })

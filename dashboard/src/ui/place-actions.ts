@@ -14,14 +14,19 @@ export const BOTH_KEPT = "Somebody else changed this at the same time. Both valu
 export function placeLabel([map, key = "", field]: Place, columns: PlanColumns): string {
   if (map === "departmentBudgets") return `the budget of “${key}”`
   if (map === "views") return field === "name" ? "the name of a view" : "a saved view"
-  if (map === "columns") return `${field === undefined ? "" : `the ${COLUMN_PLACES[field] ?? field} of `}the column “${columns.label(key)}”`
+  if (map === "columns")
+    return `${field === undefined ? "" : `the ${COLUMN_PLACES.get(field) ?? field} of `}the column “${columns.label(key)}”`
   if (map === "versions") return field === "name" ? "the name of a version" : "a named version"
   if (map === "scenarios") return "a scenario of the plan"
   return key === "" ? map : `${map} of the plan`
 }
 
 /** Parts of a column, as its entry names them. */
-const COLUMN_PLACES: Record<string, string> = { title: "name", order: "place", options: "options", deleted: "deletion" }
+const COLUMN_PLACES = new Map([
+  ["title", "name"],
+  ["order", "place"],
+  ["deleted", "deletion"],
+])
 
 export interface PlaceActionsOptions {
   store: PlanStore

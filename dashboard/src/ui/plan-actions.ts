@@ -57,8 +57,15 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
   const names = (rows: readonly { designation: string }[]) =>
     rows.length === 1 ? `“${rows[0]?.designation}”` : countPositions(rows.length)
 
-  const redo = async () => report(await undoStack.redo(author), "Redid", "redo")
-  const undo = async () => report(await undoStack.undo(author), "Undid", "undo")
+  const redo = () => undoStack.redo(author).then((reverted) => report(reverted, "Redid", "redo"), failed("Redo"))
+  const undo = () => undoStack.undo(author).then((reverted) => report(reverted, "Undid", "undo"), failed("Undo"))
+  /** Reports that a large action has ended with an error. Offers to undo what it has written. */
+  function failed(what: string, label: string | null = null): (error: unknown) => void {
+    return (error) => {
+      const reason = error instanceof Error ? error.message : String(error)
+      showToast(`${what} failed: ${reason}`, ...undoButton(label === null ? null : undoStack.find(label)))
+    }
+  }
   function report(reverted: RevertedAction | null, done: "Undid" | "Redid", verb: "undo" | "redo"): void {
     const nothing = `There is nothing to ${verb}.`
     if (!reverted) return void showToast(nothing)
@@ -96,8 +103,9 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     return texts.join(" ")
   }
   const undoButton = (action: Action | null): ToastAction[] => {
-    const run = async () => action && report(await undoStack.undoAction(action, author), "Undid", "undo")
-    return action ? [{ label: "Undo", run: () => void run() }] : []
+    if (!action) return []
+    const run = () => undoStack.undoAction(action, author).then((reverted) => report(reverted, "Undid", "undo"), failed("Undo"))
+    return [{ label: "Undo", run: () => void run() }]
   }
 
   /** Reports the value of a field after concurrent edits. */
@@ -158,7 +166,7 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       const [edit] = edits
       if (edits.length === 1 && edit) return void finish(undoStack.record(label, edit, (targets) => targets).action)
       showToast(`Changing ${cells.length > 0 ? count : countPositions(additions.length)}…`)
-      void undoStack.recordPortions(label, edits).then(finish)
+      void undoStack.recordPortions(label, edits).then(finish, failed(`The ${label}`, label))
     },
     resolve(id: string, field: ColumnKey, operation: string): void {
       const name = nameOf(id)
@@ -201,7 +209,7 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
     },
     /**
      * Writes an import as one action. `onProgress` receives the number of finished positions, and stops the import by returning `false`.
-     * Returns the label of the action.
+     * Returns the label of the action. `finished` also resolves after an error, which is reported.
      */
     importTable(changes: ImportChanges, onProgress: (done: number) => boolean): { label: string; total: number; finished: Promise<void> } {
       const { additions, cells, deletions } = changes
@@ -224,9 +232,13 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
       }
       const [edit] = edits
       if (edits.length === 1 && edit) {
-        const { action } = undoStack.record(label, edit, (targets) => targets)
-        onProgress(total)
-        if (action) finish(action, total)
+        try {
+          const { action } = undoStack.record(label, edit, (targets) => targets)
+          onProgress(total)
+          if (action) finish(action, total)
+        } catch (error) {
+          failed(`The ${label}`)(error)
+        }
         return { label, total, finished: Promise.resolve() }
       }
       let done = 0
@@ -235,13 +247,20 @@ export function planActions({ store, author, showToast, showRefusals }: PlanActi
           done += sizes[portions - 1] ?? 0
           return onProgress(done)
         })
-        .then((action) => finish(action, done))
+        .then((action) => finish(action, done), failed(`The ${label}`, label))
       return { label, total, finished }
     },
-    /** Undoes an import that was interrupted. */
-    async undoImport(label: string): Promise<void> {
+    /** Undoes an import that was interrupted. Returns whether nothing of it is left to undo. */
+    async undoImport(label: string): Promise<boolean> {
       const action = undoStack.find(label)
-      if (action) report(await undoStack.undoAction(action, author), "Undid", "undo")
+      if (!action) return true
+      try {
+        report(await undoStack.undoAction(action, author), "Undid", "undo")
+        return true
+      } catch (error) {
+        failed("Undo")(error)
+        return false
+      }
     },
     remove(ids: readonly string[]): void {
       const rows = ids.flatMap((id): Position | [] => store.get(id) ?? [])

@@ -43,6 +43,7 @@ interface Options {
   planCommands: readonly PlanCommand[]
   onAdd: () => void
   onBudgets: () => void
+  onAddColumn: () => void
   onExport: OnExport
   onOpen: (id: string) => void
   openDialog: (dialog: OpenDialog) => void
@@ -67,6 +68,7 @@ export function paletteCommands(options: Options): Command[] {
       groups,
       ...listActions,
       openDialog: openListDialog,
+      onAddColumn: options.onAddColumn,
     }),
     canEdit &&
       chosenIds.length > 0 && {

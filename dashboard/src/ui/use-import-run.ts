@@ -34,9 +34,11 @@ export function useImportRun(store: PlanStore, actions: PlanActions) {
     keepInterrupted,
     undoInterrupted:
       interrupted && store.undoStack.find(interrupted.label)
-        ? () => {
-            void actions.undoImport(interrupted.label)
-            keepInterrupted()
+        ? async () => {
+            // A reload meanwhile finds the note, and the rest of the import to undo.
+            setInterrupted(null)
+            if (await actions.undoImport(interrupted.label)) clearImportNote(owner, store.id)
+            else setInterrupted(interrupted)
           }
         : null,
     stop: () => {
@@ -64,7 +66,7 @@ export function useImportRun(store: PlanStore, actions: PlanActions) {
       writeImportNote(owner, store.id, note)
       progress.set(0)
       setRunning({ total, isStopping: false, progress })
-      finished.then(end, end)
+      void finished.finally(end)
     },
   }
 }

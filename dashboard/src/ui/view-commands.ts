@@ -15,6 +15,7 @@ interface Options extends Pick<ListActions, "groupBy" | "setCollapsed" | "openVi
   groups: readonly PositionGroup[] | null
   canEdit: boolean
   openDialog: (dialog: ListDialog) => void
+  onAddColumn: () => void
 }
 
 export function viewCommands({
@@ -27,6 +28,7 @@ export function viewCommands({
   setCollapsed,
   openView,
   openDialog,
+  onAddColumn,
 }: Options): Command[] {
   const all: (Command | false)[] = [
     ...columns.groupFields.flatMap((field) => {
@@ -42,7 +44,7 @@ export function viewCommands({
     groups !== null && { id: "expand", label: "Expand all groups", run: () => setCollapsed(new Set()) },
     ...savedViews.map(({ id, name, view }) => ({ id: `view ${id}`, label: `Open the view “${name}”`, run: () => openView(view) })),
     { id: "columns", label: "Show, hide and change columns", run: () => openDialog({ kind: "columns" }) },
-    canEdit && { id: "add column", label: "Add a column", run: () => openDialog({ kind: "column", key: null }) },
+    canEdit && { id: "add column", label: "Add a column", run: onAddColumn },
     canEdit && { id: "save view", label: "Save the current view", run: () => openDialog({ kind: "save-view", view: formatView(view) }) },
   ]
   return all.filter((command) => command !== false)

@@ -56,6 +56,22 @@ describe("the map of columns", () => {
     expect(choice).toMatchObject({ order: 8, isDeleted: false, ...choices("B", "A") })
   })
 
+  test("names that every object inherits are no columns and no rows", () => {
+    const { id, ours } = createCopies()
+    ours.write((doc) => {
+      doc.columns = { constructor: { title: "C", type: "text", order: 9 }, valueOf: { title: "V", type: "number", order: 10 } }
+      doc.positions.constructor = { designation: "Cook" } as never
+    })
+    expect(readColumns(ours.doc())).toEqual([])
+    const index = new PositionIndex(ours.doc())
+    expect(index.list.map((position) => position.id).toSorted()).toEqual([id, "constructor"].toSorted())
+    ours.write((doc) => {
+      Reflect.deleteProperty(doc.positions, "constructor")
+    })
+    index.applyPatches(ours.doc(), [{ action: "del", path: ["positions", "constructor"] }])
+    expect(index.list.map((position) => position.id)).toEqual([id])
+  })
+
   test("two names are a conflict to resolve, a name and options are not", () => {
     const { ours, theirs } = createCopies()
     const key = addColumn(ours, { title: "Grade", type: "choice", options: ["A"] }, 8, "CFO")
@@ -127,6 +143,7 @@ describe("the map of columns", () => {
     expect(titleProblem("grade ", ["Grade"])).toContain("There is a column named")
     expect([titleProblem("budget", []), titleProblem("ID", [])].every((problem) => problem?.includes("the name of a field"))).toBe(true)
     expect(titleProblem("Team", ["Department"])).toBeNull()
+    expect(titleProblem("Constructor", [])).toBeNull()
   })
 
   test("a copy of a plan has its columns and their values", () => {

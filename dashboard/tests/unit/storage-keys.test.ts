@@ -2,28 +2,11 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest"
 import { readPendingCounts, savePendingCount } from "../../src/sync/pending-changes"
 import { plansKey } from "../../src/sync/plans-key"
 import { planKey, removeStoredKeys } from "../../src/sync/storage-keys"
+import { fakeStorage } from "./support/storage"
 
 const [ONE, OTHER] = ["4NMNnkMhL8jXrdJ9jamS58PAVdXu", "2F7vwfYPQJhEivXZYYwEk6VtCrNQ"]
 
-/** Like in the browser, keys are own properties of the object. */
-class Storage {
-  [key: string]: unknown
-}
-for (const [name, method] of Object.entries({
-  getItem(this: Storage, key: string) {
-    return this[key] ?? null
-  },
-  setItem(this: Storage, key: string, value: string) {
-    this[key] = value
-  },
-  removeItem(this: Storage, key: string) {
-    delete this[key]
-  },
-})) {
-  Object.defineProperty(Storage.prototype, name, { value: method })
-}
-
-beforeEach(() => vi.stubGlobal("localStorage", new Storage()))
+beforeEach(() => vi.stubGlobal("localStorage", fakeStorage()))
 afterEach(() => vi.unstubAllGlobals())
 
 it("removing the keys of a user keeps those of others", () => {

@@ -5,17 +5,13 @@ import { planKey } from "../../src/sync/storage-keys"
 import { UndoStack } from "../../src/sync/undo-stack"
 import { type Copy, createCopies } from "./support/copy"
 import { newPosition } from "./support/position"
+import { fakeStorage } from "./support/storage"
 
 const PLAN = "4NMNnkMhL8jXrdJ9jamS58PAVdXu"
 const KEY = planKey("undo", "cfo", PLAN)
 
 beforeEach(() => {
-  const items = new Map<string, string>()
-  vi.stubGlobal("localStorage", {
-    getItem: (key: string) => items.get(key) ?? null,
-    setItem: (key: string, value: string) => items.set(key, value),
-    removeItem: (key: string) => items.delete(key),
-  })
+  vi.stubGlobal("localStorage", fakeStorage())
   vi.stubGlobal("window", new EventTarget())
 })
 afterEach(() => vi.unstubAllGlobals())
