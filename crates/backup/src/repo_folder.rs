@@ -26,6 +26,10 @@ const CHUNK_FOLDERS: [&str; 2] = ["snapshot", "incremental"];
 /// Length of the names of the folders that hold documents.
 const PREFIX: usize = 2;
 
+/// What is said of an empty file.
+const EMPTY: &str = "it is empty, as its server was stopped while it wrote it. Changes may be missing. To import the document \
+                     without them, remove the file";
+
 /// A folder of documents. It is only read; the server that writes it must not run.
 #[derive(Debug)]
 pub struct RepoFolder {
@@ -87,6 +91,10 @@ impl RepoFolder {
             }
             for path in files(&folder).map_err(|error| failed(&folder, error.to_string()))? {
                 let bytes = fs::read(&path).map_err(|error| failed(&path, error.to_string()))?;
+                // The adapter empties a file before it writes it: an empty one may be all that is left of changes.
+                if bytes.is_empty() {
+                    return Err(failed(&path, EMPTY.to_owned()));
+                }
                 if scan(&bytes, u64::MAX).end != ScanEnd::Whole {
                     return Err(failed(&path, "it does not hold whole Automerge chunks".to_owned()));
                 }
@@ -185,6 +193,9 @@ mod tests {
             panic!("read")
         };
         assert!(named.ends_with("incremental/b"), "{named:?}");
+        fs::write(file("incremental/b"), "").expect("written");
+        let Err(Failure::Document(DocumentFailure::RepoFile { reason, .. })) = read().await else { panic!("read") };
+        assert_eq!(reason, EMPTY);
         fs::remove_file(file("incremental/b")).expect("removed");
         let missing = read().await;
         assert!(matches!(missing, Err(Failure::Document(DocumentFailure::MissingDependencies(1)))), "{missing:?}");
