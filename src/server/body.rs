@@ -9,9 +9,10 @@ use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
+use limits::Payer;
 use offload::run_cpu_bound;
 use runtime::hub::Unavailable;
-use runtime::memory_budget::Reservation;
+use runtime::memory_budget::BodyReservation;
 use runtime::metrics::RefusalReason;
 use tokio::time::timeout;
 
@@ -41,7 +42,7 @@ enum Encoding {
 /// A body that may be large. What exceeds [`MAX_BODY`] counts in the memory budget until it is dropped.
 pub struct LargeBody {
     bytes: Bytes,
-    reservation: Reservation,
+    reservation: BodyReservation,
 }
 
 impl LargeBody {
@@ -70,13 +71,19 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     encoding.decode(bytes, MAX_BODY)
 }
 
-/// Like [`read`], up to `max` bytes.
+/// Like [`read`], up to `max` bytes. Memory is charged to `payer`.
 ///
 /// # Errors
-/// As for [`read`], and when the memory budget is used up.
-pub async fn read_large(app: &App, headers: &HeaderMap, body: Body, max: usize) -> Result<LargeBody, Problem> {
+/// As for [`read`], and when the memory budget, or the payer's share, is used up.
+pub async fn read_large(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+    payer: Option<Payer>,
+) -> Result<LargeBody, Problem> {
     let encoding = Encoding::of(headers)?;
-    let LargeBody { bytes, mut reservation } = receive(app, body, max).await?;
+    let LargeBody { bytes, mut reservation } = receive(app, body, max, payer).await?;
     let bytes = match encoding {
         Encoding::Identity => bytes,
         Encoding::Gzip => {
@@ -91,14 +98,14 @@ pub async fn read_large(app: &App, headers: &HeaderMap, body: Body, max: usize) 
 /// Reads the whole body as it was sent, up to `max` bytes.
 ///
 /// # Errors
-/// When the body is too large, incomplete or late, and when the memory budget is used up.
-pub async fn receive(app: &App, body: Body, max: usize) -> Result<LargeBody, Problem> {
-    let mut reservation = app.hub.memory_budget().reservation();
+/// When the body is too large, incomplete or late, and when the memory budget, or the payer's share, is used up.
+pub async fn receive(app: &App, body: Body, max: usize, payer: Option<Payer>) -> Result<LargeBody, Problem> {
+    let mut reservation = app.hub.memory_budget().body_reservation(payer);
     let bytes = collect_in_time(body, max, |size| reserve(app, &mut reservation, size)).await?;
     Ok(LargeBody { bytes, reservation })
 }
 
-fn reserve(app: &App, reservation: &mut Reservation, bytes: usize) -> Result<(), Problem> {
+fn reserve(app: &App, reservation: &mut BodyReservation, bytes: usize) -> Result<(), Problem> {
     reservation.resize(bytes as u64).map_err(|full| {
         app.hub.metrics().record_refusal(RefusalReason::Memory);
         Problem::from(Unavailable::from(full))

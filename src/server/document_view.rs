@@ -9,7 +9,8 @@ use super::{App, Problem};
 /// Applies an edit, and returns the view that contains it.
 ///
 /// # Errors
-/// If the edit is rejected or cannot be stored, or if the requester may not read the document.
+/// If the edit is rejected or cannot be stored. [`EditFailure::Unknown`] if it is stored and cannot be shown: another failure would tell
+/// the client to try again.
 pub async fn edit(
     app: &App,
     requester: &Requester,
@@ -19,7 +20,15 @@ pub async fn edit(
 ) -> Result<SharedView, EditFailure> {
     app.hub.edit(requester, id, edit, author).await?;
     // `None` if the requester has lost access meanwhile.
-    app.hub.view(requester, id).await?.ok_or(EditFailure::Unknown)
+    app.hub.view(requester, id).await.ok().flatten().ok_or(EditFailure::Unknown)
+}
+
+/// Returns the view of a document that has just been changed.
+///
+/// # Errors
+/// If it cannot be shown. The answer must not be that nothing was stored.
+pub async fn after_edit(app: &App, requester: &Requester, id: &DocumentId) -> Result<SharedView, Problem> {
+    app.hub.view(requester, id).await.ok().flatten().ok_or_else(|| EditFailure::Unknown.into())
 }
 
 /// Returns the published view of a document.

@@ -11,9 +11,11 @@ use repo_protocol::{Ephemeral, Message, PeerMetadata, RemoteHeads, StorageId};
 use serde_json::{Value, json};
 use store::faults::{FaultyDisk, Op};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::support::{PlainPeer, Socket, TestServer, http_to};
+use super::support::{PATIENCE, PlainPeer, Socket, TestServer, http_to};
 use crate::support::repo_peer::{PeerDocument, RepoPeer, join, new_id, receive, with_storage};
 use crate::support::users::Users;
 
@@ -654,5 +656,25 @@ async fn successor_keeps_the_roles_of_its_predecessor() {
         if status == 200 {
             assert_eq!(id(&body)["access"], right);
         }
+    }
+}
+
+/// A file may be large: a user who may not import it cannot make the server receive it.
+#[tokio::test]
+async fn imports_are_refused_before_their_content_arrives() {
+    let users = Users::new();
+    let server = users.server().await;
+    let viewer = users.token("viewer", "viewer", "*");
+    for path in ["/api/documents/import", "/api/documents/default/import"] {
+        let mut stream = server.tcp_from("127.0.0.1").await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {viewer}\r\ncontent-type: text/csv\r\n\
+             content-length: 60000000\r\n\r\n",
+            server.address
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("an answer").unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 403", "{path}");
     }
 }

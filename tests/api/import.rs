@@ -1,8 +1,12 @@
 //! Imports over HTTP: what the exports give can be imported again.
+use std::sync::Arc;
+
 use automerge::transaction::Transactable;
 use automerge::{AutoCommit, ObjType, ROOT};
 use bytes::Bytes;
+use happierwork::server::Limits;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::{Answer, PlainPeer, TestServer};
 
@@ -210,4 +214,69 @@ async fn large_import_is_one_request() {
     (0..5_000).for_each(|row| csv.push_str(&format!("r{row},Cook number {row},Kitchen,{row}\n")));
     let made = import(&server, IMPORT, "text/csv", csv).await;
     assert_eq!(made.expect(201)["document"]["positions"], json!(5_000));
+}
+
+/// A text takes one operation for each character, so a short compressed file could make a very large document.
+#[tokio::test]
+async fn long_texts_count_in_the_limit_of_a_document() {
+    let limits = Limits { document_operations: 10_000, ..Limits::default() };
+    let server = TestServer::start_in(Arc::new(TempDir::new().unwrap()), |options| options.limits = limits).await;
+    server.send("PATCH", DOCUMENT, &json!({ "name": "Growth" })).await.expect(200);
+    let etag = server.get(POSITIONS).await.header("etag").to_owned();
+    let row = json!([{ "id": "a", "designation": "Cook", "extra": { "notes": "x".repeat(20_000) } }]);
+    for path in [IMPORT, INTO] {
+        import(&server, path, "application/json", row.to_string()).await.problem(507);
+    }
+    let rows: Vec<Value> = (0..20).map(|_| json!({ "designation": "x".repeat(1_000) })).collect();
+    server.send("POST", &format!("{POSITIONS}:batch"), &json!({ "add": rows })).await.problem(507);
+    assert_eq!(server.get(POSITIONS).await.header("etag"), etag);
+    assert_eq!(server.get("/api/documents").await.expect(200).as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn own_export_settles_no_conflict() {
+    let server = with_plan().await;
+    let mut peer = PlainPeer::connect(&server, &server.document).await;
+    peer.until_row("cook").await;
+    let row = peer.row("cook").unwrap();
+    let mut other = peer.doc.fork();
+    peer.doc.put(&row, "budget", 40).unwrap();
+    other.put(&row, "budget", 45).unwrap();
+    peer.doc.merge(&mut other).unwrap();
+    peer.until_acknowledged().await;
+    let cook = format!("{POSITIONS}/cook");
+    let before = server.get(&cook).await.expect(200);
+    assert!(before["conflicts"]["budget"].is_array(), "{before}");
+    for (kind, form) in [("text/csv", "csv"), ("application/json", "json")] {
+        let export = server.get(&format!("{DOCUMENT}/export.{form}")).await.body;
+        import(&server, INTO, kind, export).await.expect(200);
+        assert_eq!(server.get(&cook).await.expect(200), before, "{form}");
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_taken_exactly() {
+    let server = with_plan().await;
+    let cook = format!("{POSITIONS}/cook");
+    for number in ["11.700000000000001", "4503599627370495.5", "0.1", "9007199254740991"] {
+        let body = format!("{{\"budget\":{number}}}");
+        server.call("PATCH", &cook, &[("content-type", "application/json")], body).await.expect(200);
+        let shown = server.get(&cook).await;
+        assert!(shown.text().contains(&format!("\"budget\":{number},")), "{}", shown.text());
+    }
+}
+
+#[tokio::test]
+async fn extra_does_not_replace_fields() {
+    let server = with_plan().await;
+    for extra in [json!({ "budget": 7 }), json!({ "designation": "Chef" }), json!({ "updatedBy": "ceo" })] {
+        for id in ["cook", "new"] {
+            let row = json!([{ "id": id, "designation": "Cook", "extra": extra }]);
+            import(&server, INTO, "application/json", row.to_string()).await.problem(422);
+        }
+    }
+    // A value that the field itself cannot have.
+    let row = json!([{ "id": "odd", "designation": "Cook", "budget": null, "extra": { "budget": "twelve" } }]);
+    import(&server, INTO, "application/json", row.to_string()).await.expect(200);
+    assert_eq!(server.get(&format!("{POSITIONS}/odd")).await.expect(200)["budget"], json!("twelve"));
 }

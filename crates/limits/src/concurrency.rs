@@ -112,6 +112,29 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
     }
 }
 
+impl<K: Hash + Eq + Clone> KeyedPermit<K> {
+    /// Changes the amount. Like a first amount, the only one of its key may exceed the key's limit.
+    ///
+    /// # Errors
+    /// When others of the key are in use, and it would exceed its limit. The amount is unchanged then.
+    pub fn resize(&mut self, amount: usize) -> Result<(), Full> {
+        let mut in_use = self.limit.in_use.lock();
+        if let Some(key) = &self.key {
+            let others = in_use.by_key.get(key).copied().unwrap_or_default() - self.amount;
+            if amount > self.amount && others > 0 && others + amount > self.limit.each {
+                return Err(Full::Key);
+            }
+            in_use.by_key.insert(key.clone(), others + amount);
+        }
+        if self.in_total {
+            in_use.total = in_use.total - self.amount + amount;
+        }
+        drop(in_use);
+        self.amount = amount;
+        Ok(())
+    }
+}
+
 impl<K: Hash + Eq + Clone> Drop for KeyedPermit<K> {
     fn drop(&mut self) {
         let mut in_use = self.limit.in_use.lock();
@@ -163,6 +186,22 @@ mod tests {
         assert_eq!(limit.take_amount_for_key("b", 60).unwrap_err(), Full::Key);
         drop(large);
         assert!(limit.take_amount_for_key("a", 10).is_ok());
+    }
+
+    #[test]
+    fn permit_grows_within_the_share_of_its_key() {
+        let limit = KeyedLimit::new(usize::MAX, 100);
+        let mut one = limit.take_amount_for_key("a", 0).expect("nothing yet");
+        let mut other = limit.take_amount_for_key("a", 0).expect("nothing yet");
+        one.resize(300).expect("it is all that is in use");
+        assert_eq!(other.resize(1), Err(Full::Key));
+        one.resize(60).expect("smaller");
+        other.resize(40).expect("room");
+        assert_eq!((one.resize(61), other.resize(41)), (Err(Full::Key), Err(Full::Key)));
+        drop(one);
+        other.resize(100).expect("room again");
+        drop(other);
+        assert_eq!(limit.used(), (0, 0), "nothing is left behind");
     }
 
     #[test]

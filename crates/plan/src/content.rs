@@ -62,7 +62,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn value(&mut self, value: &Value<'_>, object: &ObjId, depth: usize) -> Result<(), ContentError> {
         match value {
-            Value::Object(ObjType::Text) => self.text(object),
+            Value::Object(ObjType::Text) => self.text(object, depth),
             Value::Object(_) if depth == 0 => Err(ContentError::TooDeep),
             Value::Object(ObjType::Map | ObjType::Table) => self.map(object, depth - 1),
             Value::Object(ObjType::List) => self.list(object, depth - 1),
@@ -132,13 +132,13 @@ impl Writer<'_> {
         self.push(b"}")
     }
 
-    fn text(&mut self, object: &ObjId) -> Result<(), ContentError> {
+    fn text(&mut self, object: &ObjId, depth: usize) -> Result<(), ContentError> {
         if self.snapshot.length(object) > self.max {
             return Err(ContentError::TooLarge(self.max));
         }
         let mut parts = Vec::new();
         let mut is_rich = false;
-        for span in self.snapshot.spans(object) {
+        for span in self.snapshot.spans(object, depth).ok_or(ContentError::TooDeep)? {
             parts.push(match span {
                 Span::Block(block) => {
                     is_rich = true;
@@ -290,6 +290,22 @@ mod tests {
             { "block": { "type": "paragraph" } }, { "text": "plain " }, { "text": "bold", "marks": { "bold": true } },
         ]);
         assert_eq!(shown(&mut doc), json!({ "text": { "$spans": spans } }));
+    }
+
+    #[test]
+    fn deep_block_is_not_read() {
+        let mut doc = AutoCommit::new();
+        let text = doc.put_object(ROOT, "text", ObjType::Text).unwrap();
+        let mut map = doc.split_block(&text, 0).unwrap();
+        let levels = 20_000;
+        for level in 1..levels {
+            map = doc.put_object(&map, "in", ObjType::Map).unwrap();
+            if level == MAX_CONTENT_DEPTH - 1 {
+                shown(&mut doc);
+            }
+        }
+        let heads = doc.get_heads();
+        assert_eq!(shown_at(&mut doc, heads, 1_000_000), Err(ContentError::TooDeep));
     }
 
     #[test]

@@ -295,7 +295,8 @@ impl FieldValue {
     }
 
     /// Whether setting a field of this kind to the value removes it from the document.
-    pub(super) fn unsets(&self, kind: FieldKind) -> bool {
+    #[must_use]
+    pub fn unsets(&self, kind: FieldKind) -> bool {
         match self {
             Self::Text(text) => kind.is_optional() && text.is_empty(),
             Self::Amount(_) => false,

@@ -65,6 +65,7 @@ mod list_cursor;
 mod month;
 mod new_content;
 mod new_position;
+mod operation_count;
 pub mod past;
 pub mod pick;
 mod plan_patch;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ROOT};
 use primitives::DocumentId;
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::batch::{Batch, Extras, NewRow};
 use super::change::{Author, EditError, commit};
@@ -16,7 +16,7 @@ use super::position::{
     ARCHIVED, CURRENCY, DEPARTMENT_BUDGETS, DOCUMENT_ID, NAME, POSITIONS, PREDECESSOR, SUCCESSOR, TOTAL_BUDGET, UNIT,
     YEAR_START,
 };
-use super::shared_map::{COLUMNS_MAP, SHARED_MAPS};
+use super::shared_map::{COLUMNS_MAP, SHARED_MAPS, VIEWS_MAP};
 
 /// Root keys that belong to the schema.
 const SCHEMA: [&str; 11] = [
@@ -63,13 +63,20 @@ impl NewContent {
         if !department_budgets.is_empty() {
             run(doc, &Edit::Describe(PlanPatch { department_budgets, ..PlanPatch::default() }), author)?;
         }
+        let views = match self.extra.remove(VIEWS_MAP.key) {
+            Some(Json::Object(views)) => views,
+            _ => Map::new(),
+        };
         let is_free = |key: &String| !SCHEMA.contains(&key.as_str()) && SHARED_MAPS.iter().all(|map| map.key != key);
         self.extra.retain(|key, _| is_free(key));
-        if self.columns.is_empty() && self.extra.is_empty() && !self.archived {
+        if self.columns.is_empty() && views.is_empty() && self.extra.is_empty() && !self.archived {
             return Ok(());
         }
         if !self.columns.is_empty() {
             COLUMNS_MAP.prepare(doc)?;
+        }
+        if !views.is_empty() {
+            VIEWS_MAP.prepare(doc)?;
         }
         commit(doc, author, format!("{}: columns and other content", author.name), |tx| {
             if self.archived {
@@ -79,6 +86,11 @@ impl NewContent {
                 && let Some(map) = COLUMNS_MAP.open(tx)?
             {
                 self.columns.iter().try_for_each(|(key, entry)| put_json(tx, &map, key, entry))?;
+            }
+            if !views.is_empty()
+                && let Some(map) = VIEWS_MAP.open(tx)?
+            {
+                views.iter().try_for_each(|(key, entry)| put_json(tx, &map, key, entry))?;
             }
             self.extra.iter().try_for_each(|(key, value)| put_json(tx, &ROOT, key, value))
         })?;
@@ -106,7 +118,9 @@ mod tests {
             },
             archived: true,
             columns: columns.clone(),
-            extra: map(json!({ "notes": ["a"], "positions": "none", "scenarios": {} })),
+            extra: map(
+                json!({ "notes": ["a"], "positions": "none", "scenarios": {}, "views": { "v1": { "name": "HR" } } }),
+            ),
             positions: vec![row.clone()],
         };
         let mut doc = Automerge::new();
@@ -117,7 +131,10 @@ mod tests {
         assert_eq!((plan.name.as_deref(), plan.archived), (Some("Growth"), true));
         assert_eq!(plan.department_budgets.as_deref(), Some(&map(json!({ "HR": 4 }))));
         assert_eq!(plan.columns.as_deref(), Some(&columns));
-        assert_eq!(view.extra().map(|extra| &extra.fields), Some(&map(json!({ "notes": ["a"] }))));
+        assert_eq!(
+            view.extra().map(|extra| &extra.fields),
+            Some(&map(json!({ "notes": ["a"], "views": { "v1": { "name": "HR" } } })))
+        );
         let position = &view.get("p1").unwrap().position;
         assert_eq!(position.extra.as_ref().map(|extra| &extra.fields), Some(&row.extra));
     }

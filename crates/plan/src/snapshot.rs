@@ -73,13 +73,35 @@ impl<'a> Snapshot<'a> {
         .unwrap_or_default()
     }
 
-    /// The content of a Text object: parts with the same marks, and blocks.
-    pub(super) fn spans(self, object: &ObjId) -> impl Iterator<Item = Span> + use<'a> {
+    /// The content of a Text object: parts with the same marks, and blocks. `None` if a block has more than `depth` levels: the library
+    /// reads it recursively, and would overflow the stack.
+    pub(super) fn spans(self, object: &ObjId, depth: usize) -> Option<impl Iterator<Item = Span> + use<'a>> {
+        if !self.is_within(object, ObjType::Text, depth) {
+            return None;
+        }
         let spans = match self.heads {
             None => self.doc.spans(object),
             Some(heads) => self.doc.spans_at(object, heads),
         };
-        spans.ok().into_iter().flatten()
+        Some(spans.ok().into_iter().flatten())
+    }
+
+    /// Whether the objects in this one are nested at most `depth` levels deep.
+    fn is_within(self, object: &ObjId, kind: ObjType, depth: usize) -> bool {
+        let fits = |value: Value<'_>, object: ObjId| match value {
+            Value::Scalar(_) => true,
+            Value::Object(kind) => depth > 0 && self.is_within(&object, kind, depth - 1),
+        };
+        match kind {
+            ObjType::Map | ObjType::Table => self.entries(object).all(|entry| {
+                let id = entry.id();
+                fits(entry.value.into(), id)
+            }),
+            ObjType::List | ObjType::Text => self.items(object).all(|item| {
+                let id = item.id();
+                fits(item.value.into(), id)
+            }),
+        }
     }
 
     /// The length of a text or a list.

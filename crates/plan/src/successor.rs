@@ -126,7 +126,7 @@ impl Reader<'_> {
                 ScalarValue::Counter(counter) => ScalarValue::counter(counter.into()),
                 scalar => scalar.clone(),
             }),
-            Value::Object(ObjType::Text) => self.text(object),
+            Value::Object(ObjType::Text) => self.text(object, depth),
             Value::Object(_) if depth == 0 => {
                 self.omitted += 1;
                 return None;
@@ -136,14 +136,17 @@ impl Reader<'_> {
         })
     }
 
-    fn text(&mut self, object: &ObjId) -> Tree {
+    fn text(&mut self, object: &ObjId, depth: usize) -> Tree {
         let is_plain = |span: &Span| match span {
             Span::Text { marks, .. } => marks.as_ref().is_none_or(|marks| marks.num_marks() == 0),
             Span::Block(_) => false,
         };
-        let is_plain = self.now.spans(object).all(|span| is_plain(&span));
-        if !is_plain && !self.path.is_empty() {
-            self.formatted.push((self.path.clone(), self.now.spans(object).collect()));
+        let is_plain = self.now.spans(object, depth).is_some_and(|mut spans| spans.all(|span| is_plain(&span)));
+        if !is_plain
+            && !self.path.is_empty()
+            && let Some(spans) = self.now.spans(object, depth)
+        {
+            self.formatted.push((self.path.clone(), spans.collect()));
             return Tree::text(self.encoding, "");
         }
         self.omitted += usize::from(!is_plain);

@@ -31,6 +31,8 @@ struct Inner {
     used: AtomicU64,
     /// Bytes of messages to clients, by the payer that is charged for them.
     outgoing: Arc<KeyedLimit<Payer>>,
+    /// Bytes of request bodies, by their sender.
+    bodies: Arc<KeyedLimit<Payer>>,
 }
 
 impl MemoryBudget {
@@ -43,6 +45,7 @@ impl MemoryBudget {
             limit: if limit == 0 { u64::MAX } else { limit },
             used: AtomicU64::new(0),
             outgoing: KeyedLimit::new(usize::MAX, each),
+            bodies: KeyedLimit::new(usize::MAX, each),
         }))
     }
 
@@ -62,6 +65,13 @@ impl MemoryBudget {
     #[must_use]
     pub fn reservation(&self) -> Reservation {
         Reservation { budget: self.clone(), used: 0 }
+    }
+
+    /// An empty reservation for the body of a request, charged to `payer`. A payer may use a quarter of the budget, or one body.
+    #[must_use]
+    pub fn body_reservation(&self, payer: Option<Payer>) -> BodyReservation {
+        let share = payer.and_then(|payer| self.0.bodies.take_amount_for_key(payer, 0).ok());
+        BodyReservation { reservation: self.reservation(), share }
     }
 
     /// Reserves memory for `bytes` until the last clone of the result is dropped.
@@ -193,6 +203,27 @@ impl Reservation {
     #[must_use]
     pub fn is_used(&self) -> bool {
         self.used > 0
+    }
+}
+
+/// Memory of the body of a request, released on drop.
+#[derive(Debug)]
+pub struct BodyReservation {
+    reservation: Reservation,
+    share: Option<KeyedPermit<Payer>>,
+}
+
+impl BodyReservation {
+    /// Sets the size. Up to [`FREE_BYTES`] count as none.
+    ///
+    /// # Errors
+    /// When the budget or the payer's share is used up.
+    pub fn resize(&mut self, bytes: u64) -> Result<(), OutOfMemory> {
+        if let Some(share) = &mut self.share {
+            let counted = if bytes <= FREE_BYTES { 0 } else { bytes };
+            share.resize(usize::try_from(counted).unwrap_or(usize::MAX)).map_err(|_| OutOfMemory)?;
+        }
+        self.reservation.resize(bytes)
     }
 }
 

@@ -115,6 +115,12 @@ impl StoreError {
         }
     }
 
+    /// Whether the call may have stored what it was given.
+    #[must_use]
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::Database(DatabaseError::OutcomeUnknown { .. }))
+    }
+
     /// Whether there is no room left to write.
     #[must_use]
     pub fn is_full(&self) -> bool {

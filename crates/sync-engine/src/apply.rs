@@ -155,7 +155,7 @@ impl<S: Schema> Engine<S> {
                 continue;
             }
             let before = changes.len();
-            let outcome = match quota.take_edit() {
+            let outcome = match quota.take_edit(S::operations(&edit)) {
                 Err(full) if !S::is_made_when_full(&edit) => Err(EditRefused::Full(full)),
                 _ => self.edit(&edit, &mut changes),
             };

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::bad_message::BadMessage;
 use crate::causal_order;
-use crate::incoming::{Incoming, Part};
+use crate::incoming::{Incoming, OPERATION_BYTES, Part};
 use crate::peers::{Delivery, PeerKey};
 use crate::provenance::{self, Attribution, Contributor};
 use crate::schema::{EditRefused, Schema};
@@ -68,24 +68,30 @@ impl<S: Schema> Item<S> {
 pub struct Prepared<S: Schema>(pub(crate) Ready<S>);
 
 impl<S: Schema> Prepared<S> {
-    /// Estimated memory while the item is applied, in bytes. 0 for edits and acknowledgements.
+    /// Estimated memory while the item is applied, in bytes. 0 for acknowledgements.
     #[must_use]
     pub fn memory_estimate(&self) -> u64 {
         match &self.0 {
             Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.memory_estimate,
             Ready::Part { part, .. } => part.memory_estimate,
+            Ready::Edit { edit, .. } | Ready::Merge { edit: Some(edit), .. } => {
+                S::operations(edit).saturating_mul(OPERATION_BYTES)
+            }
             _ => 0,
         }
     }
 
-    /// Number of operations of the item's changes. 0 for edits.
+    /// Number of operations of the item's changes, estimated for edits. 0 for acknowledgements.
     #[must_use]
     pub fn operations(&self) -> u64 {
         match &self.0 {
             Ready::Sync { incoming: Ok(Some(incoming)), .. } => incoming.operations,
             Ready::Part { part, .. } => part.operations,
-            Ready::Merge { changes, .. } => changes.iter().map(|change| change.len() as u64).sum(),
-            _ => 0,
+            Ready::Merge { changes, edit, .. } => {
+                changes.iter().map(|change| change.len() as u64).sum::<u64>() + edit.as_ref().map_or(0, S::operations)
+            }
+            Ready::Edit { edit, .. } => S::operations(edit),
+            Ready::Sync { .. } => 0,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::message_limits::MessageLimits;
 use crate::{causal_order, envelope, validation};
 
 /// Approximate memory of an operation while it is applied, in bytes: measured at the peak.
-const OPERATION_BYTES: u64 = 500;
+pub(crate) const OPERATION_BYTES: u64 = 500;
 /// Approximate number of pairs of a change and an actor that take one byte while changes are applied. The library keeps a clock
 /// of four bytes for each actor at every 16th change, in lists that may be half empty.
 const ACTOR_CHANGES_PER_BYTE: u64 = 2;

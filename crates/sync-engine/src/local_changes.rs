@@ -36,7 +36,7 @@ impl<S: Schema> Engine<S> {
     /// Merges the heads by an empty change if there are more than [`MAX_HEADS`], because peers name all heads in every message.
     /// The document gets at most one such change for every [`MAX_HEADS`] changes of peers.
     pub(super) fn merge_heads(&mut self, changes: &mut Vec<Change>, quota: &mut Quota) {
-        if changes.is_empty() || self.doc.get_heads().len() <= MAX_HEADS || quota.take_edit().is_err() {
+        if changes.is_empty() || self.doc.get_heads().len() <= MAX_HEADS || quota.take_edit(0).is_err() {
             return;
         }
         let time = changes.iter().map(Change::timestamp).max().unwrap_or_default();

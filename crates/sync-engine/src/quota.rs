@@ -65,13 +65,13 @@ impl Quota {
         self.take_sizes(changes.len() as u64, bytes, operations, actors)
     }
 
-    /// Reserves space for a local edit, whose size is not known yet.
+    /// Reserves space for a local edit with about this many operations.
     ///
     /// # Errors
     /// When the document is full.
-    pub(crate) fn take_edit(&mut self) -> Result<(), DocumentFull> {
+    pub(crate) fn take_edit(&mut self, operations: u64) -> Result<(), DocumentFull> {
         // It may be the first change of the server's own actor.
-        self.take_sizes(1, 0, 0, 1)?;
+        self.take_sizes(1, 0, operations, 1)?;
         self.actors -= 1;
         Ok(())
     }
@@ -126,6 +126,13 @@ mod tests {
     }
 
     #[test]
+    fn large_edit_is_refused() {
+        let mut quota = quota();
+        assert_eq!(quota.take_edit(201), Err(DocumentFull::Operations(1_000)));
+        assert_eq!(quota.take_edit(200), Ok(()));
+    }
+
+    #[test]
     fn used_percent_is_that_of_the_nearest_limit() {
         let quota = Quota { document_actor_changes: 2_000, ..quota() };
         assert_eq!(quota.used_percent(), 80);
@@ -137,7 +144,7 @@ mod tests {
     #[test]
     fn full_document_takes_only_acknowledgements() {
         let mut quota = Quota { bytes: 100, ..quota() };
-        assert_eq!(quota.take_edit(), Err(DocumentFull::Bytes(100)));
+        assert_eq!(quota.take_edit(0), Err(DocumentFull::Bytes(100)));
         assert_eq!(quota.take(&[]), Ok(()));
     }
 }

@@ -31,6 +31,9 @@ pub trait Schema {
     /// another document of the family, the heads that the document would have without them.
     fn restore(&mut self, doc: &mut Automerge, time: i64, without_merge: Option<&[ChangeHash]>);
 
+    /// Estimated number of operations of this edit.
+    fn operations(edit: &Self::Edit) -> u64;
+
     /// Whether this single edit takes long to apply.
     fn is_large(edit: &Self::Edit) -> bool;
 
@@ -83,6 +86,10 @@ impl Schema for NoEdits {
     }
 
     fn restore(&mut self, _: &mut Automerge, _: i64, _: Option<&[ChangeHash]>) {}
+
+    fn operations(edit: &Self::Edit) -> u64 {
+        match *edit {}
+    }
 
     fn is_large(edit: &Self::Edit) -> bool {
         match *edit {}

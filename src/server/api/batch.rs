@@ -4,11 +4,12 @@ use std::iter;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use offload::run_cpu_bound;
 use plan::{Batch, Edit, Extras, FieldId, Form, NewRow, PositionPatch, RowChange, View, read_view};
 use primitives::DocumentId;
+use runtime::hub::EditFailure;
 use utoipa::ToSchema;
 
 use super::body_fields::{BodyFields, LargeFields, required};
@@ -160,7 +161,10 @@ pub async fn run(
     let view = read_view(&view);
     let tag = conditional::etag_of_heads(view.heads());
     let json = assemble(&id, &view, &shown, &deleted);
-    Ok(conditional::with_etag(&tag, reserved_body::response(&app, "application/json", json)))
+    // The batch is stored: a client that is told to try again would repeat it.
+    let body = reserved_body::reserve(&app, json).map_err(|_| EditFailure::Unknown)?;
+    let response = ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response();
+    Ok(conditional::with_etag(&tag, response))
 }
 
 fn assemble(id: &DocumentId, view: &View, shown: &[String], deleted: &[String]) -> Vec<u8> {

@@ -57,7 +57,8 @@ impl FromRequest<Arc<App>> for LargeFields {
         require_json(request.headers())?;
         let requester = request.extensions().get::<Requester>().cloned();
         let (head, body) = request.into_parts();
-        let body = body::read_large(app, &head.headers, body, body::MAX_BATCH).await?;
+        let payer = requester.as_ref().and_then(Requester::payer);
+        let body = body::read_large(app, &head.headers, body, body::MAX_BATCH, payer).await?;
         if let Some(requester) = requester {
             app.recheck(&requester)?;
         }

@@ -88,7 +88,7 @@ pub async fn create(
         }
         created => created?,
     };
-    let view = document_view::open(&app, &requester, &id).await?;
+    let view = document_view::after_edit(&app, &requester, &id).await?;
     let document = Document::for_requester(&requester, &app, &id, &read_view(&view));
     let plan::LeftOut { scenarios, versions, values } = left_out;
     let created = Successor { document, left_out: LeftOut { scenarios, versions, values } };

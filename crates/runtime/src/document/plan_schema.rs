@@ -6,6 +6,9 @@ use plan::{Author, Done, Edit, EditError, document_id, edit};
 use primitives::DocumentId;
 use sync_engine::{ActorOwner, Schema};
 
+/// Number of operations from which an edit takes long to apply.
+const LARGE_EDIT: u64 = 5_000;
+
 /// An edit and its author.
 #[derive(Debug, Clone)]
 pub struct AuthoredEdit {
@@ -100,8 +103,12 @@ impl Schema for PlanSchema {
         }
     }
 
+    fn operations(AuthoredEdit { edit, .. }: &AuthoredEdit) -> u64 {
+        edit.operations()
+    }
+
     fn is_large(AuthoredEdit { edit, .. }: &AuthoredEdit) -> bool {
-        edit.rows() > 20
+        edit.rows() > 20 || edit.operations() > LARGE_EDIT
     }
 
     /// A full document can be continued in another one.

@@ -275,6 +275,9 @@ impl From<EditRefused> for EditFailure {
 
 impl From<&StoreError> for EditFailure {
     fn from(error: &StoreError) -> Self {
+        if error.is_outcome_unknown() {
+            return Self::Unknown;
+        }
         Self::Storage { full: error.is_full(), message: error.public_message() }
     }
 }

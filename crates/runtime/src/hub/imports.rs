@@ -1,10 +1,10 @@
 //! Imports of files: their changes are merged into a document, or create one.
 
-use automerge::Change;
+use automerge::{Automerge, Change};
 use offload::run_cpu_bound;
-use plan::{Author, Edit};
+use plan::{Author, Edit, EditError, NewContent};
 use primitives::DocumentId;
-use sync_engine::decode_file;
+use sync_engine::{DocumentFull, decode_file};
 
 use super::Hub;
 use super::access::{Denied, Right};
@@ -23,11 +23,7 @@ impl Hub {
         file: &[u8],
         author: Author,
     ) -> Result<(), EditFailure> {
-        match self.right(requester, id) {
-            Right::None => return Err(Denied::Missing(id.clone()).into()),
-            Right::Read => return Err(Denied::ReadOnly.into()),
-            Right::Write | Right::Own => {}
-        }
+        self.check_write(requester, id)?;
         self.merge_file(requester, id, file, None, author).await
     }
 
@@ -47,6 +43,35 @@ impl Hub {
         self.merge_file(requester, id, file, Some(Edit::CarryId(id.clone())), author).await
     }
 
+    /// Creates a document with this content. Durable and published when this returns.
+    ///
+    /// # Errors
+    /// When something in it is invalid, it exceeds a limit of documents, `requester` may not create documents, or the changes could not be
+    /// stored.
+    pub async fn create_with(
+        &self,
+        requester: &Requester,
+        id: &DocumentId,
+        content: NewContent,
+        author: Author,
+    ) -> Result<(), EditFailure> {
+        self.check_creation(requester)?;
+        let limit = self.inner.settings.limits.document_operations;
+        if content.operations() > limit {
+            return Err(EditFailure::Full(DocumentFull::Operations(limit)));
+        }
+        // Like a file that holds a whole document: one at a time.
+        let key = requester.permit_key(self.new_connection());
+        let _permit = self.inner.whole_document_permits.acquire(key).await;
+        let actor = self.inner.settings.actors.fresh();
+        let changes = run_cpu_bound(|| -> Result<_, EditError> {
+            let mut document = Automerge::new().with_actor(actor);
+            content.write(&mut document, id.clone(), &author)?;
+            Ok(document.get_changes(&[]))
+        });
+        self.create_from(requester, id, changes?, author).await
+    }
+
     /// Creates a document from changes that this server has made.
     ///
     /// # Errors
@@ -62,7 +87,23 @@ impl Hub {
         self.merge(requester, id, changes, None, None, author).await.map(drop)
     }
 
-    pub(super) fn check_creation(&self, requester: &Requester) -> Result<(), Denied> {
+    /// Whether `requester` may write a document: for requests that are costly before the edit itself is checked.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub fn check_write(&self, requester: &Requester, id: &DocumentId) -> Result<(), Denied> {
+        match self.right(requester, id) {
+            Right::None => Err(Denied::Missing(id.clone())),
+            Right::Read => Err(Denied::ReadOnly),
+            Right::Write | Right::Own => Ok(()),
+        }
+    }
+
+    /// Whether `requester` may create documents.
+    ///
+    /// # Errors
+    /// When they may not.
+    pub fn check_creation(&self, requester: &Requester) -> Result<(), Denied> {
         if self.inner.access.may_create(requester) { Ok(()) } else { Err(Denied::Create) }
     }
 

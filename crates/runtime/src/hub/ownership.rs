@@ -78,7 +78,7 @@ impl Hub {
     }
 
     /// Runs work that must complete even if its caller is dropped.
-    async fn run_detached<T: Send + 'static>(
+    pub(super) async fn run_detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, EditFailure>> + Send + 'static,
     ) -> Result<T, EditFailure> {

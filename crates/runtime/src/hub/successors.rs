@@ -26,6 +26,18 @@ impl Hub {
     ) -> Result<LeftOut, EditFailure> {
         self.inner.access.check_owner(requester, source)?;
         self.check_creation(requester)?;
+        let (hub, requester, source, id) = (self.clone(), requester.clone(), source.clone(), id.clone());
+        // A client that disconnects in between would leave two plans that do not know each other.
+        self.run_detached(async move { hub.make_successor(&requester, &source, &id, author).await }).await
+    }
+
+    async fn make_successor(
+        &self,
+        requester: &Requester,
+        source: &DocumentId,
+        id: &DocumentId,
+        author: Author,
+    ) -> Result<LeftOut, EditFailure> {
         // Like a file that holds a whole document: one at a time.
         let key = requester.permit_key(self.new_connection());
         let permit = self.inner.whole_document_permits.acquire(key).await;
@@ -37,13 +49,7 @@ impl Hub {
         });
         drop(copy);
         let (heads, changes, left_out) = made?;
-        let before = self.inner.access.record(source).unwrap_or_default();
-        let inherit = |record: &mut AccessRecord| {
-            record.users.clone_from(&before.users);
-            record.users.extend(before.owner.iter().map(|owner| (owner.clone(), Role::Owner)));
-            record.successor_of = Some(source.clone());
-        };
-        self.inner.access.change(id, inherit).await.map_err(|error| EditFailure::from(&error))?;
+        self.inherit_users(source, id).await?;
         self.create_from(requester, id, changes, author.clone()).await?;
         drop(permit);
         // The successor lacks later changes, so there must be none.
@@ -51,11 +57,29 @@ impl Hub {
         let name = Edit::OnlyIf { condition: Condition::Heads(heads), edit: name };
         let now = author.now;
         if let Err(failure) = self.edit(requester, source, name, author).await {
+            // The edit may have been stored. The source would name a deleted document then.
+            if matches!(failure, EditFailure::Unknown) {
+                return Err(failure);
+            }
             if let Err(error) = self.delete(&Requester::server(), id, now).await {
                 tracing::warn!(document = %source, successor = %id, %error, "a successor that is not in use could not be deleted");
             }
             return Err(failure);
         }
+        // Somebody may have lost access to the source meanwhile.
+        self.inherit_users(source, id).await?;
         Ok(left_out)
+    }
+
+    /// Gives the users of a document their roles in its successor.
+    async fn inherit_users(&self, source: &DocumentId, id: &DocumentId) -> Result<(), EditFailure> {
+        let now = self.inner.access.record(source).unwrap_or_default();
+        let inherit = |record: &mut AccessRecord| {
+            record.users.clone_from(&now.users);
+            record.users.extend(now.owner.iter().map(|owner| (owner.clone(), Role::Owner)));
+            record.successor_of = Some(source.clone());
+        };
+        self.inner.access.change(id, inherit).await.map_err(|error| EditFailure::from(&error))?;
+        Ok(())
     }
 }

@@ -66,7 +66,7 @@ async fn answer_once(
     let key = key_of(request.headers())?;
     let (head, content) = request.into_parts();
     let limit = if IMPORT_PATHS.contains(&path) { body::MAX_IMPORT } else { body::MAX_BATCH };
-    let content = body::receive(app, content, limit).await?;
+    let content = body::receive(app, content, limit, requester.payer()).await?;
     // The token may have expired while the body arrived.
     app.recheck(&requester)?;
     let fingerprint = fingerprint(&head, content.bytes());

@@ -119,11 +119,31 @@ impl IdempotencyStore {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         entry.answer = Some(answer);
         self.bytes += entry.size();
+        // The user whose answers take the most room makes room. Only the content is dropped: a request with the key never runs again.
         while self.bytes > MAX_BYTES {
-            if !self.forget_oldest(None) {
+            let most = self.by_scope.keys().max_by_key(|scope| self.bytes_of(scope)).cloned();
+            if !most.is_some_and(|scope| self.drop_oldest_body(&scope)) {
                 break;
             }
         }
+    }
+
+    /// Size of the answers of one scope in bytes.
+    fn bytes_of(&self, scope: &Scope) -> usize {
+        let entries = self.by_scope.get(scope).into_iter().flatten().filter_map(|number| self.entries.get(number));
+        entries.map(Entry::size).sum()
+    }
+
+    /// Drops the content of the oldest answer of a scope that has one. Returns false if there is none.
+    fn drop_oldest_body(&mut self, scope: &Scope) -> bool {
+        for number in self.by_scope.get(scope).into_iter().flatten() {
+            let answer = self.entries.get_mut(number).and_then(|entry| entry.answer.as_mut());
+            if let Some(body) = answer.and_then(|answer| answer.body.take_if(|body| !body.is_empty())) {
+                self.bytes -= body.len();
+                return true;
+            }
+        }
+        false
     }
 
     /// Forgets a request that has no answer, so that it may run again.

@@ -32,6 +32,7 @@ enum Column {
 pub fn read(bytes: &[u8]) -> Result<ImportFile, FileError> {
     let text = std::str::from_utf8(bytes).map_err(|error| FileError::NotUtf8(error.valid_up_to()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    check_quotes(text)?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let not_csv = |error: csv::Error| FileError::NotCsv(error.to_string());
     let headers: Vec<String> =
@@ -54,7 +55,8 @@ pub fn read(bytes: &[u8]) -> Result<ImportFile, FileError> {
         line += text.as_bytes().get(counted..start).map_or(0, line_feeds);
         counted = start;
         let mut problems = Vec::new();
-        if record.len() > columns.len() {
+        // A shorter row may be one that was cut off.
+        if record.len() != columns.len() {
             problems.push(format!("it has {} cells, and the first line has {}", record.len(), columns.len()));
         }
         let mut row = ImportedRow::default();
@@ -64,6 +66,40 @@ pub fn read(bytes: &[u8]) -> Result<ImportFile, FileError> {
         file.rows.push((line, row, problems));
     }
     Ok(file)
+}
+
+/// Refuses a quoted cell that does not end, or goes on after its end: the reader would take the following rows for a part of it.
+fn check_quotes(text: &str) -> Result<(), FileError> {
+    let bytes = text.as_bytes();
+    let (mut line, mut at, mut is_start) = (1, 0, true);
+    while let Some(byte) = bytes.get(at) {
+        at += 1;
+        if *byte != b'"' || !is_start {
+            is_start = matches!(byte, b',' | b'\n' | b'\r');
+            line += usize::from(*byte == b'\n');
+            continue;
+        }
+        let begun = line;
+        // Two quotes are one of the text.
+        loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let Some(length) = rest.iter().position(|byte| *byte == b'"') else {
+                return Err(FileError::NotCsv(format!("a quoted cell that begins in line {begun} does not end")));
+            };
+            line += line_feeds(&rest[..length]);
+            at += length + 1;
+            match bytes.get(at) {
+                Some(b'"') => at += 1,
+                None | Some(b',' | b'\n' | b'\r') => break,
+                Some(_) => {
+                    let reason = format!("line {line} has text between the end of a quoted cell and the next comma");
+                    return Err(FileError::NotCsv(reason));
+                }
+            }
+        }
+        is_start = false;
+    }
+    Ok(())
 }
 
 fn line_feeds(bytes: &[u8]) -> usize {
@@ -171,6 +207,28 @@ mod tests {
         let text = "id,designation,extra.id,extra.extra.id\na,Cook,own,two\n";
         let file = read(text.as_bytes()).unwrap();
         assert_eq!(json!(file.rows[0].1.extra), json!({ "extra.id": "own", "id": "two" }));
+    }
+
+    #[test]
+    fn broken_quotes_are_refused() {
+        for (text, reason) in [
+            ("id,designation\np1,\"Head,Product\np2,Cook\n", "in line 2 does not end"),
+            ("id,designation\np1,Cook\np2,\"", "in line 3 does not end"),
+            ("id,designation\np1,\"Head\nof\" Design\n", "line 3 has text"),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+        let file = read(b"id,designation\np1,\"a \"\"b\"\"\nc\"\r\np2,5\" pipe\n\"p3\",\"\"").unwrap();
+        let ids: Vec<_> = file.rows.iter().map(|(line, row, _)| (*line, row.id.as_deref())).collect();
+        assert_eq!(ids, [(2, Some("p1")), (4, Some("p2")), (5, Some("p3"))]);
+    }
+
+    #[test]
+    fn rows_that_are_cut_off_are_refused() {
+        let file = read(b"designation,department,budget\nCook,Kitchen,5\nWaiter,Ki").unwrap();
+        let problems: Vec<usize> = file.rows.iter().map(|(_, _, problems)| problems.len()).collect();
+        assert_eq!(problems, [0, 1]);
     }
 
     #[test]

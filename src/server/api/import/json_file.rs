@@ -16,12 +16,41 @@ use super::times::parse_time;
 /// Members of a position that the server computes.
 const COMPUTED: [&str; 2] = ["conflicts", "omitted"];
 
+/// Members of a document: the settings, and what the server computes, which is left out.
+const SETTINGS: [&str; 24] = [
+    "access",
+    "archived",
+    "columns",
+    "conflicts",
+    "currency",
+    "default",
+    "departmentBudgets",
+    "error",
+    "heads",
+    "id",
+    "name",
+    "omitted",
+    "positions",
+    "predecessor",
+    "scenarioEntries",
+    "scenarioOf",
+    "scenarios",
+    "successor",
+    "sums",
+    "totalBudget",
+    "unit",
+    "url",
+    "value",
+    "yearStart",
+];
+
 /// The members of a file that is an object.
 #[derive(Deserialize)]
 struct Whole<'a> {
     #[serde(borrow)]
     positions: Vec<&'a RawValue>,
-    document: Option<Map<String, Json>>,
+    #[serde(borrow)]
+    document: Option<&'a RawValue>,
 }
 
 /// Reads a file.
@@ -36,7 +65,8 @@ pub fn read(bytes: &[u8]) -> Result<ImportFile, FileError> {
         Some(b'[') => (serde_json::from_str::<Vec<&RawValue>>(text).map_err(not_json)?, None),
         Some(b'{') => {
             let whole: Whole<'_> = serde_json::from_str(text).map_err(not_json)?;
-            (whole.positions, whole.document)
+            let document = whole.document.map(RawValue::get).filter(|document| *document != "null");
+            (whole.positions, document.map(strict_json::from_str).transpose().map_err(not_json)?)
         }
         _ => return Err(FileError::NoPositions),
     };
@@ -105,8 +135,21 @@ fn time(key: &str, value: &Json, problems: &mut Vec<String>) -> Option<i64> {
 }
 
 /// Reads the settings of an exported document. What the server computes is left out.
-fn settings(document: Map<String, Json>) -> Result<NewContent, FileError> {
+fn settings(mut document: Map<String, Json>) -> Result<NewContent, FileError> {
     let invalid = |key: &str, reason: &str| FileError::Setting { key: key.to_owned(), reason: reason.to_owned() };
+    let extra = match document.remove("extra") {
+        None | Some(Json::Null) => Extras::new(),
+        Some(Json::Object(members)) => members.into_iter().collect(),
+        Some(_) => return Err(invalid("extra", "must be an object")),
+    };
+    if let Some(key) = document.keys().find(|key| !SETTINGS.contains(&key.as_str())) {
+        return Err(invalid(key, "is unknown, and its value would be lost; put it into `extra`"));
+    }
+    let archived = match document.get("archived") {
+        None | Some(Json::Null) => false,
+        Some(Json::Bool(archived)) => *archived,
+        Some(_) => return Err(invalid("archived", "must be true or false")),
+    };
     let object = |key: &str| match document.get(key) {
         None | Some(Json::Null) => Ok(Extras::new()),
         Some(Json::Object(members)) => Ok(members.clone().into_iter().collect()),
@@ -139,9 +182,9 @@ fn settings(document: Map<String, Json>) -> Result<NewContent, FileError> {
             year_start,
             department_budgets,
         },
-        archived: document.get("archived") == Some(&Json::Bool(true)),
+        archived,
         columns: object("columns")?,
-        extra: object("extra")?,
+        extra,
         positions: Vec::new(),
     })
 }
@@ -178,6 +221,22 @@ mod tests {
         let lines: Vec<usize> = file.rows.iter().map(|(line, ..)| *line).collect();
         let counts: Vec<usize> = file.rows.iter().map(|(_, _, problems)| problems.len()).collect();
         assert_eq!((lines, counts), (vec![1, 3, 4], vec![0, 3, 1]));
+    }
+
+    #[test]
+    fn settings_are_taken_exactly_or_refused() {
+        let read = |document: &str| read(format!("{{\"positions\":[],\"document\":{document}}}").as_bytes());
+        let file = read(r#"{"archived":true,"totalBudget":5,"url":"automerge:x","extra":{"views":{}}}"#).unwrap();
+        assert!(file.content.archived && file.content.extra.contains_key("views"));
+        assert!(read("null").is_ok());
+        for document in [
+            r#"{"totalBudget":5,"totalBudget":50}"#,
+            r#"{"archived":"true"}"#,
+            r#"{"totalbudget":5}"#,
+            r#"{"extra":[]}"#,
+        ] {
+            assert!(read(document).is_err(), "{document}");
+        }
     }
 
     #[test]

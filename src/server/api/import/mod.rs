@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use automerge::{ActorId, Automerge};
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
@@ -26,7 +26,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use file::{FileError, ImportFile};
 use offload::run_cpu_bound;
-use plan::{Author, Batch, Budget, Edit, NewContent, View, read_view};
+use plan::{Batch, Budget, Edit, NewContent, View, read_view};
 use primitives::DocumentId;
 use report::ImportReport;
 use row::ImportedRow;
@@ -79,28 +79,33 @@ impl Format {
     }
 }
 
-/// Extracts the file of a request.
-pub struct UploadedFile {
+/// Extracts the file of a request, which is not received yet: first the right to import it is checked.
+pub struct Upload {
     format: Format,
-    body: LargeBody,
+    headers: HeaderMap,
+    body: Body,
 }
 
-impl FromRequest<Arc<App>> for UploadedFile {
+impl FromRequest<Arc<App>> for Upload {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self, Problem> {
         let format = Format::of(request.headers())?;
-        let requester = request.extensions().get::<Requester>().cloned();
         let (head, body) = request.into_parts();
-        let mut body = body::read_large(app, &head.headers, body, body::MAX_IMPORT).await?;
+        Ok(Self { format, headers: head.headers, body })
+    }
+}
+
+impl Upload {
+    async fn receive(self, app: &App, requester: &Requester) -> Result<LargeBody, Problem> {
+        let Self { format, headers, body } = self;
+        let mut body = body::read_large(app, &headers, body, body::MAX_IMPORT, requester.payer()).await?;
         // Automerge files are decoded one at a time.
         if format != Format::Automerge {
             body.reserve_for_reading(app, ROW_MEMORY)?;
         }
-        if let Some(requester) = requester {
-            app.recheck(&requester)?;
-        }
-        Ok(Self { format, body })
+        app.recheck(requester)?;
+        Ok(body)
     }
 }
 
@@ -207,23 +212,20 @@ pub async fn create(
     EditAuthor(author): EditAuthor,
     NewName(name): NewName,
     SkipInvalid(skip): SkipInvalid,
-    UploadedFile { format, body }: UploadedFile,
+    upload: Upload,
 ) -> Result<Response, Problem> {
+    app.hub.check_creation(&requester)?;
+    let format = upload.format;
+    let body = upload.receive(&app, &requester).await?;
     let id = DocumentId::from_random(rand::random());
     let mut counts = Counts::default();
     if format == Format::Automerge {
         app.hub.import_new(&requester, &id, body.bytes(), author).await.map_err(file_problem)?;
     } else {
-        let prepared = run_cpu_bound(|| -> Result<_, Problem> {
-            let file = read(format, body.bytes())?;
-            let (content, counts) = new_content(file, name, skip)?;
-            Ok((build(content, &id, &author)?, counts))
-        });
-        let document;
-        (document, counts) = prepared?;
-        let changes = run_cpu_bound(|| document.get_changes(&[]));
-        drop(document);
-        app.hub.create_from(&requester, &id, changes, author).await?;
+        let read = run_cpu_bound(|| new_content(read(format, body.bytes())?, name, skip));
+        let content;
+        (content, counts) = read?;
+        app.hub.create_with(&requester, &id, content, author).await?;
     }
     drop(body);
     let location = format!("/api/documents/{id}");
@@ -272,8 +274,11 @@ pub async fn merge(
     EditAuthor(author): EditAuthor,
     SkipInvalid(skip): SkipInvalid,
     headers: HeaderMap,
-    UploadedFile { format, body }: UploadedFile,
+    upload: Upload,
 ) -> Result<Response, Problem> {
+    app.hub.check_write(&requester, &id)?;
+    let format = upload.format;
+    let body = upload.receive(&app, &requester).await?;
     let view = document_view::open(&app, &requester, &id).await?;
     let mut counts = Counts::default();
     if format == Format::Automerge {
@@ -327,14 +332,6 @@ fn new_content(file: ImportFile, name: Option<String>, skip: bool) -> Result<(Ne
     if counts.report.invalid > 0 && !skip { Err(counts.report.into_problem()) } else { Ok((content, counts)) }
 }
 
-/// The document with this content.
-fn build(content: NewContent, id: &DocumentId, author: &Author) -> Result<Automerge, Problem> {
-    let actor: [u8; 16] = rand::random();
-    let mut document = Automerge::new().with_actor(ActorId::from(actor));
-    content.write(&mut document, id.clone(), author)?;
-    Ok(document)
-}
-
 /// The rows as changes of an existing document.
 fn batch_of(file: ImportFile, view: &View, skip: bool) -> Result<(Batch, Counts), Problem> {
     let (mut counts, mut batch, mut lines) = (Counts::default(), Batch::default(), HashMap::new());
@@ -350,6 +347,7 @@ fn batch_of(file: ImportFile, view: &View, skip: bool) -> Result<(Batch, Counts)
         }
         match existing {
             Some(existing) => {
+                row.leave_out_same(&existing.position);
                 let extra = existing.position.extra.as_ref().map(|extra| &extra.fields);
                 let id = row.id.take().unwrap_or_default();
                 batch.change.push(row.into_change(id, extra));
@@ -375,7 +373,7 @@ fn file_problem(failure: EditFailure) -> Problem {
 }
 
 async fn respond(app: &App, requester: &Requester, id: &DocumentId, counts: Counts) -> Result<Response, Problem> {
-    let view = document_view::open(app, requester, id).await?;
+    let view = document_view::after_edit(app, requester, id).await?;
     let view = read_view(&view);
     let document = Document::for_requester(requester, app, id, &view);
     let tag = etag(requester, &document, &view);

@@ -1,7 +1,8 @@
 //! A row of a file: the position that it describes, as far as the file says.
 
+use plan::position::{CREATED_AT, UPDATED_AT, UPDATED_BY};
 use plan::{
-    Budget, Extras, FieldId, FieldKind, FieldMap, FieldValue, NewPosition, NewRow, PositionPatch, RowChange,
+    Budget, Extras, FieldId, FieldKind, FieldMap, FieldValue, NewPosition, NewRow, Position, PositionPatch, RowChange,
     check_position_id,
 };
 use primitives::{check_author_name, is_blank};
@@ -72,6 +73,46 @@ impl ImportedRow {
                 }
                 None if is_new && field.is_required() => problems.push(format!("{field}: is missing")),
                 None => {}
+            }
+        }
+        for (key, value) in &self.extra {
+            if !self.is_beyond_schema(key, value) {
+                problems.push(format!("extra.{key}: the schema has a field of this name; give the value there"));
+            }
+        }
+    }
+
+    /// Whether a field of `extra` is one beyond the schema, or a value that the field of its name cannot have.
+    fn is_beyond_schema(&self, key: &str, value: &Json) -> bool {
+        let Some(field) = FieldId::from_key(key) else {
+            return match key {
+                CREATED_AT | UPDATED_AT => !value.is_number(),
+                UPDATED_BY => !value.is_string(),
+                _ => true,
+            };
+        };
+        let is_given = self.fields[field].as_ref().is_some_and(|given| *given != FieldValue::empty(field.kind()));
+        let (mut problems, mut row) = (Vec::new(), Self::default());
+        row.set(field, value, &mut problems);
+        let fits = row.fields[field].as_ref().is_some_and(|value| value.check(field).is_ok());
+        !is_given && !fits
+    }
+
+    /// Leaves out what the position has already. A file contains all fields: writing them again would settle conflicts that nobody has
+    /// decided about.
+    pub fn leave_out_same(&mut self, position: &Position) {
+        for field in FieldId::all() {
+            let Some(value) = &self.fields[field] else { continue };
+            let is_same = match value {
+                value if value.unsets(field.kind()) => {
+                    position.fields[field].is_none() || self.extra.contains_key(field.key())
+                }
+                FieldValue::Text(text) => position.text(field).is_some_and(|now| *now == **text),
+                FieldValue::Amount(amount) => position.amount(field) == Some(*amount),
+                FieldValue::Unset => false,
+            };
+            if is_same {
+                self.fields[field] = None;
             }
         }
     }

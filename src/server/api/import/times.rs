@@ -1,17 +1,20 @@
 //! Times in files.
 
 use jiff::Timestamp;
+use primitives::iso_ms;
 
-/// Parses a time as the API and the exports write it: ISO 8601, or its number of milliseconds since 1970.
+/// Parses a time as the API and the exports write it: ISO 8601, or its number of milliseconds since 1970 if its year has more than four
+/// digits. Another number may be a year, a day or seconds.
 pub fn parse_time(text: &str) -> Option<i64> {
     let text = text.trim();
-    text.parse::<Timestamp>().map(Timestamp::as_millisecond).ok().or_else(|| text.parse().ok())
+    text.parse::<Timestamp>()
+        .map(Timestamp::as_millisecond)
+        .ok()
+        .or_else(|| text.parse().ok().filter(|ms| iso_ms(*ms).is_none()))
 }
 
 #[cfg(test)]
 mod tests {
-    use primitives::iso_ms;
-
     use super::*;
 
     #[test]
@@ -20,6 +23,8 @@ mod tests {
             let text = iso_ms(ms).unwrap_or_else(|| ms.to_string());
             assert_eq!(parse_time(&text), Some(ms), "{text}");
         }
-        assert_eq!((parse_time(""), parse_time("yesterday")), (None, None));
+        for text in ["", "yesterday", "2024", "20240918", "1795357260"] {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
     }
 }
