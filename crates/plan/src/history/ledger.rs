@@ -72,8 +72,8 @@ pub(super) struct Ledger {
     pub(super) places: Vec<Place>,
     /// The place of each object inside of a map or list.
     pub(super) nested: HashMap<Operation, u32>,
-    /// Writes that resolved a conflict, by change and operation, with the places of its values.
-    pub(super) settled: HashMap<(u32, u32), Vec<u32>>,
+    /// Writes that resolved a conflict, by change, position and field, with the places of its values.
+    pub(super) settled: HashMap<(u32, u32, FieldNumber), Vec<u32>>,
     /// Approximate number of writes of a change that are not recorded, such as the removal of many positions at once.
     pub(super) unlisted: HashMap<u32, usize>,
     /// Visited operations: see [`MAX_VISITS`].

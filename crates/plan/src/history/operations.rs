@@ -328,8 +328,8 @@ impl<'a> Reader<'a> {
                         && field != FieldNumber::ROW
                         && set.object != register.object =>
                 {
-                    self.record_resolved(set, set);
-                    self.record_resolved(set, register);
+                    self.record_resolved(position, field, set.object);
+                    self.record_resolved(position, field, register.object);
                     continue;
                 }
                 Draft::Splice(write) => write,
@@ -351,7 +351,7 @@ impl<'a> Reader<'a> {
             };
             let new_value = self.new_value(register);
             if register.before().len() > 1 && field != FieldNumber::ROW && !matches!(new_value, NewValue::Cleared(_)) {
-                self.record_resolved(register, register);
+                self.record_resolved(position, field, register.object);
             }
             writes.push(Write { position, operation: self.number(counter), before, field, had, new_value });
         }
@@ -417,13 +417,13 @@ impl<'a> Reader<'a> {
         self.ledger.place(register.object, register.position, register.field)
     }
 
-    /// Records that a write resolved a conflict between the values of a register.
-    fn record_resolved(&mut self, write: &Register, register: &Register) {
-        let key = (self.ledger.next_change(), self.number(write.counter));
+    /// Records that the write to a field resolved a conflict between its values in `object`.
+    fn record_resolved(&mut self, position: u32, field: FieldNumber, object: Option<Operation>) {
+        let key = (self.ledger.next_change(), position, field);
         let known = self.ledger.settled.get(&key).into_iter().flatten();
         let mut known = known.filter_map(|place| self.ledger.places.get(*place as usize));
-        if !known.any(|place| place.object == register.object) {
-            let place = self.place(register);
+        if !known.any(|place| place.object == object) {
+            let place = self.ledger.place(object, position, field);
             self.ledger.settled.entry(key).or_default().push(place);
         }
     }
@@ -444,13 +444,19 @@ impl<'a> Reader<'a> {
             let at = writes.partition_point(|write| write.register() < (position, field));
             match writes.get_mut(at).filter(|write| write.register() == (position, field)) {
                 Some(write) if write.before == NOTHING => write.before = before,
-                Some(_) => {}
+                Some(_) => continue,
                 None if lost
                     .iter()
                     .rev()
                     .take_while(|write| write.position == position)
-                    .any(|write| write.field == field) => {}
+                    .any(|write| write.field == field) =>
+                {
+                    continue;
+                }
                 None => lost.push(gone(position, field, before)),
+            }
+            if item.conflict {
+                self.record_resolved(position, field, Some(row));
             }
         }
     }

@@ -255,7 +255,7 @@ impl<'a> Reader<'a> {
                 }
                 Some(row) if write.field == FieldNumber::ROW => entry.added.push(row),
                 row => {
-                    let places = self.history.ledger.settled.get(&(change, write.operation));
+                    let places = self.history.ledger.settled.get(&(change, write.position, write.field));
                     entry.fields.push(self.set(row, write, places.map_or(&[], Vec::as_slice), &hash, &metadata.deps));
                 }
             }

@@ -314,6 +314,33 @@ fn texts_are_read_for_any_way_of_writing() {
 }
 
 #[test]
+fn replaced_position_settles_its_conflicts() {
+    let mut doc = plan();
+    let row = add(&mut doc, "ui", "UI");
+    commit(&mut doc, 10, "");
+    let mut other = doc.fork();
+    for (doc, value) in [(&mut doc, 2), (&mut other, 3)] {
+        for field in ["budget", "location"] {
+            doc.put(&row, field, value).unwrap();
+        }
+        commit(doc, 20, "");
+    }
+    doc.merge(&mut other).unwrap();
+    add(&mut doc, "ui", "UX");
+    commit(&mut doc, 30, "");
+    let entries = history_of(&mut doc, &ALL);
+    let [_, budget, location] = &entries[0].fields[..] else { panic!("{:?}", sets(&entries[0])) };
+    let shown = &budget.old;
+    assert_eq!((&*budget.field, &budget.new, &location.old, &location.new), ("budget", &json!(1), shown, &json!(null)));
+    for set in [budget, location] {
+        let mut settled = set.settled.clone();
+        assert_eq!(settled.first(), Some(shown), "{}: the winner first", set.field);
+        settled.sort_by_key(|value| value.as_i64());
+        assert_eq!(settled, [json!(2), json!(3)], "{}", set.field);
+    }
+}
+
+#[test]
 fn replaced_map_of_positions_deletes_its_positions() {
     let mut doc = plan();
     for id in ["a", "b", "c"] {
