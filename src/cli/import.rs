@@ -12,7 +12,9 @@ use automerge::{Automerge, ChangeHash, ReadDoc};
 use backup::{OpenedStore, StorageError, StoreKind};
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
 use plan::position::{DEFAULT_UNIT, read_plan};
-use plan::{Author, Budget, NewPlan, NewPosition, Plan, PlanPatch, add_in_portions, count_positions, parse_amount};
+use plan::{
+    Author, Budget, LastEdit, NewPlan, NewPosition, Plan, PlanPatch, add_in_portions, count_positions, parse_amount,
+};
 use primitives::DocumentId;
 use runtime::clock::now_ms;
 use runtime::document_log::ActorSource;
@@ -305,7 +307,7 @@ fn write_skipped(source: &Path, rows: &[&str], mode: FileMode) -> Result<PathBuf
 fn new_position(row: ImportedRow) -> NewPosition {
     NewPosition {
         created_at: Some(row.created_at_ms),
-        updated: Some((row.updated_by, row.updated_at_ms)),
+        updated: Some(LastEdit::new(row.updated_by, row.updated_at_ms)),
         ..NewPosition::new(row.id, row.designation)
             .with(DEPARTMENT, row.department)
             .with(BUDGET, row.budget)

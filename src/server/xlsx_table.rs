@@ -210,7 +210,7 @@ impl Cells<'_> {
         match value {
             Json::Null => Ok(()),
             Json::Bool(flag) => self.sheet.write_boolean(row, column, *flag).map(drop),
-            Json::Number(number) => match number.as_f64() {
+            Json::Number(number) => match number.as_f64().filter(|_| !is_rounded(number)) {
                 Some(number) => self.number(row, column, number),
                 None => self.text(row, column, &number.to_string()),
             },
@@ -265,6 +265,12 @@ impl Cells<'_> {
         let number = EPOCH + day as f64;
         self.sheet.write_number_with_format(row, column, number, format).map(drop)
     }
+}
+
+/// Whether a cell, which holds a float, would hold another number.
+fn is_rounded(number: &serde_json::Number) -> bool {
+    let magnitude = number.as_u64().or(number.as_i64().map(i64::unsigned_abs));
+    magnitude.is_some_and(|magnitude| magnitude > 1 << f64::MANTISSA_DIGITS)
 }
 
 /// The number of a day such as `2027-06-15` since 1970, if Excel can show it.

@@ -267,6 +267,26 @@ async fn numbers_are_taken_exactly() {
 }
 
 #[tokio::test]
+async fn last_edit_is_taken_as_far_as_it_is_known() {
+    let server = TestServer::start().await;
+    let (by, at) = ("Anita Rao", "2026-11-22T14:21:00.020Z");
+    for (id, given, expected) in [
+        ("both", json!({ "updatedBy": by, "updatedAt": at }), json!([by, at])),
+        ("time", json!({ "updatedAt": at }), json!([null, at])),
+        ("name", json!({ "updatedBy": by }), json!([by, null])),
+        ("created", json!({ "updatedBy": by, "createdAt": at }), json!([by, at])),
+    ] {
+        let mut row = json!({ "id": id, "designation": "Cook" });
+        row.as_object_mut().unwrap().extend(given.as_object().unwrap().clone());
+        import(&server, INTO, "application/json", json!([row]).to_string()).await.expect(200);
+        let shown = server.get(&format!("{POSITIONS}/{id}")).await.expect(200);
+        assert_eq!(json!([shown["updatedBy"], shown["updatedAt"]]), expected, "{id}");
+    }
+    import(&server, INTO, "application/json", r#"[{"id":"none","designation":"Cook"}]"#).await.expect(200);
+    assert_eq!(server.get(&format!("{POSITIONS}/none")).await.expect(200)["updatedBy"], json!("cfo"));
+}
+
+#[tokio::test]
 async fn extra_does_not_replace_fields() {
     let server = with_plan().await;
     for extra in [json!({ "budget": 7 }), json!({ "designation": "Chef" }), json!({ "updatedBy": "ceo" })] {

@@ -100,16 +100,22 @@ async fn columns_and_unknown_fields_are_shown_and_omissions_counted() {
     peer.doc.put(&row, "coltwin", 7).unwrap();
     peer.doc.put(&row, "remote", true).unwrap();
     peer.doc.put(&row, "ratio", f64::NAN).unwrap();
+    peer.doc.put(&row, "serial", 9_007_199_254_740_993_u64).unwrap();
     peer.put_text(&row, "notes", &"x".repeat(40_000));
     peer.until_acknowledged().await;
 
     let answer = server.get(EXPORT).await;
     let rows = rows(&answer);
     let heads: Vec<String> = rows[0][11..].iter().map(text).collect();
-    assert_eq!(heads, ["Grade", "Since", "coltwin", "notes", "ratio", "remote"], "a title that is taken is the key");
+    assert_eq!(
+        heads,
+        ["Grade", "Since", "coltwin", "notes", "ratio", "remote", "serial"],
+        "a title that is taken is the key"
+    );
     let row = &rows[1][11..];
     assert_eq!((text(&row[0]), text(&row[1])), ("A".to_owned(), "2027-06-15 00:00:00".to_owned()));
     assert_eq!((&row[2], &row[4], &row[5]), (&Data::Float(7.0), &Data::Empty, &Data::Bool(true)));
     assert_eq!(text(&row[3]), "x".repeat(32_767));
+    assert_eq!(row[6], Data::String("9007199254740993".to_owned()), "a cell with a number would round it");
     assert_eq!(answer.header("happierwork-omitted"), "2", "the ratio, and the end of the notes");
 }

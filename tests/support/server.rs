@@ -12,7 +12,7 @@ use happierwork::legacy;
 use happierwork::server::{App, Options, StartError, Started, start_on};
 use hyper::HeaderMap;
 use plan::fields::{BUDGET, DEPARTMENT, LOCATION};
-use plan::{Author, Edit, NewPosition};
+use plan::{Author, Edit, LastEdit, NewPosition};
 use primitives::DocumentId;
 use runtime::hub::Requester;
 use rustls::ClientConfig;
@@ -295,7 +295,7 @@ impl TestServer {
             .expect("a legacy file with only valid rows");
         let positions = rows.into_iter().map(|row| NewPosition {
             created_at: Some(row.created_at_ms),
-            updated: Some((row.updated_by, row.updated_at_ms)),
+            updated: Some(LastEdit::new(row.updated_by, row.updated_at_ms)),
             ..NewPosition::new(row.id, row.designation)
                 .with(DEPARTMENT, row.department)
                 .with(BUDGET, row.budget)

@@ -96,7 +96,7 @@ pub use fields::{FIELDS, FieldDefinition, FieldId, FieldKind, FieldMap, FieldVal
 pub use list_cursor::{InvalidListCursor, ListCursor};
 pub use month::{MONTHS_PER_YEAR, Month};
 pub use new_content::NewContent;
-pub use new_position::NewPosition;
+pub use new_position::{LastEdit, NewPosition};
 pub use past::{Past, SharedCopy};
 pub use plan_patch::PlanPatch;
 pub use position::{DEFAULT_UNIT, Plan, Position};

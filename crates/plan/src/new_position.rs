@@ -16,9 +16,25 @@ pub struct NewPosition {
     pub fields: FieldMap<FieldValue>,
     /// Milliseconds since 1970. `None` stands for the time of the edit.
     pub created_at: Option<i64>,
-    /// Name of the last editor, and the time of the last edit in milliseconds since 1970. `None` stands for the author and
-    /// the time of this edit.
-    pub updated: Option<(String, i64)>,
+    /// The last edit. `None` stands for the author and the time of this edit.
+    pub updated: Option<LastEdit>,
+}
+
+/// The last edit of a position that is copied from elsewhere. What is not known there stays absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastEdit {
+    /// Name of the editor.
+    pub by: Option<String>,
+    /// Milliseconds since 1970.
+    pub at: Option<i64>,
+}
+
+impl LastEdit {
+    /// An edit by this person at this time, in milliseconds since 1970.
+    #[must_use]
+    pub fn new(by: String, at: i64) -> Self {
+        Self { by: Some(by), at: Some(at) }
+    }
 }
 
 impl NewPosition {
@@ -53,13 +69,17 @@ impl NewPosition {
             };
             Some((field.key(), value))
         });
-        let (who, when) = self.updated.as_ref().map_or((&author.name, author.now), |(who, when)| (who, *when));
+        let (by, at) = match &self.updated {
+            None => (Some(&author.name), Some(author.now)),
+            Some(LastEdit { by, at }) => (by.as_ref(), *at),
+        };
         let created = self.created_at.unwrap_or(author.now);
-        fields.chain([
-            (CREATED_AT, NewValue::time(created)),
-            (UPDATED_AT, NewValue::time(when)),
-            (UPDATED_BY, NewValue::Text(who)),
-        ])
+        let dates = [
+            Some((CREATED_AT, NewValue::time(created))),
+            at.map(|at| (UPDATED_AT, NewValue::time(at))),
+            by.map(|by| (UPDATED_BY, NewValue::Text(by))),
+        ];
+        fields.chain(dates.into_iter().flatten())
     }
 
     /// The largest number of operations that the row may take: one for itself and for each value, and one for each byte of a text.

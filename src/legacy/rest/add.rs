@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use plan::fields::{BUDGET, DEPARTMENT, DESIGNATION, LOCATION};
-use plan::{Budget, Edit, NewPosition, Scale, amount_of_json, read_view};
+use plan::{Budget, Edit, LastEdit, NewPosition, Scale, amount_of_json, read_view};
 use primitives::{InvalidAuthorName, check_author_name};
 use serde_json::{Map, Value};
 
@@ -72,13 +72,13 @@ pub(super) fn budget(object: &Map<String, Value>, scale: &Scale<'_>) -> Result<O
 ///
 /// # Errors
 /// If the author's name is invalid.
-fn last_updated(value: &Value) -> Result<Option<(String, i64)>, String> {
+fn last_updated(value: &Value) -> Result<Option<LastEdit>, String> {
     let Some([Value::String(author), Value::String(date)]) = value.as_array().map(Vec::as_slice) else {
         return Ok(None);
     };
     let Some(at) = parse_date(date) else { return Ok(None) };
     match check_author_name(author) {
-        Ok(name) => Ok(Some((name.to_owned(), at))),
+        Ok(name) => Ok(Some(LastEdit::new(name.to_owned(), at))),
         Err(InvalidAuthorName::Empty) => Ok(None),
         Err(reason) => Err(format!("lastUpdated: the name {reason}")),
     }
@@ -103,7 +103,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!((position.id.as_str(), &position.fields[BUDGET]), ("6e43578d", &Budget::Int(100_000).into()));
-        assert_eq!(position.updated, Some(("Amit Gupta".to_owned(), 1_654_342_380_000)));
+        assert_eq!(position.updated, Some(LastEdit::new("Amit Gupta".to_owned(), 1_654_342_380_000)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::edit::{Edit, run};
 use crate::fields::{BUDGET, DEPARTMENT, LOCATION, START, STATUS};
-use crate::{Budget, Form, Renderings, View, csv};
+use crate::{Budget, Form, LastEdit, Renderings, View, csv};
 
 /// The row of JSON is that of `Debug`: it has all values, conflicts and unknown content.
 const RENDERINGS: Renderings = Renderings {
@@ -71,7 +71,7 @@ fn positions() -> impl Strategy<Value = Vec<NewPosition>> {
         prop_oneof![Just(""), Just("open")],
         prop_oneof![Just(""), Just("2027-06")],
         proptest::option::of(0..9_i64),
-        proptest::option::of(("[a-z]{1,4}", 0..9_i64)),
+        proptest::option::of((proptest::option::of("[a-z]{1,4}"), proptest::option::of(0..9_i64))),
     );
     let position =
         position.prop_map(|((id, designation, department, location), budget, status, start, created, by)| {
@@ -81,7 +81,8 @@ fn positions() -> impl Strategy<Value = Vec<NewPosition>> {
                 .with(BUDGET, budget.map(Budget::Int))
                 .with(STATUS, status)
                 .with(START, start);
-            NewPosition { created_at: created, updated: by, ..position }
+            let updated = by.map(|(by, at)| LastEdit { by, at });
+            NewPosition { created_at: created, updated, ..position }
         });
     proptest::collection::vec(position, 0..30).prop_map(|mut positions| {
         let mut ids = HashSet::new();

@@ -2,8 +2,8 @@
 
 use plan::position::{CREATED_AT, UPDATED_AT, UPDATED_BY};
 use plan::{
-    Budget, Extras, FieldId, FieldKind, FieldMap, FieldValue, NewPosition, NewRow, Position, PositionPatch, RowChange,
-    check_position_id,
+    Budget, Extras, FieldId, FieldKind, FieldMap, FieldValue, LastEdit, NewPosition, NewRow, Position, PositionPatch,
+    RowChange, check_position_id,
 };
 use primitives::{check_author_name, is_blank};
 use serde_json::Value as Json;
@@ -122,7 +122,9 @@ impl ImportedRow {
     pub fn into_new(self, id: impl FnOnce() -> String) -> NewRow {
         let mut position = NewPosition::new(self.id.unwrap_or_else(id), "");
         position.created_at = self.created_at;
-        position.updated = self.updated_by.zip(self.updated_at.or(self.created_at));
+        // A file that says nothing of the last edit, such as a table made by hand, is edited by its import.
+        position.updated = (self.updated_by.is_some() || self.updated_at.is_some())
+            .then(|| LastEdit { by: self.updated_by, at: self.updated_at.or(self.created_at) });
         for (field, value) in self.fields.iter() {
             position.fields[field] = value.clone().unwrap_or(FieldValue::empty(field.kind()));
         }
