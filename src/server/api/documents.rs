@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
+use offload::run_cpu_bound;
 use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT, YEAR_START};
 use plan::{Budget, Edit, Month, PlanPatch, read_view};
 use primitives::DocumentId;
@@ -22,10 +23,12 @@ use super::paging::{next_link, with_link};
 use super::scenarios;
 use super::schemas::{AnyProblem, BodyProblem, BrokenDocument, Document, ListedDocument, WriteProblem};
 use crate::server::security::authentication::ApiRequester;
-use crate::server::{App, Problem, conditional, document_view};
+use crate::server::{App, Problem, conditional, document_view, reserved_body};
 
 /// Number of documents that one request opens concurrently.
 const MAX_CONCURRENT_OPENS: usize = 8;
+/// A longer list takes more than a millisecond to write.
+const MANY: usize = 200;
 
 /// List the documents.
 ///
@@ -91,10 +94,19 @@ pub async fn list(
         link = listed.last().map(|(id, _)| next_link(&request.uri, &DocumentCursor(id.clone()).to_string()));
     }
     let listed: Vec<ListedDocument> = listed.into_iter().map(|(_, listed)| listed).collect();
-    // The link is a part of what the tag identifies: a document behind the page changes only the link.
-    let tagged = serde_json::to_vec(&(&listed, &link)).unwrap_or_default();
-    let tag = conditional::etag_of_content(&tagged);
-    Ok(conditional::respond(&headers, &tag, || with_link(link.as_deref(), Json(listed).into_response())))
+    let write = || {
+        // Writing texts and numbers to a vector cannot fail.
+        let mut body = serde_json::to_vec(&listed).unwrap_or_default();
+        // The link is a part of what the tag identifies: a document behind the page changes only the link.
+        let length = body.len();
+        body.extend(link.as_deref().unwrap_or_default().bytes());
+        let tag = conditional::etag_of_content(&body);
+        body.truncate(length);
+        (body, tag)
+    };
+    let (body, tag) = if listed.len() > MANY { run_cpu_bound(write) } else { write() };
+    let response = || with_link(link.as_deref(), reserved_body::response(&app, "application/json", body));
+    Ok(conditional::respond(&headers, &tag, response))
 }
 
 /// `None` if nothing was ever written to the document.

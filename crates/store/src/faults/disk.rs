@@ -86,15 +86,14 @@ impl Disk for FaultyDisk {
         result
     }
 
-    fn list_files(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
+    fn list_files(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut state = self.state_for(Op::List);
         let result = state.record_atomic_call(Op::List)?;
         if !state.folders.contains(dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let inside = state.names.iter().filter(|(path, _)| parent_folder(path) == dir);
-        let named = inside.filter_map(|(path, &file)| Some((path.file_name()?.to_str()?.to_owned(), file)));
-        result.map(|()| named.map(|(name, file)| (name, state.files[file].bytes.len() as u64)).collect())
+        let inside = state.names.keys().filter(|path| parent_folder(path) == dir);
+        result.map(|()| inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
     }
 
     fn stat(&self, path: &Path) -> io::Result<FileStat> {

@@ -22,7 +22,7 @@ impl Inner {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|error| StoreError::from(self.folder_error(error)))?,
         };
-        let ids = files.iter().filter_map(|(name, _)| name.strip_suffix(EXTENSION)?.parse::<DocumentId>().ok());
+        let ids = files.iter().filter_map(|name| name.strip_suffix(EXTENSION)?.parse::<DocumentId>().ok());
         ids.filter_map(|id| self.load_access_of(&id).transpose()).collect()
     }
 

@@ -84,7 +84,7 @@ impl Inner {
     pub(super) fn warn_of_second_default_document(&self) -> Result<(), OpenError> {
         let ignored = format!("{}{EXTENSION}", self.default_id);
         let files = self.disk.list_files(&self.documents).map_err(|error| self.folder_error(error))?;
-        if files.iter().any(|(name, _)| *name == ignored) {
+        if files.contains(&ignored) {
             tracing::warn!(
                 used = %self.state.display(), ignored = %self.documents.join(ignored).display(),
                 "there are two files for the default document"
@@ -103,9 +103,8 @@ impl Inner {
             other => other.map_err(|error| StoreError::from(self.folder_error(error)))?,
         };
         // Empty files are listed as well: they are damaged documents.
-        let names = files.iter().map(|(name, _)| name);
         let mut ids: BTreeSet<DocumentId> =
-            names.filter_map(|name| name.strip_suffix(EXTENSION)?.parse().ok()).collect();
+            files.iter().filter_map(|name| name.strip_suffix(EXTENSION)?.parse().ok()).collect();
         ids.insert(self.default_id.clone());
         Ok(ids.into_iter().collect())
     }
@@ -118,8 +117,7 @@ impl Inner {
         };
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
         let is_leftover = |suffix: &str| suffix == ".new" || suffix == ".unsynced" || suffix.starts_with(".torn-");
-        let leftover = files.iter().map(|(file, _)| file);
-        let leftover = leftover.filter(|file| file.strip_prefix(name).is_some_and(is_leftover));
+        let leftover = files.iter().filter(|file| file.strip_prefix(name).is_some_and(is_leftover));
         Ok(leftover.map(|file| path.with_file_name(file)).collect())
     }
 }

@@ -114,7 +114,7 @@ impl FileReader {
             let extensions = [EXTENSION, access::EXTENSION, authors::EXTENSION];
             extensions.iter().find_map(|extension| name.strip_suffix(extension)?.parse().ok())
         };
-        Ok(files.iter().filter_map(|(name, _)| id(name)).collect())
+        Ok(files.iter().filter_map(|name| id(name)).collect())
     }
 
     /// The author lines of a document. A partial last line is omitted.
