@@ -52,6 +52,12 @@ impl LargeBody {
         &self.bytes
     }
 
+    /// The content, which no longer counts in the memory budget.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
     /// Reserves memory for what is read from the content: this many times its size, in place of its size.
     ///
     /// # Errors

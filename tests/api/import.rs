@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use automerge::transaction::Transactable;
-use automerge::{AutoCommit, ObjType, ROOT};
+use automerge::{AutoCommit, ObjType, ROOT, ReadDoc};
 use bytes::Bytes;
 use happierwork::server::Limits;
 use serde_json::{Value, json};
@@ -243,7 +243,12 @@ async fn own_export_settles_no_conflict() {
     peer.doc.put(&row, "budget", 40).unwrap();
     other.put(&row, "budget", 45).unwrap();
     peer.doc.merge(&mut other).unwrap();
+    peer.put_text(&row, "zip", "12345");
+    let bare = peer.doc.get(ROOT, "positions").unwrap().unwrap().1;
+    let bare = peer.doc.put_object(&bare, "bare", ObjType::Map).unwrap();
+    peer.put_text(&bare, "designation", "Bare");
     peer.until_acknowledged().await;
+    let tag = server.get(POSITIONS).await.header("etag").to_owned();
     let cook = format!("{POSITIONS}/cook");
     let before = server.get(&cook).await.expect(200);
     assert!(before["conflicts"]["budget"].is_array(), "{before}");
@@ -251,6 +256,7 @@ async fn own_export_settles_no_conflict() {
         let export = server.get(&format!("{DOCUMENT}/export.{form}")).await.body;
         import(&server, INTO, kind, export).await.expect(200);
         assert_eq!(server.get(&cook).await.expect(200), before, "{form}");
+        assert_eq!(server.get(POSITIONS).await.header("etag"), tag, "{form} changes nothing");
     }
 }
 
@@ -295,8 +301,13 @@ async fn extra_does_not_replace_fields() {
             import(&server, INTO, "application/json", row.to_string()).await.problem(422);
         }
     }
-    // A value that the field itself cannot have.
-    let row = json!([{ "id": "odd", "designation": "Cook", "budget": null, "extra": { "budget": "twelve" } }]);
+    for extra in [json!({ "budget": "twelve" }), json!({ "designation": "" }), json!({ "createdAt": "2026-01-01" })] {
+        let row = json!([{ "id": "cook", "extra": extra }]);
+        import(&server, INTO, "application/json", row.to_string()).await.problem(422);
+    }
+    // A time of the wrong type, as exports show it.
+    let row = json!([{ "id": "odd", "designation": "Cook", "createdAt": null, "extra": { "createdAt": "today" } }]);
     import(&server, INTO, "application/json", row.to_string()).await.expect(200);
-    assert_eq!(server.get(&format!("{POSITIONS}/odd")).await.expect(200)["budget"], json!("twelve"));
+    import(&server, INTO, "application/json", row.to_string()).await.expect(200);
+    assert_eq!(server.get(&format!("{POSITIONS}/odd")).await.expect(200)["extra"]["createdAt"], json!("today"));
 }

@@ -93,8 +93,9 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
         }
         if let Some(key) = &key {
             let used = in_use.by_key.get(key).copied().unwrap_or_default();
-            // A first amount may exceed the limit. A single use may not, which matters for a limit of 0.
-            if used + amount > self.each && (used > 0 || amount == 1) {
+            // A first amount may exceed the limit. A single use may not, which matters for a limit of 0. Nothing is always granted:
+            // the permit may grow later.
+            if amount > 0 && used + amount > self.each && (used > 0 || amount == 1) {
                 return Err(Full::Key);
             }
             in_use.by_key.insert(key.clone(), used + amount);
@@ -195,6 +196,9 @@ mod tests {
         let mut other = limit.take_amount_for_key("a", 0).expect("nothing yet");
         one.resize(300).expect("it is all that is in use");
         assert_eq!(other.resize(1), Err(Full::Key));
+        let mut third = limit.take_amount_for_key("a", 0).expect("nothing is always granted");
+        assert_eq!(third.resize(1), Err(Full::Key), "and is charged to its key");
+        drop(third);
         one.resize(60).expect("smaller");
         other.resize(40).expect("room");
         assert_eq!((one.resize(61), other.resize(41)), (Err(Full::Key), Err(Full::Key)));

@@ -82,10 +82,10 @@ impl NewPosition {
         fields.chain(dates.into_iter().flatten())
     }
 
-    /// The largest number of operations that the row may take: one for itself and for each value, and one for each byte of a text.
+    /// The largest number of operations that the row may take: one for itself and for each value, and one for each character of a text.
     pub(super) fn operations(&self, author: &Author) -> usize {
         let of_value = |(_, value)| match value {
-            NewValue::Text(text) => 1 + text.len(),
+            NewValue::Text(text) => 1 + text.chars().count(),
             NewValue::Scalar(_) => 1,
         };
         1 + self.values(author).map(of_value).sum::<usize>()

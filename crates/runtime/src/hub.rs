@@ -325,6 +325,7 @@ impl Hub {
         author: Author,
     ) -> Result<Done, EditFailure> {
         self.inner.access.check_edit(requester, id, &edit)?;
+        let _turn = self.turn_of(requester, &edit).await;
         let (reply, answer) = oneshot::channel();
         let requester = requester.clone();
         self.send(id, Command::Edit { edit: Box::new(edit), author, requester, request: Span::current().id(), reply })

@@ -348,7 +348,7 @@ pub async fn merge(
         let heads = expected_heads(&headers, &read_view(&view))?;
         app.hub.merge(&requester, &id, changes, merged, heads, author).await?;
     }
-    let view = document_view::open(&app, &requester, &id).await?;
+    let view = document_view::after_edit(&app, &requester, &id).await?;
     let view = read_view(&view);
     let document = Document::for_requester(&requester, &app, &id, &view);
     let tag = etag(&requester, &document, &view);

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use plan::{Author, Edit, ScenarioEdit, ScenarioEntry, ScenarioMap, ScenarioState, View, read_view};
 use primitives::{DocumentId, iso_ms};
 use runtime::clock::now_ms;
-use runtime::hub::Requester;
+use runtime::hub::{EditFailure, Requester};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -82,6 +82,16 @@ async fn read_all(app: &App, requester: &Requester, plan: &DocumentId) -> Result
 async fn find(app: &App, requester: &Requester, plan: &DocumentId, id: &DocumentId) -> Result<Scenario, Problem> {
     let scenarios = read_all(app, requester, plan).await?;
     scenarios.into_iter().find(|scenario| scenario.id == id.as_str()).ok_or_else(|| Problem::no_document(id))
+}
+
+/// Like [`find`], for a scenario that has just been changed. Another error would tell the client that nothing was stored.
+async fn find_changed(
+    app: &App,
+    requester: &Requester,
+    plan: &DocumentId,
+    id: &DocumentId,
+) -> Result<Scenario, Problem> {
+    find(app, requester, plan, id).await.map_err(|_| EditFailure::Unknown.into())
 }
 
 /// Path parameter: a scenario.
@@ -184,7 +194,7 @@ pub async fn create(
         let _ = app.hub.delete(&requester, &id, now_ms()).await;
         return Err(problem);
     }
-    let scenario = find(&app, &requester, &plan, &id).await?;
+    let scenario = find_changed(&app, &requester, &plan, &id).await?;
     let location = format!("/api/documents/{id}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(scenario)).into_response())
 }
@@ -215,7 +225,7 @@ pub async fn rename(
     let name = required(fields.only(&[NAME])?.text(NAME)?, NAME)?;
     find(&app, &requester, &plan, &id).await?;
     edit_entry(&app, &requester, &plan, &id, ScenarioEdit::Rename(name), author).await?;
-    Ok(Json(find(&app, &requester, &plan, &id).await?).into_response())
+    Ok(Json(find_changed(&app, &requester, &plan, &id).await?).into_response())
 }
 
 /// Delete a scenario.

@@ -9,6 +9,7 @@ use sync_engine::{DocumentFull, decode_file};
 use super::Hub;
 use super::access::{Denied, Right};
 use super::command::EditFailure;
+use super::fair_permits::Permit;
 use super::requester::Requester;
 
 impl Hub {
@@ -105,6 +106,16 @@ impl Hub {
     /// When they may not.
     pub fn check_creation(&self, requester: &Requester) -> Result<(), Denied> {
         if self.inner.access.may_create(requester) { Ok(()) } else { Err(Denied::Create) }
+    }
+
+    /// Waits for the turn of an edit with more operations than an ordinary message may have: one at a time, like messages that hold a
+    /// whole document.
+    pub(super) async fn turn_of(&self, requester: &Requester, edit: &Edit) -> Option<Permit> {
+        if edit.operations() <= self.inner.settings.limits.ordinary().operations {
+            return None;
+        }
+        let key = requester.permit_key(self.new_connection());
+        Some(self.inner.whole_document_permits.acquire(key).await)
     }
 
     async fn merge_file(

@@ -21,7 +21,7 @@ use store::{Claim, Fingerprint, KeptAnswer, MAX_ANSWER, Scope};
 use sync_engine::Surface;
 use tokio::time::Instant;
 
-use super::import::IMPORT_PATHS;
+use super::import::{self, IMPORT_PATHS};
 use crate::server::security::authentication::{Authentication, PARAMETER as TOKEN, requester_of};
 use crate::server::{App, Problem, body};
 
@@ -64,8 +64,12 @@ async fn answer_once(
     next: Next,
 ) -> Result<Response, Problem> {
     let key = key_of(request.headers())?;
-    let (head, content) = request.into_parts();
-    let limit = if IMPORT_PATHS.contains(&path) { body::MAX_IMPORT } else { body::MAX_BATCH };
+    let (mut head, content) = request.into_parts();
+    let is_import = IMPORT_PATHS.contains(&path);
+    if is_import {
+        import::check_rights(app, &requester, path, &mut head).await?;
+    }
+    let limit = if is_import { body::MAX_IMPORT } else { body::MAX_BATCH };
     let content = body::receive(app, content, limit, requester.payer()).await?;
     // The token may have expired while the body arrived.
     app.recheck(&requester)?;
@@ -85,13 +89,13 @@ async fn answer_once(
             return Err(Problem::invalid(IDEMPOTENCY_KEY.as_str(), detail));
         }
     };
-    let request = Request::from_parts(head, Body::from(content.bytes().clone()));
+    // The handler charges the content to the payer again, so it must not be charged here as well.
+    let request = Request::from_parts(head, Body::from(content.into_bytes()));
     let task_app = Arc::clone(app);
     // A client that disconnects cancels its request. The task goes on, so that a repetition gets its answer.
     let task = app.connections.spawn(async move {
         let _unfinished = Unfinished { app: &task_app, number };
         let response = next.run(request).await;
-        drop(content);
         keep(&task_app, number, response).await
     });
     task.await.map_err(|_| {
@@ -136,7 +140,7 @@ async fn keep(app: &App, number: u64, response: Response) -> Response {
 
 fn replayed(KeptAnswer { status, headers, body }: KeptAnswer) -> Response {
     let Some(body) = body else {
-        let detail = "the first request with this Idempotency-Key was answered, but the answer was too large to be kept; read what it has changed";
+        let detail = "the first request with this Idempotency-Key was answered, but the answer is no longer kept; read what it has changed";
         return Problem::new(StatusCode::CONFLICT, "answered", "The request was answered", detail).into_response();
     };
     let mut response = (status, body).into_response();

@@ -59,7 +59,7 @@ pub fn read(bytes: &[u8]) -> Result<ImportFile, FileError> {
         if record.len() != columns.len() {
             problems.push(format!("it has {} cells, and the first line has {}", record.len(), columns.len()));
         }
-        let mut row = ImportedRow::default();
+        let mut row = ImportedRow { is_of_table: true, ..ImportedRow::default() };
         for (column, cell) in columns.iter().zip(record.iter()) {
             set(&mut row, column, &unguard(cell), &mut problems);
         }

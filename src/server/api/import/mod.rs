@@ -96,6 +96,18 @@ impl FromRequest<Arc<App>> for Upload {
     }
 }
 
+/// Checks the right to import before the content of a request is received. `path` is one of [`IMPORT_PATHS`].
+///
+/// # Errors
+/// When the requester may not import, or the path has no valid id.
+pub async fn check_rights(app: &Arc<App>, requester: &Requester, path: &str, head: &mut Parts) -> Result<(), Problem> {
+    if path == IMPORT_PATHS[0] {
+        return Ok(app.hub.check_creation(requester)?);
+    }
+    let TargetDocument(id) = TargetDocument::from_request_parts(head, app).await?;
+    Ok(app.hub.check_write(requester, &id)?)
+}
+
 impl Upload {
     async fn receive(self, app: &App, requester: &Requester) -> Result<LargeBody, Problem> {
         let Self { format, headers, body } = self;
@@ -285,13 +297,16 @@ pub async fn merge(
         app.hub.import_into(&requester, &id, body.bytes(), author).await.map_err(file_problem)?;
     } else {
         let file = run_cpu_bound(|| read(format, body.bytes()))?;
-        let edit = {
+        let (edit, is_change) = {
             let view = read_view(&view);
             let batch;
             (batch, counts) = run_cpu_bound(|| batch_of(file, &view, skip))?;
-            if_unchanged(&headers, &view, Edit::Batch(Box::new(batch)))?
+            let is_change = !batch.add.is_empty() || !batch.change.is_empty();
+            (if_unchanged(&headers, &view, Edit::Batch(Box::new(batch)))?, is_change)
         };
-        app.hub.edit(&requester, &id, edit, author).await?;
+        if is_change {
+            app.hub.edit(&requester, &id, edit, author).await?;
+        }
     }
     drop(body);
     respond(&app, &requester, &id, counts).await
@@ -323,7 +338,7 @@ fn new_content(file: ImportFile, name: Option<String>, skip: bool) -> Result<(Ne
     let (mut counts, mut lines) = (Counts::default(), HashMap::new());
     for (line, row, mut problems) in rows {
         note_repeated_id(&mut lines, line, &row, &mut problems);
-        row.check(true, &mut problems);
+        row.check(None, &mut problems);
         if counts.report.note(line, problems) {
             content.positions.push(row.into_new(new_position_id));
         }
@@ -338,7 +353,7 @@ fn batch_of(file: ImportFile, view: &View, skip: bool) -> Result<(Batch, Counts)
     for (line, mut row, mut problems) in file.rows {
         note_repeated_id(&mut lines, line, &row, &mut problems);
         let existing = row.id.as_deref().and_then(|id| view.get(id));
-        row.check(existing.is_none(), &mut problems);
+        row.check(existing.map(|row| &row.position), &mut problems);
         if existing.is_some_and(|row| row.position.extra.as_ref().is_some_and(|extra| extra.value.is_some())) {
             problems.push("id: another program has put a value that is no position in this place".to_owned());
         }
@@ -350,12 +365,14 @@ fn batch_of(file: ImportFile, view: &View, skip: bool) -> Result<(Batch, Counts)
                 row.leave_out_same(&existing.position);
                 let extra = existing.position.extra.as_ref().map(|extra| &extra.fields);
                 let id = row.id.take().unwrap_or_default();
-                batch.change.push(row.into_change(id, extra));
+                counts.updated += 1;
+                // An unchanged row costs nothing.
+                batch.change.extend(row.into_change(id, extra));
             }
             None => batch.add.push(row.into_new(new_position_id)),
         }
     }
-    (counts.added, counts.updated) = (batch.add.len(), batch.change.len());
+    counts.added = batch.add.len();
     if counts.report.invalid > 0 && !skip { Err(counts.report.into_problem()) } else { Ok((batch, counts)) }
 }
 

@@ -3,7 +3,7 @@
 use plan::position::{CREATED_AT, UPDATED_AT, UPDATED_BY};
 use plan::{
     Budget, Extras, FieldId, FieldKind, FieldMap, FieldValue, LastEdit, NewPosition, NewRow, Position, PositionPatch,
-    RowChange, check_position_id,
+    RowChange, check_position_id, csv as table,
 };
 use primitives::{check_author_name, is_blank};
 use serde_json::Value as Json;
@@ -23,6 +23,8 @@ pub struct ImportedRow {
     pub updated_by: Option<String>,
     /// Fields beyond the schema.
     pub extra: Extras,
+    /// Whether the row is from a table, whose cells do not tell numbers from texts of digits.
+    pub is_of_table: bool,
 }
 
 impl ImportedRow {
@@ -62,8 +64,8 @@ impl ImportedRow {
         }
     }
 
-    /// Checks the values of the fields. `is_new`: the position does not exist yet.
-    pub fn check(&self, is_new: bool, problems: &mut Vec<String>) {
+    /// Checks the values of the fields. `existing`: the position that has the row's id.
+    pub fn check(&self, existing: Option<&Position>, problems: &mut Vec<String>) {
         for (field, value) in self.fields.iter() {
             match value {
                 Some(value) => {
@@ -71,31 +73,17 @@ impl ImportedRow {
                         problems.push(format!("{field}: {reason}"));
                     }
                 }
-                None if is_new && field.is_required() => problems.push(format!("{field}: is missing")),
+                None if existing.is_none() && field.is_required() => problems.push(format!("{field}: is missing")),
                 None => {}
             }
         }
+        let current = existing.and_then(|position| position.extra.as_ref()).map(|extra| &extra.fields);
         for (key, value) in &self.extra {
-            if !self.is_beyond_schema(key, value) {
+            if !is_beyond_schema(key, value, existing.is_none()) && current.and_then(|now| now.get(key)) != Some(value)
+            {
                 problems.push(format!("extra.{key}: the schema has a field of this name; give the value there"));
             }
         }
-    }
-
-    /// Whether a field of `extra` is one beyond the schema, or a value that the field of its name cannot have.
-    fn is_beyond_schema(&self, key: &str, value: &Json) -> bool {
-        let Some(field) = FieldId::from_key(key) else {
-            return match key {
-                CREATED_AT | UPDATED_AT => !value.is_number(),
-                UPDATED_BY => !value.is_string(),
-                _ => true,
-            };
-        };
-        let is_given = self.fields[field].as_ref().is_some_and(|given| *given != FieldValue::empty(field.kind()));
-        let (mut problems, mut row) = (Vec::new(), Self::default());
-        row.set(field, value, &mut problems);
-        let fits = row.fields[field].as_ref().is_some_and(|value| value.check(field).is_ok());
-        !is_given && !fits
     }
 
     /// Leaves out what the position has already. A file contains all fields: writing them again would settle conflicts that nobody has
@@ -107,6 +95,7 @@ impl ImportedRow {
                 value if value.unsets(field.kind()) => {
                     position.fields[field].is_none() || self.extra.contains_key(field.key())
                 }
+                FieldValue::Text(text) if text.is_empty() && position.fields[field].is_none() => true,
                 FieldValue::Text(text) => position.text(field).is_some_and(|now| *now == **text),
                 FieldValue::Amount(amount) => position.amount(field) == Some(*amount),
                 FieldValue::Unset => false,
@@ -131,11 +120,26 @@ impl ImportedRow {
         NewRow { position, extra: self.extra }
     }
 
-    /// The row as changes of the position that has this id. `current`: the fields beyond the schema that it has.
+    /// The row as changes of the position that has this id. `None` if nothing changes. `current`: the fields beyond the schema that it
+    /// has.
     #[must_use]
-    pub fn into_change(self, id: String, current: Option<&Extras>) -> RowChange {
+    pub fn into_change(self, id: String, current: Option<&Extras>) -> Option<RowChange> {
+        let is_same = |now: &Json, value: &Json| {
+            now == value || self.is_of_table && table::cell_text(now) == table::cell_text(value)
+        };
         let mut extra = self.extra;
-        extra.retain(|key, value| current.and_then(|current| current.get(key)) != Some(value));
-        RowChange { id, patch: PositionPatch { fields: self.fields }, extra }
+        extra.retain(|key, value| !current.and_then(|now| now.get(key)).is_some_and(|now| is_same(now, value)));
+        let is_change = !extra.is_empty() || self.fields.iter().any(|(_, value)| value.is_some());
+        is_change.then_some(RowChange { id, patch: PositionPatch { fields: self.fields }, extra })
+    }
+}
+
+/// Whether a field of `extra` is beyond the schema. A new position may also have a time or a name of the wrong type, as exports show it
+/// there.
+fn is_beyond_schema(key: &str, value: &Json, is_new: bool) -> bool {
+    match key {
+        CREATED_AT | UPDATED_AT => is_new && !value.is_number(),
+        UPDATED_BY => is_new && !value.is_string(),
+        key => FieldId::from_key(key).is_none(),
     }
 }
