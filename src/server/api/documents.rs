@@ -13,6 +13,7 @@ use plan::position::{CURRENCY, NAME, TOTAL_BUDGET, UNIT, YEAR_START};
 use plan::{Budget, Edit, Month, PlanPatch, read_view};
 use primitives::DocumentId;
 use runtime::hub::Requester;
+use tokio::task::consume_budget;
 use utoipa::ToSchema;
 
 use super::body_fields::{BodyFields, required};
@@ -116,6 +117,8 @@ async fn list_one(
     id: DocumentId,
     scenarios: Vec<DocumentId>,
 ) -> Option<ListedDocument> {
+    // Open documents are ready at once: without this, thousands of them would hold a worker thread for tens of milliseconds.
+    consume_budget().await;
     match app.hub.view(requester, &id).await {
         Ok(view) => {
             let view = view?;
