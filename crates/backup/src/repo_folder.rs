@@ -26,9 +26,9 @@ const CHUNK_FOLDERS: [&str; 2] = ["snapshot", "incremental"];
 /// Length of the names of the folders that hold documents.
 const PREFIX: usize = 2;
 
-/// What is said of an empty file.
-const EMPTY: &str = "it is empty, as its server was stopped while it wrote it. Changes may be missing. To import the document \
-                     without them, remove the file";
+/// The reason why an empty file is refused.
+const EMPTY: &str = "it is empty, probably because its server was stopped during a write. Changes may be missing. To import the \
+                     document without them, remove the file";
 
 /// A folder of documents. It is only read; the server that writes it must not run.
 #[derive(Debug)]

@@ -93,8 +93,8 @@ impl<K: Hash + Eq + Clone> KeyedLimit<K> {
         }
         if let Some(key) = &key {
             let used = in_use.by_key.get(key).copied().unwrap_or_default();
-            // A first amount may exceed the limit. A single use may not, which matters for a limit of 0. Nothing is always granted:
-            // the permit may grow later.
+            // A first amount may exceed the limit. A single use may not, which matters for a limit of 0. An amount of 0 is always
+            // granted: the permit may grow later.
             if amount > 0 && used + amount > self.each && (used > 0 || amount == 1) {
                 return Err(Full::Key);
             }
@@ -196,7 +196,7 @@ mod tests {
         let mut other = limit.take_amount_for_key("a", 0).expect("nothing yet");
         one.resize(300).expect("it is all that is in use");
         assert_eq!(other.resize(1), Err(Full::Key));
-        let mut third = limit.take_amount_for_key("a", 0).expect("nothing is always granted");
+        let mut third = limit.take_amount_for_key("a", 0).expect("0 is always granted");
         assert_eq!(third.resize(1), Err(Full::Key), "and is charged to its key");
         drop(third);
         one.resize(60).expect("smaller");

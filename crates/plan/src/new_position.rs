@@ -20,7 +20,7 @@ pub struct NewPosition {
     pub updated: Option<LastEdit>,
 }
 
-/// The last edit of a position that is copied from elsewhere. What is not known there stays absent.
+/// The last edit of a position that is copied from elsewhere. Unknown values stay absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastEdit {
     /// Name of the editor.

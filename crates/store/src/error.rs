@@ -115,7 +115,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the call may have stored what it was given.
+    /// Whether the failed call may have stored its data.
     #[must_use]
     pub fn is_outcome_unknown(&self) -> bool {
         matches!(self, Self::Database(DatabaseError::OutcomeUnknown { .. }))

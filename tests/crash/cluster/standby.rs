@@ -36,7 +36,7 @@ async fn row_that_no_standby_has_is_not_acknowledged_or_shown() {
     primary.kill();
     primary.start();
     let answer = waiting.await.unwrap();
-    // 500: the commit has no answer, so the row may be stored. It is never 503, which says that nothing was.
+    // 500: the server got no answer to the commit, so the row may be stored. 503 would promise that it is not.
     assert_eq!(answer, Some(500), "a row without a standby copy is acknowledged");
     assert_eq!(primary.query("plan", "SELECT count(*) FROM batch"), "3", "the row is in the primary database");
     for address in &addresses {

@@ -111,7 +111,7 @@ impl ImportedRow {
     pub fn into_new(self, id: impl FnOnce() -> String) -> NewRow {
         let mut position = NewPosition::new(self.id.unwrap_or_else(id), "");
         position.created_at = self.created_at;
-        // A file that says nothing of the last edit, such as a table made by hand, is edited by its import.
+        // Without a last edit in the file, such as in a table made by hand, the import is the last edit.
         position.updated = (self.updated_by.is_some() || self.updated_at.is_some())
             .then(|| LastEdit { by: self.updated_by, at: self.updated_at.or(self.created_at) });
         for (field, value) in self.fields.iter() {
